@@ -1,0 +1,14 @@
+/* error_page.h - what a client sees when something is wrong. */
+#ifndef HTTP_ERROR_PAGE_H
+#define HTTP_ERROR_PAGE_H
+
+#include "http/request.h"
+
+/* Consults error_page for r->response.status (>= 300). REROUTE: the request was sent to the
+ * page's URI or named location; DONE: answered by a redirect to a URL; NEXT: no page is set. */
+enum verdict error_page_apply(struct request *);
+
+/* The default text for r->response.status: a small HTML page. */
+void error_text_fill(struct request *);
+
+#endif

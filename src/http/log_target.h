@@ -1,0 +1,69 @@
+/* log_target.h - the log files a configuration names, before and after they are opened.
+ *
+ * Set functions (access_log, error_log) call log_target_want(); server/ opens each target in
+ * the master, hands the descriptors to the worker, and swaps them on reopen. Lines are written
+ * through loop->log_book by server/log_book.c, which knows buffers, gzip and full disks.
+ */
+#ifndef HTTP_LOG_TARGET_H
+#define HTTP_LOG_TARGET_H
+
+#include "base/log.h"
+#include "conf/load.h"
+
+struct expr;
+struct loop;
+
+enum log_target_kind { LOG_TO_FILE, LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_MEMORY };
+
+struct log_syslog {                     /* syslog:server=…,facility=…,tag=…,severity=…,nohostname */
+    struct slice server;                /* "unix:/dev/log" or "host:port"                    */
+    int facility, severity;
+    struct slice tag;
+    bool no_hostname;
+};
+
+/* One per distinct destination and load: the same path named twice is one target. */
+struct log_target {
+    enum log_target_kind kind;
+    bool error_log;
+    struct slice path;                  /* absolute; LOG_TO_FILE                             */
+    struct log_syslog syslog;
+    struct log_sink sink;               /* sink.fd: -1 until server/ opened it                */
+    unsigned id;                        /* 0, 1, … in order of first use                      */
+    const struct conf_node *node;
+    struct log_target *next;
+};
+
+/* The list of a configuration: the main scope's struct of feature_logs. */
+struct log_targets {
+    struct log_target *first, **end;
+    unsigned count;
+};
+extern const struct feature feature_logs;      /* rows error_log; http/error_log.c */
+
+/* Finds or makes the target for what stands in argument `arg` ("/path", "stderr",
+ * "syslog:…", "memory:…"). NULL after a complaint. */
+struct log_target *log_target_want(struct conf_load *, const struct conf_node *, unsigned arg,
+                                   bool error_log);
+
+/* The configured error log of a scope, never NULL; valid as long as the generation. */
+const struct log *log_of_scope(const struct scope *);
+
+/* How one access_log directive wants its lines written. */
+struct log_policy {
+    const struct log_target *target;    /* NULL when path_expr is set                        */
+    struct expr *path_expr;             /* a path with variables: opened per line, cached     */
+    int64_t buffer_size;                /* 0: one write a line                                */
+    int64_t flush_ms;                   /* 0: only when the buffer is full                    */
+    int gzip_level;                     /* 0: not compressed                                  */
+};
+
+/* Implemented by server/log_book.c, installed by server/loop.c; tests may install their own.
+ * `line` includes the newline; path is the evaluated path_expr or empty. Never blocks on a
+ * peer; a line that cannot be written is dropped and counted. */
+struct log_writer {
+    void (*line)(struct loop *, const struct log_policy *, struct slice path, struct slice line);
+};
+extern const struct log_writer *log_writer;
+
+#endif

@@ -1,0 +1,82 @@
+/* loop.h - what one loop thread owns and every request on it may use.
+ *
+ * One struct loop per loop thread (`worker_processes N` makes N). Nothing in it is shared with
+ * other loops; on the threads engine, its lock is the home loop's. Made and turned by server/.
+ */
+#ifndef HTTP_LOOP_H
+#define HTTP_LOOP_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/slab.h"
+#include "base/slice.h"
+#include "http/reasons.h"
+
+struct io;
+struct site;
+struct pipeline;
+struct file_cache;
+struct log_book;
+
+/* Counters; read by the status pages through the atomics' relaxed loads. */
+struct loop_stats {
+    _Atomic uint64_t accepted, handled, requests, bytes_out;
+    _Atomic uint64_t active, reading, writing, waiting;
+    _Atomic uint64_t closed[CLOSE_REASON_COUNT];
+    _Atomic uint64_t status[6];             /* by first digit of the answer */
+};
+
+struct loop {
+    struct io *io;
+    uint64_t (*now)(const struct io *);     /* io_now_ns */
+    unsigned index;
+    struct site *site;                      /* the generation that new requests start on    */
+    /* No request of this loop runs on that older site any more. */
+    void (*site_unused)(struct loop *, struct site *);
+    const struct pipeline *pipeline;
+    struct file_cache *files;               /* handler/file_cache.h                          */
+    struct log_book *log_book;              /* server/log_book.h: access log buffers         */
+
+    struct list conns;                      /* every connection                              */
+    struct list idle;                       /* those between requests, longest idle first    */
+    uint32_t conn_count, conn_max;          /* worker_connections                            */
+    bool draining;                          /* no keep-alive any more                        */
+
+    struct slab conn_slab, request_slab, out_slab;
+    uint64_t conn_numbers;                  /* next $connection, steps by the loop count     */
+    uint64_t conn_number_step;
+
+    int64_t wall_offset_ns;                 /* wall = monotonic + this                       */
+    uint64_t wall_synced_ns;
+    int64_t date_sec;                       /* what date_text says                           */
+    char date_text[32];                     /* RFC 9110 date, DATE_HTTP_SIZE bytes           */
+
+    struct loop_stats stats;
+};
+
+/* Monotonic, as of this turn of the connection's loop `io` (server/ installs the way to it:
+ * http/ does no I/O). */
+static inline uint64_t loop_now_ns(const struct loop *loop, const struct io *io)
+{
+    return loop->now(io);
+}
+
+/* The wall clock as of this turn, nanoseconds since 1970. */
+int64_t loop_wall_ns(struct loop *);
+
+/* The Date field's value for this second. */
+struct slice loop_date(struct loop *);
+
+static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    /* One writer: a plain load and store, no locked instruction. */
+    __atomic_store_n((uint64_t *)counter, __atomic_load_n((uint64_t *)counter, __ATOMIC_RELAXED) + n,
+                     __ATOMIC_RELAXED);
+}
+
+static inline void stat_sub(_Atomic uint64_t *counter, uint64_t n)
+{
+    stat_add(counter, (uint64_t)-n);
+}
+
+#endif

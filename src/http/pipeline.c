@@ -1,0 +1,97 @@
+/* pipeline.c - one request, down the list of steps, once. */
+#include "http/pipeline.h"
+
+#include "http/error_page.h"
+#include "http/site.h"
+
+/* Answers whose status error_page may replace, unless a handler made the text itself. */
+static bool wants_error_page(const struct request *r)
+{
+    return r->response.status >= 300 && !r->response.final && !r->no_error_page;
+}
+
+static void run_filters(struct request *r)
+{
+    const struct pipeline *p = r->loop->pipeline;
+
+    if (r->response.body == NULL && r->response.status >= 300 && !r->response.final)
+        error_text_fill(r);
+    for (unsigned i = 0; i < p->filter_count; i++)
+        p->filters[i].run(r);
+    r->header_only = r->head.method == METHOD_HEAD || r->response.status == 204 ||
+                     r->response.status == 304;
+}
+
+static void answered(struct request *r)
+{
+    run_filters(r);
+    r->running = false;
+    r->ops->respond(r);
+}
+
+/* Goes on from r->step until the request is answered or waits. */
+static void go(struct request *r)
+{
+    const struct pipeline *p = r->loop->pipeline;
+
+    OBJ(r, REQUEST_MAGIC);
+    r->running = true;
+    for (;;) {
+        enum verdict v = r->step < p->step_count ? p->steps[r->step].run(r)
+                                                 : request_fail(r, 404);
+
+        if (v == DONE && wants_error_page(r))
+            v = error_page_apply(r) == REROUTE ? REROUTE : DONE;
+        switch (v) {
+        case NEXT:
+            r->step++;
+            break;
+        case REROUTE:
+            r->step = (uint16_t)p->route_step;
+            break;
+        case WAIT:
+            r->waiting = true;
+            r->running = false;
+            return;
+        case DONE:
+            answered(r);
+            return;
+        }
+    }
+}
+
+void request_run(struct request *r)
+{
+    r->step = 0;
+    go(r);
+}
+
+void request_run_refused(struct request *r, unsigned status)
+{
+    const struct pipeline *p = r->loop->pipeline;
+
+    r->running = true;
+    request_fail(r, status);
+    if (error_page_apply(r) == REROUTE) {
+        r->step = (uint16_t)p->route_step;
+        go(r);
+        return;
+    }
+    answered(r);
+}
+
+void request_resume(struct request *r)
+{
+    OBJ(r, REQUEST_MAGIC);
+    CHECK(r->waiting && !r->running);
+    r->waiting = false;
+    if (!r->ended)
+        go(r);
+}
+
+void request_replace(struct request *r, unsigned status)
+{
+    request_fail(r, status);
+    r->response.close = true;
+    run_filters(r);
+}

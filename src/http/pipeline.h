@@ -1,0 +1,46 @@
+/* pipeline.h - the steps a request takes, in nginx's order of phases.
+ *
+ * The list itself is server/features.c: the one place that names every feature. A request runs
+ * down the steps once; REROUTE sends it back to the step marked `route`; DONE jumps to the
+ * filters, which run on every answer, in order, once.
+ */
+#ifndef HTTP_PIPELINE_H
+#define HTTP_PIPELINE_H
+
+#include "http/request.h"
+
+typedef enum verdict step_fn(struct request *);
+
+/* Filters may change the answer, wrap its body, or replace it by request_fail() (which is not
+ * filtered again by error_page). */
+typedef void filter_fn(struct request *);
+
+struct step {
+    const char *name;       /* nginx's phase, or what it does */
+    step_fn *run;
+    bool route;             /* REROUTE comes back here */
+};
+
+struct filter {
+    const char *name;
+    filter_fn *run;
+};
+
+struct pipeline {
+    const struct step *steps;
+    unsigned step_count, route_step;
+    const struct filter *filters;
+    unsigned filter_count;
+    void (*log)(struct request *);          /* the access log, at request_end()         */
+};
+
+/* Runs a request from the first step; a refused one (its head was bad) only meets error_page
+ * and the filters. Both end in ops->respond(), now or later. */
+void request_run(struct request *);
+void request_run_refused(struct request *, unsigned status);
+
+/* The built-in steps of http/ itself. */
+step_fn step_server_rewrite, step_find_location, step_rewrite, step_access;
+filter_fn filter_conditional, filter_range, filter_headers, filter_redirect;
+
+#endif

@@ -1,0 +1,138 @@
+/* route.c - from a connection to its servers, from a path to its location. */
+#include "http/log_target.h"
+#include "http/pipeline.h"
+#include "http/site.h"
+
+enum { NESTING_MAX = 32 };
+
+const struct vhosts *site_vhosts(const struct site *site, unsigned id,
+                                 void (*local)(void *arg, struct addr *), void *arg)
+{
+    const struct listener_want *w = id < site->listener_count ? site->by_listener[id] : NULL;
+    struct addr here;
+
+    if (w == NULL)
+        return NULL;
+    if (w->covered == NULL)
+        return w->addr->vhosts;
+    local(arg, &here);
+    for (const struct listen_addr *a = w->covered; a != NULL; a = a->also)
+        if (addr_eq(&a->addr, &here))
+            return a->vhosts;
+    return w->addr->vhosts;
+}
+
+/* ---- locations --------------------------------------------------------------------- */
+
+/* The longest prefix of uri among the children, or NULL: the last name that is not greater
+ * than uri, or one of its own prefixes. */
+static const struct location *longest_prefix(const struct location *l, struct slice uri)
+{
+    uint32_t low = 0, high = l->prefix_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (slice_cmp(l->prefixes[middle]->name, uri) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct location *p = low > 0 ? l->prefixes[low - 1] : NULL;
+
+    while (p != NULL && !slice_starts(uri, p->name))
+        p = p->shorter;
+    return p;
+}
+
+struct search {
+    struct slice uri;
+    struct slice *captures;
+    const struct regex **of;
+    const struct location *found;
+    bool limit;
+};
+
+/* True: the search is over (an exact location, or a regular expression matched). */
+static bool search_in(const struct location *l, struct search *s, unsigned depth)
+{
+    const struct location *p;
+    bool final = false;
+
+    if (depth > NESTING_MAX)
+        return true;
+    if (l->exact.live > 0 && (p = map_get(&l->exact, s->uri)) != NULL) {
+        s->found = p;
+        return true;
+    }
+    if ((p = longest_prefix(l, s->uri)) != NULL) {
+        final = p->kind == LOCATION_PREFIX_FINAL;
+        s->found = p;
+        if (p->children != NULL && search_in(p, s, depth + 1))
+            return true;
+    }
+    for (uint32_t i = 0; i < l->regex_count && !final; i++) {
+        enum regex_verdict v =
+            regex_match(l->regexes[i]->regex, s->uri, s->captures, CAPTURES_MAX);
+
+        if (v == REGEX_NO)
+            continue;
+        s->found = l->regexes[i];
+        s->limit = v == REGEX_LIMIT;
+        *s->of = s->found->regex;
+        if (!s->limit && s->found->children != NULL)
+            search_in(s->found, s, depth + 1);
+        return true;
+    }
+    return false;
+}
+
+enum location_found location_find(const struct location *root, struct slice uri,
+                                  struct slice captures[CAPTURES_MAX],
+                                  const struct regex **ret_of, const struct location **ret)
+{
+    struct search s = { .uri = uri, .captures = captures, .of = ret_of };
+
+    search_in(root, &s, 0);
+    *ret = s.found;
+    return s.limit ? LOCATION_REGEX_LIMIT : LOCATION_FOUND;
+}
+
+void location_use(struct request *r, const struct location *l)
+{
+    r->location = l;
+    r->scope = l->scope;
+    r->log = log_of_scope(l->scope);
+    r->root_path = (struct slice){ 0 };
+}
+
+enum verdict step_find_location(struct request *r)
+{
+    const struct location *l = NULL;
+
+    if (r->routed) {
+        r->routed = false;
+        return NEXT;
+    }
+    if (location_find(r->server->root, r->uri, r->captures, &r->captures_of, &l) ==
+        LOCATION_REGEX_LIMIT) {
+        request_log(r, LOG_ERROR, 0, "matching location \"%.*s\" (%s:%u) took too long",
+                    SLICE_FMT(l->name), l->node->file->path, l->node->line);
+        return request_fail(r, 500);
+    }
+    if (l != NULL)
+        location_use(r, l);
+    else
+        r->root_path = (struct slice){ 0 };
+    if (l != NULL && l->is_internal && !r->internal)
+        return request_fail(r, 404);
+    const struct http_core *core = core_conf(r);
+
+    if (core->client_max_body_size != 0 && r->head.has_length && !r->internal &&
+        r->head.length > (uint64_t)core->client_max_body_size) {
+        request_log(r, LOG_ERROR, 0, "client intended to send too large body: %llu bytes",
+                    (unsigned long long)r->head.length);
+        return request_fail(r, 413);
+    }
+    return NEXT;
+}

@@ -1,0 +1,275 @@
+/* conn.c - what every connection does, whatever protocol its table speaks. */
+#include "proto/conn.h"
+
+#include "base/trace.h"
+#include "io/io.h"
+
+#include <errno.h>
+
+/* Enough for a pipelining client to keep us busy; beyond it the kernel's window does the rest. */
+enum { IN_BUFFERS_MAX = 4 };
+
+static io_done_fn on_bytes, on_closed;
+static io_fire_fn on_late;
+
+struct conn *conn_create(struct loop *loop, struct io *io, int fd, unsigned listener_id,
+                         const struct conn_state *states)
+{
+    struct conn *c = slab_take(&loop->conn_slab);
+
+    if (c == NULL)
+        return NULL;
+    memset(c, 0, sizeof *c);
+    OBJ_BORN(c, CONN_MAGIC);
+    c->fd = fd;
+    c->listener_id = listener_id;
+    c->states = states;
+    c->loop = loop;
+    c->io = io;
+    c->opened_ns = io_now_ns(io);
+    c->number = loop->conn_numbers;
+    loop->conn_numbers += loop->conn_number_step;
+    list_append(&loop->conns, &c->all);
+    loop->conn_count++;
+    stat_add(&loop->stats.active, 1);
+    return c;
+}
+
+void conn_start(struct conn *c, unsigned first)
+{
+    c->state = c->next = (uint8_t)first;
+    c->running = true;
+    c->states[first].enter(c);
+    c->running = false;
+    conn_run(c, NULL);
+}
+
+/* ---- events ------------------------------------------------------------------ */
+
+void conn_run(struct conn *c, conn_event_fn *event)
+{
+    OBJ(c, CONN_MAGIC);
+    CHECK(!c->running);
+    c->running = true;
+    if (event != NULL)
+        event(c);
+    while (c->next != c->state) {
+        trace_put("conn", c->number, c->states[c->state].name, c->states[c->next].name);
+        c->state = c->next;
+        c->late_at_ns = 0;
+        c->states[c->state].enter(c);
+    }
+    c->running = false;
+}
+
+static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
+{
+    struct conn *c = container_of(op, struct conn, rx);
+
+    (void)io;
+    OBJ(c, CONN_MAGIC);
+    if (r.buf != NULL) {
+        r.buf->used = 0;
+        r.buf->filled = (uint32_t)r.res;
+        r.buf->next = NULL;
+        if (c->in_last != NULL)
+            c->in_last->next = r.buf;
+        else
+            c->in_first = r.buf;
+        c->in_last = r.buf;
+        c->in_count++;
+    } else if (r.res == 0) {
+        c->in_ended = true;
+    } else if (r.res != -ECANCELED) {
+        c->in_ended = c->in_failed = true;
+    }
+    if (c->closing) {
+        conn_discard_input(c);
+        return;
+    }
+    if (c->in_count >= IN_BUFFERS_MAX && !c->in_paused && (r.flags & IO_MORE)) {
+        c->in_paused = true;
+        io_cancel(c->io, &c->rx);
+    }
+    if (r.res != -ECANCELED)
+        conn_run(c, c->states[c->state].bytes);
+    if (!c->closing)
+        conn_receive(c);
+}
+
+void conn_on_sent(struct io *io, struct io_op *op, struct io_result r)
+{
+    struct conn *c = container_of(op, struct conn, tx);
+
+    (void)io;
+    OBJ(c, CONN_MAGIC);
+    c->send_failed = r.res < 0;
+    if (c->closing)
+        return;
+    conn_event_fn *event = c->states[c->state].sent;
+
+    CHECK(event != NULL);
+    conn_run(c, event);
+}
+
+/* The timer may ring early: deadlines that move later are not told to it. */
+static void on_late(struct io *io, struct io_timer *timer)
+{
+    struct conn *c = container_of(timer, struct conn, timer);
+    uint64_t now = io_now_ns(io);
+
+    OBJ(c, CONN_MAGIC);
+    if (c->closing || c->late_at_ns == 0)
+        return;
+    if (now < c->late_at_ns) {
+        io_timer_set(io, timer, c->late_at_ns - now, on_late);
+        return;
+    }
+    c->late_at_ns = 0;
+    conn_event_fn *event = c->states[c->state].late;
+
+    CHECK(event != NULL);
+    conn_run(c, event);
+}
+
+void conn_deadline(struct conn *c, int64_t after_ms)
+{
+    uint64_t after = (uint64_t)after_ms * 1000000u;
+
+    if (after_ms <= 0) {
+        c->late_at_ns = 0;
+        return;
+    }
+    c->late_at_ns = io_now_ns(c->io) + after;
+    if (c->timer.at_ns == 0 || c->timer.at_ns > c->late_at_ns)
+        io_timer_set(c->io, &c->timer, after, on_late);
+}
+
+/* ---- input -------------------------------------------------------------------- */
+
+void conn_receive(struct conn *c)
+{
+    if (c->in_ended || c->closing || io_busy(&c->rx) || c->in_count >= IN_BUFFERS_MAX)
+        return;
+    c->in_paused = false;
+    io_recv(c->io, &c->rx, c->fd, IO_MULTI, on_bytes);
+}
+
+void conn_consume(struct conn *c, size_t size)
+{
+    struct io_buf *b = c->in_first;
+
+    DCHECK(b != NULL && size <= b->filled - b->used);
+    b->used += (uint32_t)size;
+    if (b->used < b->filled)
+        return;
+    c->in_first = b->next;
+    if (c->in_first == NULL)
+        c->in_last = NULL;
+    c->in_count--;
+    io_buf_release(c->io, b);
+    if (c->in_paused)
+        conn_receive(c);
+}
+
+void conn_discard_input(struct conn *c)
+{
+    while (c->in_first != NULL)
+        conn_consume(c, c->in_first->filled - c->in_first->used);
+}
+
+/* ---- the end -------------------------------------------------------------------- */
+
+void conn_close(struct conn *c, enum close_reason why)
+{
+    OBJ(c, CONN_MAGIC);
+    if (c->closing)
+        return;
+    c->closing = true;
+    c->why = (uint8_t)why;
+    trace_put("close", c->number, c->states[c->state].name, close_reasons[why].name);
+    stat_add(&c->loop->stats.closed[why], 1);
+    conn_busy(c);
+    conn_discard_input(c);
+    io_timer_stop(c->io, &c->timer);
+    io_close(c->io, &c->end, c->fd, on_closed);
+}
+
+static void conn_free(struct conn *c)
+{
+    struct loop *loop = c->loop;
+    struct io *io = c->io;
+
+    if (c->out != NULL)
+        slab_give(&loop->out_slab, c->out);
+    list_remove(&c->all);
+    loop->conn_count--;
+    stat_sub(&loop->stats.active, 1);
+    OBJ_DEAD(c);
+    slab_give(&loop->conn_slab, c);
+    io_branch_end(io);
+}
+
+static void on_closed(struct io *io, struct io_op *op, struct io_result r)
+{
+    struct conn *c = container_of(op, struct conn, end);
+
+    (void)io;
+    (void)r;
+    OBJ(c, CONN_MAGIC);
+    CHECK(!io_busy(&c->rx) && !io_busy(&c->tx));
+    c->closed = true;
+    if (c->request != NULL)
+        request_end(c->request);
+    else if (c->live_requests == 0)
+        conn_free(c);
+}
+
+void conn_request_made(struct conn *c)
+{
+    c->live_requests++;
+}
+
+void conn_request_freed(void *conn)
+{
+    struct conn *c = conn;
+
+    OBJ(c, CONN_MAGIC);
+    CHECK(c->live_requests > 0);
+    c->live_requests--;
+    if (c->closed && c->live_requests == 0)
+        conn_free(c);
+}
+
+/* ---- idle ones -------------------------------------------------------------------- */
+
+void conn_idle(struct conn *c)
+{
+    if (list_linked(&c->idle))
+        return;
+    list_append(&c->loop->idle, &c->idle);
+    stat_add(&c->loop->stats.waiting, 1);
+}
+
+void conn_busy(struct conn *c)
+{
+    if (!list_linked(&c->idle))
+        return;
+    list_remove(&c->idle);
+    stat_sub(&c->loop->stats.waiting, 1);
+}
+
+unsigned conn_close_idle(struct loop *loop, unsigned most, enum close_reason why)
+{
+    unsigned closed = 0;
+
+    for (struct link *l = list_first(&loop->idle); l != NULL && closed < most;
+         l = list_first(&loop->idle)) {
+        struct conn *c = container_of(l, struct conn, idle);
+
+        conn_busy(c);
+        conn_close(c, why);
+        closed++;
+    }
+    return closed;
+}

@@ -1,0 +1,124 @@
+/* conn.h - a client connection is always in exactly one named state.
+ *
+ * A protocol is a table: one row per state, one column per event. An empty cell means "cannot
+ * happen here" and is checked. conn_goto() is the only way to change state: it checks the
+ * row's exits and writes the trace record; entering sets the row's deadline, so no state can
+ * forget any of the three.
+ *
+ *   static void idle_bytes(struct conn *c) { conn_goto(c, HEAD); }
+ *
+ * An idle connection owns no buffer, no arena and no request: this struct is all it costs.
+ */
+#ifndef PROTO_CONN_H
+#define PROTO_CONN_H
+
+#include "http/request.h"
+#include "io/io.h"
+
+struct conn;
+
+typedef void conn_event_fn(struct conn *);
+
+struct conn_state {
+    const char *name;
+    conn_event_fn *enter;   /* arrive: do the work, start the ops                        */
+    conn_event_fn *bytes;   /* c->in grew, or c->in_ended was set                        */
+    conn_event_fn *sent;    /* what we sent is with the kernel, or failed (c->tx.result)  */
+    conn_event_fn *late;    /* the deadline passed                                        */
+    uint16_t exits;         /* bit set of states it may go to                             */
+};
+
+#define TO(state) (1u << (state))
+
+struct out;
+
+struct conn {
+    uint32_t magic;
+#define CONN_MAGIC 0x77656972u
+    uint8_t state, next;
+    bool running;               /* an event is on the stack                             */
+    bool in_ended;              /* the peer finished sending                            */
+    bool in_failed;             /* … by a reset                                         */
+    bool in_paused;             /* receiving was cancelled: enough is queued             */
+    bool send_failed;
+    bool last_answer;           /* the connection ends behind what is in `out`           */
+    bool closing, closed;       /* conn_close() was called; the close has completed       */
+    uint16_t live_requests;     /* whose memory is not gone yet: they may outlive the fd   */
+    uint8_t in_count;           /* buffers queued                                        */
+    uint8_t why;                /* enum close_reason, once closing                       */
+    int fd;
+    uint32_t listener_id;
+    uint32_t keepalive_ms;      /* how long it may be idle                              */
+    uint32_t send_ms;           /* send_timeout of the last request                     */
+    uint32_t linger_ms;         /* lingering_timeout; 0: no lingering                   */
+    uint32_t requests;          /* begun on this connection                              */
+    const struct conn_state *states;
+    struct loop *loop;
+    struct io *io;
+    struct io_op rx, tx, end;   /* L8: one in, one out; and the close                    */
+    struct io_timer timer;
+    uint64_t late_at_ns;        /* the state's deadline; 0: none                          */
+    struct io_buf *in_first, *in_last;
+    struct request *request;
+    struct out *out;            /* answers on their way; NULL while idle                  */
+    struct link all, idle;      /* in loop->conns, loop->idle                             */
+    uint64_t linger_until_ns;
+    uint64_t taken;             /* net_taken() when last looked                          */
+    uint64_t number, opened_ns;
+    struct addr peer;           /* AF_UNSPEC until asked for                              */
+};
+
+/* NULL: no memory. The connection is in `states[first]`, not yet entered: conn_start(). */
+struct conn *conn_create(struct loop *, struct io *, int fd, unsigned listener_id,
+                         const struct conn_state *states) MUST_USE;
+void conn_start(struct conn *, unsigned first);
+
+/* Asks for the next state. It is entered when the current event returns, by conn_run():
+ * states never nest, stacks never grow. */
+static inline void conn_goto(struct conn *c, unsigned next)
+{
+    OBJ(c, CONN_MAGIC);
+    CHECK(c->states[c->state].exits & TO(next));
+    c->next = (uint8_t)next;
+}
+
+/* Runs an event (NULL: cannot happen, checked) and then enters states until none is asked for. */
+void conn_run(struct conn *, conn_event_fn *event);
+
+/* after_ms 0: the state has no deadline. */
+void conn_deadline(struct conn *, int64_t after_ms);
+
+/* The completion to give every op on c->tx: it becomes the state's `sent` event. */
+io_done_fn conn_on_sent;
+
+/* Receiving: starts if it is not on and not paused for want of room. */
+void conn_receive(struct conn *);
+/* Drops `size` bytes off the front of c->in. */
+void conn_consume(struct conn *, size_t size);
+/* The bytes at the front of c->in; size 0: none. */
+static inline struct slice conn_peek(const struct conn *c)
+{
+    const struct io_buf *b = c->in_first;
+
+    return b == NULL ? (struct slice){ 0 }
+                     : slice_of((const char *)b->bytes + b->used, b->filled - b->used);
+}
+void conn_discard_input(struct conn *);
+
+/* A request of this connection has been created / its memory is gone (request_ops.freed). */
+void conn_request_made(struct conn *);
+void conn_request_freed(void *conn);
+
+/* Ends it: nothing closes without a reason. Counted, logged at info. The struct is freed when
+ * the close completes; do not touch it after returning to the loop. */
+void conn_close(struct conn *, enum close_reason why);
+
+/* Idle bookkeeping: conn_idle() when it waits for a request, conn_busy() when one begins. */
+void conn_idle(struct conn *);
+void conn_busy(struct conn *);
+
+/* Closes up to `most` of the longest-idle connections of this loop; returns how many. For
+ * shutdown (shutting_down) and for want of descriptors (reclaimed). */
+unsigned conn_close_idle(struct loop *, unsigned most, enum close_reason why);
+
+#endif

@@ -1,0 +1,473 @@
+/* http1.c - HTTP/1.0 and 1.1 (RFC 9112) on a connection: the states, and how requests are read.
+ *
+ * A keep-alive request goes IDLE, HEAD, RUN, ANSWER, FLUSH, IDLE. Small answers are copied into
+ * the connection's out buffer, so pipelined requests are answered by one send; larger bodies go
+ * ANSWER, SEND, SEND … A request body that nobody reads is thrown away in DISCARD before the
+ * answer, so that what follows it is never taken for a request.
+ */
+#include "proto/http1_private.h"
+
+#include "wire/h1_write.h"
+
+static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, head_late,
+    run_enter, run_bytes, run_sent, discard_enter, discard_bytes, discard_sent, discard_late,
+    queue_bytes, closing_enter;
+
+/* The whole of HTTP/1, in the order a request meets it. */
+static const struct conn_state states[] = {
+    /*            name       enter          bytes          sent          late
+     *            exits */
+    [IDLE]    = { "idle",    idle_enter,    idle_bytes,    NULL,         idle_late,
+                  TO(HEAD) | TO(CLOSING) },
+    [HEAD]    = { "head",    head_enter,    head_bytes,    NULL,         head_late,
+                  TO(RUN) | TO(FLUSH) | TO(CLOSING) },
+    [RUN]     = { "run",     run_enter,     run_bytes,     run_sent,     NULL,
+                  TO(ANSWER) | TO(CLOSING) },
+    [DISCARD] = { "discard", discard_enter, discard_bytes, discard_sent, discard_late,
+                  TO(ANSWER) | TO(CLOSING) },
+    [ANSWER]  = { "answer",  answer_enter,  queue_bytes,   answer_sent,  send_late,
+                  TO(DISCARD) | TO(SEND) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
+    [SEND]    = { "send",    send_enter,    queue_bytes,   send_sent,    send_late,
+                  TO(PACE) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
+    [PACE]    = { "pace",    pace_enter,    queue_bytes,   NULL,         pace_late,
+                  TO(SEND) | TO(CLOSING) },
+    [FLUSH]   = { "flush",   flush_enter,   queue_bytes,   flush_sent,   send_late,
+                  TO(HEAD) | TO(IDLE) | TO(LINGER) | TO(CLOSING) },
+    [LINGER]  = { "linger",  linger_enter,  linger_bytes,  NULL,         linger_late,
+                  TO(CLOSING) },
+    [CLOSING] = { "closing", closing_enter, NULL,          NULL,         NULL, 0 },
+};
+
+static void local_of(void *conn, struct addr *ret)
+{
+    addr_of_local(((const struct conn *)conn)->fd, ret);
+}
+
+static const struct vhosts *vhosts_of(struct conn *c)
+{
+    return site_vhosts(c->loop->site, c->listener_id, local_of, c);
+}
+
+const struct http_core *h1_core(const struct conn *c)
+{
+    return scope_conf(c->request->scope, &feature_http_core);
+}
+
+bool http1_open(struct loop *loop, struct io *io, int fd, unsigned listener_id)
+{
+    struct conn *c = conn_create(loop, io, fd, listener_id, states);
+
+    if (c == NULL)
+        return false;
+    const struct vhosts *v = vhosts_of(c);
+
+    if (v != NULL) {
+        const struct http_core *core = scope_conf(v->default_server->scope, &feature_http_core);
+
+        c->keepalive_ms = (uint32_t)core->client_header_timeout;
+    }
+    conn_start(c, IDLE);
+    return true;
+}
+
+/* ---- IDLE: between requests, holding nothing ------------------------------------- */
+
+static void idle_enter(struct conn *c)
+{
+    if (conn_peek(c).size > 0) {
+        conn_goto(c, HEAD);
+        return;
+    }
+    if (c->out != NULL) {
+        slab_give(&c->loop->out_slab, c->out);
+        c->out = NULL;
+    }
+    if (c->in_ended) {
+        conn_close(c, c->in_failed ? CLOSE_peer_reset : CLOSE_peer_closed);
+        return;
+    }
+    if (c->loop->draining && c->requests > 0) {
+        conn_close(c, CLOSE_shutting_down);
+        return;
+    }
+    conn_idle(c);
+    conn_deadline(c, c->keepalive_ms);
+    conn_receive(c);
+}
+
+static void idle_bytes(struct conn *c)
+{
+    if (conn_peek(c).size > 0)
+        conn_goto(c, HEAD);
+    else if (c->in_ended)
+        conn_close(c, c->in_failed ? CLOSE_peer_reset : CLOSE_peer_closed);
+}
+
+static void idle_late(struct conn *c)
+{
+    conn_close(c, c->requests == 0 ? CLOSE_head_late : CLOSE_keepalive_end);
+}
+
+/* ---- HEAD: a request has begun ----------------------------------------------------- */
+
+/* The limits come from the listener's default server: the real one is not known yet. */
+static bool request_begin(struct conn *c)
+{
+    const struct vhosts *v = vhosts_of(c);
+
+    if (v == NULL) {
+        conn_close(c, CLOSE_listener_gone);
+        return false;
+    }
+    struct request *r = request_create(c->loop, c->io, &h1_ops, c);
+
+    if (r == NULL) {
+        conn_close(c, CLOSE_no_memory);
+        return false;
+    }
+    conn_request_made(c);
+    c->request = r;
+    r->exchange = arena_zalloc(&r->arena, sizeof(struct exchange));
+    if (r->exchange == NULL) {
+        conn_close(c, CLOSE_no_memory);
+        return false;
+    }
+    r->vhosts = v;
+    r->scope = v->default_server->scope;
+    r->number = c->number;
+    r->nth = ++c->requests;
+    r->conn_opened_ns = c->opened_ns;
+    h1_head_init(&r->head, v->head_limits, &r->arena);
+    return true;
+}
+
+static void head_enter(struct conn *c)
+{
+    conn_busy(c);
+    if (c->request == NULL && !request_begin(c))
+        return;
+    head_bytes(c);
+    if (c->next != HEAD || c->closing)
+        return;
+    if (c->out != NULL && c->out->used > 0)
+        conn_goto(c, FLUSH);    /* answers to earlier, pipelined requests must not wait */
+}
+
+/* The head's deadline is absolute: a byte a second does not move it. */
+static void head_wait(struct conn *c, const struct request *r)
+{
+    int64_t spent = (int64_t)((io_now_ns(c->io) - r->started_ns) / 1000000u);
+    int64_t left = h1_core(c)->client_header_timeout - spent;
+
+    if (c->late_at_ns == 0)
+        conn_deadline(c, left > 0 ? left : 1);
+    conn_receive(c);
+}
+
+static void head_bytes(struct conn *c)
+{
+    struct request *r = c->request;
+
+    for (struct slice in = conn_peek(c); in.size > 0; in = conn_peek(c)) {
+        size_t taken = 0;
+        enum h1_verdict v = h1_head_feed(&r->head, in.at, in.size, &taken);
+
+        r->head_bytes += taken;
+        conn_consume(c, taken);
+        if (v == H1_MORE)
+            continue;
+        exchange_of(c)->refused = v == H1_BAD;
+        conn_goto(c, RUN);
+        return;
+    }
+    if (!c->in_ended) {
+        head_wait(c, r);
+        return;
+    }
+    enum close_reason why = c->in_failed         ? CLOSE_peer_reset
+                            : r->head.line_seen ? CLOSE_peer_broke_off
+                                                : CLOSE_peer_closed;
+    conn_close(c, why);
+}
+
+/* 408 if a request line was begun; a peer that said nothing is told nothing. */
+static void head_late(struct conn *c)
+{
+    if (!c->request->head.line_seen) {
+        conn_close(c, CLOSE_head_late);
+        return;
+    }
+    exchange_of(c)->refused = true;
+    exchange_of(c)->late_status = 408;
+    c->why = CLOSE_head_late;
+    conn_goto(c, RUN);
+}
+
+/* ---- RUN: the pipeline has it ------------------------------------------------------ */
+
+static void run_enter(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+
+    stat_add(&c->loop->stats.requests, 1);
+    if (x->refused) {
+        x->linger = true;
+        r->head.keep_alive = false;
+        request_start_refused(r, r->vhosts, x->late_status ? x->late_status : r->head.status);
+    } else {
+        x->body_left = r->head.has_length ? r->head.length : 0;
+        x->body_read = !r->head.chunked && x->body_left == 0;
+        request_start(r, r->vhosts);
+    }
+    if (c->request != NULL && !exchange_of(c)->decided && c->out != NULL && c->out->used > 0) {
+        c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
+        io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
+    }
+}
+
+static void run_bytes(struct conn *c)
+{
+    if (c->in_failed)
+        conn_close(c, CLOSE_peer_reset);
+}
+
+static void run_sent(struct conn *c)
+{
+    c->out->used = 0;
+    if (c->send_failed)
+        conn_close(c, CLOSE_peer_reset);
+}
+
+/* More input while an answer is being sent: it waits its turn in c->in. A half-closed client
+ * still gets its answer (RFC 9112 §9.6). */
+static void queue_bytes(struct conn *c)
+{
+    if (c->in_failed)
+        conn_close(c, CLOSE_peer_reset);
+}
+
+static void decided(struct conn *c)
+{
+    conn_goto(c, ANSWER);
+}
+
+static void ops_respond(struct request *r)
+{
+    struct conn *c = r->conn;
+
+    CHECK(!exchange_of(c)->decided);
+    exchange_of(c)->decided = true;
+    if (c->closing)
+        return;
+    if (c->running)
+        conn_goto(c, ANSWER);
+    else
+        conn_run(c, decided);
+}
+
+/* ---- DISCARD: the request's body, which nobody wants ------------------------------- */
+
+bool h1_body_wanted_first(const struct conn *c)
+{
+    const struct request *r = c->request;
+    const struct exchange *x = r->exchange;
+
+    if (x->body_read || x->refused || x->linger)
+        return false;
+    if (r->response.status < 400)
+        return true;
+    /* An error: read a short body, so that the connection can be kept; never ask for one. */
+    return !(r->head.expect_continue && conn_peek(c).size == 0) &&
+           (r->head.chunked || x->body_left <= DRAIN_MAX);
+}
+
+static void discard_enter(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+
+    x->body_since_ns = io_now_ns(c->io);
+    if (r->head.chunked)
+        chunked_init(&x->chunked, h1_core(c)->allow_bare_lf, (uint32_t)r->vhosts->head_limits->head_max);
+    if (r->head.expect_continue && !x->continued) {
+        struct out *out = h1_out(c);
+        static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+        if (out == NULL)
+            return;
+        x->continued = true;
+        memcpy(out->bytes + out->used, interim, sizeof interim - 1);
+        out->used += (uint32_t)sizeof interim - 1;
+    }
+    if (c->out != NULL && c->out->used > 0) {
+        c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
+        io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
+    }
+    conn_deadline(c, h1_core(c)->client_body_timeout);
+    discard_bytes(c);
+}
+
+static void discard_sent(struct conn *c)
+{
+    c->out->used = 0;
+    if (c->send_failed)
+        conn_close(c, CLOSE_peer_reset);
+}
+
+/* The body cannot be read to its end: another answer, then the connection goes. */
+static void discard_refuse(struct conn *c, unsigned status, enum close_reason why)
+{
+    struct exchange *x = exchange_of(c);
+
+    x->linger = true;
+    c->why = (uint8_t)why;
+    request_replace(c->request, status);
+    conn_goto(c, ANSWER);
+}
+
+enum body_step { BODY_ON, BODY_DONE, BODY_BAD };
+
+static enum body_step discard_chunked(struct conn *c, struct exchange *x, struct slice in)
+{
+    size_t taken = 0;
+    struct slice piece;
+    enum chunked_verdict v = chunked_feed(&x->chunked, in.at, in.size, &taken, &piece);
+
+    if (v == CHUNKED_DATA)
+        x->body_bytes += piece.size;
+    c->request->head_bytes += taken;
+    conn_consume(c, taken);
+    return v == CHUNKED_DONE ? BODY_DONE : v == CHUNKED_BAD ? BODY_BAD : BODY_ON;
+}
+
+static enum body_step discard_length(struct conn *c, struct exchange *x, struct slice in)
+{
+    size_t taken = in.size < x->body_left ? in.size : (size_t)x->body_left;
+
+    x->body_left -= taken;
+    x->body_bytes += taken;
+    c->request->head_bytes += taken;
+    conn_consume(c, taken);
+    return x->body_left == 0 ? BODY_DONE : BODY_ON;
+}
+
+static bool discard_too_slow(const struct conn *c, const struct exchange *x)
+{
+    uint64_t spent = io_now_ns(c->io) - x->body_since_ns;
+
+    return spent > RATE_GRACE_SEC * 1000000000ull &&
+           x->body_bytes < RATE_MIN * (spent / 1000000000ull);
+}
+
+static void discard_bytes(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+    uint64_t most = (uint64_t)h1_core(c)->client_max_body_size;
+
+    for (struct slice in = conn_peek(c); in.size > 0; in = conn_peek(c)) {
+        enum body_step step =
+            r->head.chunked ? discard_chunked(c, x, in) : discard_length(c, x, in);
+
+        if (step == BODY_BAD) {
+            request_log(r, LOG_INFO, 0, "client sent a broken chunked body: %s", x->chunked.why);
+            discard_refuse(c, 400, CLOSE_body_bad);
+            return;
+        }
+        if (most != 0 && x->body_bytes > most) {
+            request_log(r, LOG_ERROR, 0, "client intended to send too large chunked body");
+            discard_refuse(c, 413, CLOSE_body_bad);
+            return;
+        }
+        if (step == BODY_DONE) {
+            x->body_read = true;
+            conn_goto(c, ANSWER);
+            return;
+        }
+    }
+    if (c->in_ended)
+        conn_close(c, c->in_failed ? CLOSE_peer_reset : CLOSE_peer_broke_off);
+    else if (discard_too_slow(c, x))
+        discard_refuse(c, 408, CLOSE_body_late);
+    else {
+        conn_deadline(c, h1_core(c)->client_body_timeout);
+        conn_receive(c);
+    }
+}
+
+static void discard_late(struct conn *c)
+{
+    discard_refuse(c, 408, CLOSE_body_late);
+}
+
+static void closing_enter(struct conn *c)
+{
+    (void)c;
+}
+
+/* ---- what http/ may ask for ----------------------------------------------------------- */
+
+static void body_ready(struct conn *c)
+{
+    send_enter(c);
+}
+
+static void ops_body_ready(struct request *r)
+{
+    struct conn *c = r->conn;
+
+    if (c->closing || c->state != SEND || io_busy(&c->tx))
+        return;
+    CHECK(!c->running);
+    conn_run(c, body_ready);
+}
+
+static void ops_interim(struct request *r, unsigned status)
+{
+    struct conn *c = r->conn;
+    struct out *out = r->head.version_minor == 1 ? h1_out(c) : NULL;
+
+    if (out == NULL || io_busy(&c->tx))
+        return;
+    struct gather g;
+
+    gather_init(&g, out->bytes + out->used, OUT_ROOM - out->used, NULL, 0);
+    h1_status_line(&g, status);
+    for (struct header *h = r->response.headers; h != NULL; h = h->next)
+        if (h->value.at != NULL && !h1_field(&g, h->name, h->value))
+            return;
+    gather_lit(&g, "\r\n");
+    if (!g.full)
+        out->used += (uint32_t)g.used;
+}
+
+static void ops_peer(struct request *r, struct addr *ret)
+{
+    struct conn *c = r->conn;
+
+    if (c->peer.family == 0)
+        addr_of_peer(c->fd, &c->peer);
+    *ret = c->peer;
+}
+
+static void ops_local(struct request *r, struct addr *ret)
+{
+    local_of(r->conn, ret);
+}
+
+static int ops_socket(struct request *r)
+{
+    return ((const struct conn *)r->conn)->fd;
+}
+
+const struct request_ops h1_ops = {
+    .name = "HTTP/1.1",
+    .respond = ops_respond,
+    .body_ready = ops_body_ready,
+    .interim = ops_interim,
+    .peer = ops_peer,
+    .local = ops_local,
+    .socket = ops_socket,
+    .freed = conn_request_freed,
+};

@@ -1,0 +1,446 @@
+/* http1_answer.c - sending answers on HTTP/1: head and first bytes in one send, bodies pulled,
+ * limit_rate, and how a connection ends or goes on afterwards. */
+#include "net/progress.h"
+#include "proto/http1_private.h"
+#include "wire/h1_write.h"
+
+#include <errno.h>
+
+struct out *h1_out(struct conn *c)
+{
+    if (c->out == NULL) {
+        c->out = slab_take(&c->loop->out_slab);
+        if (c->out == NULL)
+            conn_close(c, CLOSE_no_memory);
+        else
+            c->out->used = 0;
+    }
+    return c->out;
+}
+
+static void send_out(struct conn *c, int iov_count, unsigned flags)
+{
+    c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
+    conn_deadline(c, c->request != NULL ? h1_core(c)->send_timeout : c->send_ms);
+    io_send(c->io, &c->tx, c->fd, c->out->iov, iov_count, flags, conn_on_sent);
+}
+
+/* ---- after an answer ---------------------------------------------------------------- */
+
+/* The request is over. Pipelined requests go on while there is room for their answers. */
+static void answer_done(struct conn *c)
+{
+    struct request *r = c->request;
+    const struct http_core *core = h1_core(c);
+    struct exchange *x = r->exchange;
+    bool keep = r->keep_alive, linger = x->linger || core->lingering_close == LINGER_ALWAYS;
+
+    c->keepalive_ms = (uint32_t)core->keepalive_timeout;
+    c->send_ms = (uint32_t)core->send_timeout;
+    c->last_answer = !keep;
+    c->linger_ms = 0;
+    if (!keep && core->lingering_close != LINGER_OFF &&
+        (linger || !x->body_read || conn_peek(c).size > 0)) {
+        c->linger_ms = (uint32_t)core->lingering_timeout;
+        c->linger_until_ns = io_now_ns(c->io) + (uint64_t)core->lingering_time * 1000000u;
+    }
+    c->request = NULL;
+    request_end(r);
+    if (keep && conn_peek(c).size > 0 && (c->out == NULL || OUT_ROOM - c->out->used > HEAD_ROOM))
+        conn_goto(c, HEAD);
+    else if (!keep || (c->out != NULL && c->out->used > 0))
+        conn_goto(c, FLUSH);
+    else
+        conn_goto(c, IDLE);
+}
+
+/* ---- ANSWER: the head is written ------------------------------------------------------ */
+
+static bool may_keep(const struct conn *c)
+{
+    const struct request *r = c->request;
+    const struct http_core *core = h1_core(c);
+    const struct exchange *x = r->exchange;
+    uint64_t age_ms = (io_now_ns(c->io) - c->opened_ns) / 1000000u;
+
+    return r->head.keep_alive && x->body_read && !x->linger && !r->response.close &&
+           !c->in_ended && !c->loop->draining && core->keepalive_timeout > 0 &&
+           c->requests < (uint64_t)core->keepalive_requests &&
+           age_ms < (uint64_t)core->keepalive_time;
+}
+
+static bool has_body(const struct request *r)
+{
+    return !r->header_only && r->response.body != NULL;
+}
+
+/* How the body's end will be known: a length, chunks, or the connection's end. */
+static void choose_framing(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+
+    r->keep_alive = may_keep(c);
+    x->body_ended = !has_body(r);
+    if (r->response.length >= 0) {
+        x->answer_left = (uint64_t)r->response.length;
+        if (x->answer_left == 0)
+            x->body_ended = true;
+        return;
+    }
+    x->answer_left = UINT64_MAX;
+    x->chunking = r->response.body != NULL && r->head.version_minor == 1 &&
+                  h1_core(c)->chunked_encoding;
+    if (!x->chunking && r->response.body != NULL)
+        r->keep_alive = false;
+}
+
+/* A small body in memory goes right behind its head; one buffer, one copy, one send. */
+static bool copy_body(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+    struct out *out = c->out;
+    struct chunk k;
+
+    if (x->chunking || x->answer_left > COPY_MAX || x->rate != 0 ||
+        x->answer_left > OUT_ROOM - out->used)
+        return false;
+    while (x->answer_left > 0) {
+        enum body_status s = r->response.body->ops->pull(r->response.body, x->answer_left, &k);
+
+        if (s != BODY_CHUNK || k.file >= 0) {
+            out->chunk = k;
+            x->pulled = (uint8_t)s + 1;
+            return false;
+        }
+        memcpy(out->bytes + out->used, k.at, k.size);
+        out->used += (uint32_t)k.size;
+        x->answer_left -= k.size;
+        r->body_sent += k.size;
+        if (r->response.body->ops->sent != NULL)
+            r->response.body->ops->sent(r->response.body, k.size);
+    }
+    x->body_ended = true;
+    return true;
+}
+
+static void rate_of(struct conn *c, struct exchange *x)
+{
+    x->paced_since_ns = io_now_ns(c->io);
+    x->rate = request_rate(c->request, &x->rate_after);
+}
+
+void answer_enter(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+
+    if (io_busy(&c->tx)) {
+        conn_deadline(c, h1_core(c)->send_timeout);
+        return;                 /* earlier answers, or 100 Continue, are still on their way */
+    }
+    if (h1_body_wanted_first(c)) {
+        conn_goto(c, DISCARD);
+        return;
+    }
+    if (r->response.no_answer) {
+        conn_close(c, CLOSE_no_answer);
+        return;
+    }
+    struct out *out = h1_out(c);
+
+    if (out == NULL)
+        return;
+    if (!x->head_written) {
+        choose_framing(c);
+        if (!h1_write_head(c, out)) {
+            if (out->used > 0)
+                send_out(c, 1, 0);      /* comes back through answer_sent() */
+            else
+                conn_close(c, CLOSE_no_memory);
+            return;
+        }
+        x->head_written = r->head_sent = true;
+        rate_of(c, x);
+    }
+    if (x->body_ended || copy_body(c))
+        answer_done(c);
+    else
+        conn_goto(c, SEND);
+}
+
+void answer_sent(struct conn *c)
+{
+    c->out->used = 0;
+    if (c->send_failed)
+        conn_close(c, CLOSE_peer_reset);
+    else
+        answer_enter(c);
+}
+
+/* ---- SEND: the body, a chunk at a time -------------------------------------------------- */
+
+/* How many bytes limit_rate allows now; 0: wait (PACE). */
+static size_t allowance(struct conn *c, const struct exchange *x, size_t most)
+{
+    if (x->rate == 0)
+        return most;
+    uint64_t spent_ns = io_now_ns(c->io) - x->paced_since_ns;
+    uint64_t budget = x->rate_after + (uint64_t)((double)x->rate * ((double)spent_ns / 1e9 + 0.5));
+    uint64_t left = budget > x->paced_bytes ? budget - x->paced_bytes : 0;
+
+    return left < most ? (size_t)left : most;
+}
+
+static enum body_status pull(struct request *r, struct exchange *x, struct out *out, size_t most)
+{
+    if (x->pulled != 0) {       /* copy_body() pulled what it could not copy */
+        enum body_status s = (enum body_status)(x->pulled - 1);
+
+        x->pulled = 0;
+        return s;
+    }
+    return r->response.body->ops->pull(r->response.body, most, &out->chunk);
+}
+
+static void send_file(struct conn *c, struct out *out)
+{
+    if (out->used > 0) {        /* the head first; the kernel joins it with the file's bytes */
+        send_out(c, 1, IO_HOLD);
+        return;
+    }
+    conn_deadline(c, h1_core(c)->send_timeout);
+    io_sendfile(c->io, &c->tx, c->fd, out->chunk.file, out->chunk.offset,
+                (uint32_t)out->chunk.size, conn_on_sent);
+}
+
+static void send_memory(struct conn *c, struct exchange *x, struct out *out)
+{
+    int n = 1;
+
+    if (x->chunking) {
+        struct gather g;
+
+        gather_init(&g, out->size_line, sizeof out->size_line, NULL, 0);
+        h1_chunk_size(&g, out->chunk.size);
+        out->iov[n++] = (struct iovec){ out->size_line, g.used };
+    }
+    out->iov[n++] = (struct iovec){ (void *)(uintptr_t)out->chunk.at, out->chunk.size };
+    if (x->chunking)
+        out->iov[n++] = (struct iovec){ (void *)(uintptr_t) "\r\n", 2 };
+    send_out(c, n, 0);
+}
+
+static void body_end(struct conn *c, struct exchange *x)
+{
+    if (x->chunking) {
+        struct out *out = h1_out(c);
+
+        if (out == NULL)
+            return;
+        if (OUT_ROOM - out->used < sizeof "0\r\n\r\n") {
+            x->pulled = BODY_END + 1;
+            send_out(c, 1, 0);
+            return;
+        }
+        memcpy(out->bytes + out->used, "0\r\n\r\n", 5);
+        out->used += 5;
+    } else if (x->answer_left != UINT64_MAX && x->answer_left > 0) {
+        conn_close(c, CLOSE_body_failed);
+        return;
+    }
+    x->body_ended = true;
+    answer_done(c);
+}
+
+void send_enter(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+    struct out *out = h1_out(c);
+
+    if (out == NULL || io_busy(&c->tx))
+        return;
+    size_t most = IO_SEND_MAX - OUT_SIZE;
+
+    if (r->response.body->ops->files)
+        most = IO_SENDFILE_MAX;
+    if (x->answer_left < most)
+        most = (size_t)x->answer_left;
+    most = allowance(c, x, most);
+    if (most == 0) {
+        conn_goto(c, PACE);
+        return;
+    }
+    enum body_status s = pull(r, x, out, most);
+
+    switch (s) {
+    case BODY_CHUNK:
+        if (out->chunk.file >= 0)
+            send_file(c, out);
+        else
+            send_memory(c, x, out);
+        x->in_flight = out->chunk.size;
+        return;
+    case BODY_LATER:
+        x->in_flight = 0;
+        if (out->used > 0)
+            send_out(c, 1, 0);
+        return;
+    case BODY_END:
+        body_end(c, x);
+        return;
+    case BODY_FAILED:
+        conn_close(c, CLOSE_body_failed);
+        return;
+    }
+}
+
+static void chunk_sent(struct conn *c, struct exchange *x, size_t size)
+{
+    struct request *r = c->request;
+
+    r->body_sent += size;
+    x->paced_bytes += size;
+    if (x->answer_left != UINT64_MAX)
+        x->answer_left -= size;
+    x->in_flight = 0;
+    if (r->response.body->ops->sent != NULL)
+        r->response.body->ops->sent(r->response.body, size);
+}
+
+void send_sent(struct conn *c)
+{
+    struct exchange *x = exchange_of(c);
+    struct out *out = c->out;
+    bool was_file = c->tx.kind == IO_SENDFILE;
+
+    if (c->send_failed) {
+        bool short_file = was_file && c->tx.result.res == -ENODATA;
+
+        if (short_file)
+            request_log(c->request, LOG_ALERT, 0, "the file became shorter while it was sent");
+        conn_close(c, short_file ? CLOSE_body_failed : CLOSE_peer_reset);
+        return;
+    }
+    bool head_only = !was_file && out->used > 0 && out->chunk.file >= 0 && x->in_flight > 0;
+
+    out->used = 0;
+    if (head_only) {
+        send_file(c, out);
+        return;
+    }
+    if (x->in_flight > 0)
+        chunk_sent(c, x, x->in_flight);
+    if (x->answer_left == 0) {
+        x->body_ended = true;
+        answer_done(c);
+        return;
+    }
+    send_enter(c);
+}
+
+/* The deadline is for progress, not for a whole send: a slow client that takes bytes stays. */
+void send_late(struct conn *c)
+{
+    uint64_t taken = net_taken(c->fd);
+
+    if (taken > c->taken) {
+        c->taken = taken;
+        conn_deadline(c, c->request != NULL ? h1_core(c)->send_timeout : c->send_ms);
+        return;
+    }
+    if (c->request != NULL && h1_core(c)->reset_timedout)
+        net_reset_on_close(c->fd);
+    conn_close(c, CLOSE_send_late);
+}
+
+/* ---- PACE: limit_rate says wait ------------------------------------------------------------ */
+
+void pace_enter(struct conn *c)
+{
+    const struct exchange *x = exchange_of(c);
+    uint64_t spent_ns = io_now_ns(c->io) - x->paced_since_ns;
+    uint64_t over = x->paced_bytes > x->rate_after ? x->paced_bytes - x->rate_after : 0;
+    double due_ms = (double)over * 1000.0 / (double)x->rate;
+    double wait = due_ms - (double)spent_ns / 1e6;
+
+    conn_deadline(c, wait > 1.0 ? (int64_t)wait + 1 : 1);
+}
+
+void pace_late(struct conn *c)
+{
+    conn_goto(c, SEND);
+}
+
+/* ---- FLUSH: finished answers go out ---------------------------------------------------------- */
+
+static void flushed(struct conn *c)
+{
+    if (!c->last_answer)
+        conn_goto(c, conn_peek(c).size > 0 ? HEAD : IDLE);
+    else if (c->linger_ms > 0 && !c->in_ended)
+        conn_goto(c, LINGER);
+    else
+        conn_close(c, c->why != 0 ? (enum close_reason)c->why : CLOSE_answered);
+}
+
+/* HEAD comes here with its request begun: it goes on behind the answers to earlier ones. */
+void flush_enter(struct conn *c)
+{
+    if (io_busy(&c->tx)) {
+        conn_deadline(c, c->send_ms);
+        return;
+    }
+    if (c->out != NULL && c->out->used > 0)
+        send_out(c, 1, 0);
+    else
+        flushed(c);
+}
+
+void flush_sent(struct conn *c)
+{
+    c->out->used = 0;
+    if (c->send_failed)
+        conn_close(c, CLOSE_peer_reset);
+    else if (c->request != NULL)
+        conn_goto(c, HEAD);
+    else
+        flushed(c);
+}
+
+/* ---- LINGER: the last answer is out; unread input must not turn it into a reset ------------ */
+
+static void linger_deadline(struct conn *c)
+{
+    uint64_t now = io_now_ns(c->io);
+    int64_t left = c->linger_until_ns > now ? (int64_t)((c->linger_until_ns - now) / 1000000u) : 0;
+
+    conn_deadline(c, left < c->linger_ms ? left + 1 : (int64_t)c->linger_ms);
+}
+
+void linger_enter(struct conn *c)
+{
+    slab_give(&c->loop->out_slab, c->out);
+    c->out = NULL;
+    io_finish(c->io, c->fd);
+    linger_deadline(c);
+    linger_bytes(c);
+}
+
+void linger_bytes(struct conn *c)
+{
+    conn_discard_input(c);
+    if (c->in_ended) {
+        conn_close(c, c->why != 0 ? (enum close_reason)c->why : CLOSE_answered);
+        return;
+    }
+    linger_deadline(c);
+    conn_receive(c);
+}
+
+void linger_late(struct conn *c)
+{
+    conn_close(c, c->why != 0 ? (enum close_reason)c->why : CLOSE_lingered);
+}
