@@ -1,6 +1,6 @@
 /* log_target.h - the log files a configuration names, before and after they are opened.
  *
- * Set functions (access_log, error_log) call log_target_want(); server/ opens each target in
+ * Set functions (access_log) call log_target_want(); server/ opens each target in
  * the master, hands the descriptors to the worker, and swaps them on reopen. Lines are written
  * through loop->log_book by server/log_book.c, which knows buffers, gzip and full disks.
  */
@@ -22,13 +22,15 @@ struct log_syslog {                     /* syslog:server=…,facility=…,tag=�
     bool no_hostname;
 };
 
-/* One per distinct destination and load: the same path named twice is one target. */
+/* One per distinct destination and load: two access logs of the same path are one target. An
+ * error log is one per list of error_log lines, since its sink is a member of that one log:
+ * servers with the same lines share it, others open the file once more. */
 struct log_target {
     enum log_target_kind kind;
     bool error_log;
     struct slice path;                  /* absolute; LOG_TO_FILE                             */
     struct log_syslog syslog;
-    struct log_sink sink;               /* sink.fd: -1 until server/ opened it                */
+    struct log_sink sink;               /* sink.fd: -1 until server/ opened it; stderr too    */
     unsigned id;                        /* 0, 1, … in order of first use                      */
     const struct conf_node *node;
     struct log_target *next;
@@ -41,13 +43,36 @@ struct log_targets {
 };
 extern const struct feature feature_logs;      /* rows error_log; http/error_log.c */
 
-/* Finds or makes the target for what stands in argument `arg` ("/path", "stderr",
- * "syslog:…", "memory:…"). NULL after a complaint. */
+/* Where logs are when the configuration does not say: below the prefix, as nginx has them. */
+#define LOG_ACCESS_DEFAULT "logs/access.log"
+#define LOG_ERROR_DEFAULT  "logs/error.log"
+
+/* Finds or makes the target for what stands in argument `arg` ("/path", "syslog:…"; for error
+ * logs also "stderr"). NULL after a complaint. */
 struct log_target *log_target_want(struct conf_load *, const struct conf_node *, unsigned arg,
                                    bool error_log);
+/* The same for a file named by the program; relative paths are below the prefix. */
+struct log_target *log_target_want_file(struct conf_load *, struct scope *,
+                                        const struct conf_node *, struct slice path);
+
+/* For error_log.c: reads without entering it in the list, compares, and enters. */
+struct log_target *log_target_read(struct conf_load *, const struct conf_node *, unsigned arg,
+                                   bool error_log);
+struct log_target *log_target_read_file(struct conf_load *, const struct conf_node *,
+                                        struct slice path, bool error_log);
+bool log_target_same(const struct log_target *, const struct log_target *);
+void log_target_enter(struct log_targets *, struct log_target *);
+/* The list of the configuration that a scope belongs to. */
+struct log_targets *log_targets_of(struct scope *);
 
 /* The configured error log of a scope, never NULL; valid as long as the generation. */
 const struct log *log_of_scope(const struct scope *);
+
+/* open_log_file_cache: how many files of changing names are kept open. */
+struct log_file_cache {
+    int64_t max;                        /* 0: off                                             */
+    int64_t inactive_ms, valid_ms, min_uses;
+};
 
 /* How one access_log directive wants its lines written. */
 struct log_policy {
@@ -56,10 +81,14 @@ struct log_policy {
     int64_t buffer_size;                /* 0: one write a line                                */
     int64_t flush_ms;                   /* 0: only when the buffer is full                    */
     int gzip_level;                     /* 0: not compressed                                  */
+    struct log_file_cache cache;        /* for path_expr: of the scope with the access_log     */
 };
 
+/* The longest line an access log writes, its newline included. */
+enum { LOG_RECORD_MAX = 64 * 1024 };
+
 /* Implemented by server/log_book.c, installed by server/loop.c; tests may install their own.
- * `line` includes the newline; path is the evaluated path_expr or empty. Never blocks on a
+ * `line` includes the newline; path is the evaluated path_expr (absolute) or empty. Never blocks on a
  * peer; a line that cannot be written is dropped and counted. */
 struct log_writer {
     void (*line)(struct loop *, const struct log_policy *, struct slice path, struct slice line);

@@ -46,19 +46,26 @@ struct loop {
     uint64_t conn_numbers;                  /* next $connection, steps by the loop count     */
     uint64_t conn_number_step;
 
+    uint64_t seen_ns;                       /* the latest monotonic time shown by any io here */
     int64_t wall_offset_ns;                 /* wall = monotonic + this                       */
     uint64_t wall_synced_ns;
     int64_t date_sec;                       /* what date_text says                           */
     char date_text[32];                     /* RFC 9110 date, DATE_HTTP_SIZE bytes           */
+    int64_t log_date_sec;                   /* what the next two say, in local time          */
+    char log_date_text[32], iso_date_text[32]; /* DATE_LOG_SIZE and DATE_ISO_SIZE bytes      */
 
     struct loop_stats stats;
 };
 
 /* Monotonic, as of this turn of the connection's loop `io` (server/ installs the way to it:
  * http/ does no I/O). */
-static inline uint64_t loop_now_ns(const struct loop *loop, const struct io *io)
+static inline uint64_t loop_now_ns(struct loop *loop, const struct io *io)
 {
-    return loop->now(io);
+    uint64_t now = loop->now(io);
+
+    if (now > loop->seen_ns)
+        loop->seen_ns = now;
+    return now;
 }
 
 /* The wall clock as of this turn, nanoseconds since 1970. */
@@ -66,6 +73,13 @@ int64_t loop_wall_ns(struct loop *);
 
 /* The Date field's value for this second. */
 struct slice loop_date(struct loop *);
+
+/* The same instant in local time, as access logs write it: $time_local, $time_iso8601. */
+struct slice loop_log_date(struct loop *);
+struct slice loop_iso_date(struct loop *);
+
+/* Minutes that local time is ahead of UTC at that moment. */
+int loop_zone_min(int64_t unix_sec);
 
 static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 {
