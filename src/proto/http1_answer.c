@@ -181,13 +181,17 @@ void answer_sent(struct conn *c)
 
 /* ---- SEND: the body, a chunk at a time -------------------------------------------------- */
 
-/* How many bytes limit_rate allows now; 0: wait (PACE). */
-static size_t allowance(struct conn *c, const struct exchange *x, size_t most)
+static uint64_t paced_ms(const struct conn *c, const struct exchange *x)
+{
+    return (io_now_ns(c->io) - x->paced_since_ns) / 1000000u;
+}
+
+/* How many bytes limit_rate allows now; 0: wait (PACE). The first second is given at once. */
+static size_t allowance(const struct conn *c, const struct exchange *x, size_t most)
 {
     if (x->rate == 0)
         return most;
-    uint64_t spent_ns = io_now_ns(c->io) - x->paced_since_ns;
-    uint64_t budget = x->rate_after + (uint64_t)((double)x->rate * ((double)spent_ns / 1e9 + 0.5));
+    uint64_t budget = x->rate_after + x->rate * (paced_ms(c, x) + 1000) / 1000;
     uint64_t left = budget > x->paced_bytes ? budget - x->paced_bytes : 0;
 
     return left < most ? (size_t)left : most;
@@ -358,15 +362,15 @@ void send_late(struct conn *c)
 
 /* ---- PACE: limit_rate says wait ------------------------------------------------------------ */
 
+/* Until an eighth of a second's worth may go. */
 void pace_enter(struct conn *c)
 {
     const struct exchange *x = exchange_of(c);
-    uint64_t spent_ns = io_now_ns(c->io) - x->paced_since_ns;
-    uint64_t over = x->paced_bytes > x->rate_after ? x->paced_bytes - x->rate_after : 0;
-    double due_ms = (double)over * 1000.0 / (double)x->rate;
-    double wait = due_ms - (double)spent_ns / 1e6;
+    uint64_t wanted = x->paced_bytes + x->rate / 8 + 1;
+    uint64_t over = wanted > x->rate_after ? wanted - x->rate_after : 0;
+    int64_t wait = (int64_t)(over * 1000 / x->rate) - 1000 - (int64_t)paced_ms(c, x);
 
-    conn_deadline(c, wait > 1.0 ? (int64_t)wait + 1 : 1);
+    conn_deadline(c, wait > 1 ? wait : 1);
 }
 
 void pace_late(struct conn *c)
