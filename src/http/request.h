@@ -98,7 +98,10 @@ struct request {
     bool keep_alive;                /* the connection may be used again after this          */
     bool routed;                    /* the location is already chosen (a named one)         */
     bool no_error_page;             /* after a redirection cycle                            */
-    bool from_error_page;           /* the status was given by error_page =code             */
+    bool from_error_page;           /* error_page has chosen a page for this request        */
+    bool error_close;               /* … for an error after which the connection closes     */
+    bool pipelined;                 /* its first bytes came with the request before it: $pipe */
+    bool complete;                  /* the whole answer was sent: $request_completion        */
     bool tls;
 
     struct loop *loop;
@@ -138,7 +141,8 @@ struct request {
     uint64_t head_bytes;            /* $request_length so far                               */
     uint64_t head_sent_bytes;       /* size of the answer's head                            */
     uint64_t body_sent;             /* $body_bytes_sent                                     */
-    uint16_t error_status;          /* the status that error_page replaced                  */
+    uint16_t error_status;          /* what an error page is sent with; 0: its own status    */
+    struct slice id;                /* $request_id, made when first asked for               */
 
     struct cleanup *cleanups;
     struct slice root_path;         /* cache of $document_root for this location            */
