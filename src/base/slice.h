@@ -39,7 +39,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
 static inline struct slice slice_skip(struct slice s, size_t n)
 {
     DCHECK(n <= s.size);
-    return (struct slice){ s.at + n, s.size - n };
+    return (struct slice){ n > 0 ? s.at + n : s.at, s.size - n };
 }
 
 static inline struct slice slice_head(struct slice s, size_t n)

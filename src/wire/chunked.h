@@ -2,8 +2,8 @@
  *
  *   struct chunked c;  chunked_init(&c, allow_bare_lf, trailer_max);
  *   while (size) {
- *       switch (chunked_feed(&c, bytes, size, &taken, &data)) {
- *       case CHUNKED_DATA: use data (borrowed from bytes), then go on behind taken
+ *       switch (chunked_feed(&c, bytes, size, &taken, &piece)) {
+ *       case CHUNKED_DATA: use piece (borrowed from bytes), then go on behind taken
  *       case CHUNKED_MORE: all bytes were taken; wait
  *       case CHUNKED_DONE: the body ended; the next request begins behind taken
  *       case CHUNKED_BAD:  400 and close; c.why says why
@@ -25,13 +25,13 @@ struct chunked {
     uint8_t state, digits;
     bool allow_bare_lf, cr;
     uint64_t left;              /* bytes of the chunk still to come            */
-    uint64_t data, overhead;    /* totals                                      */
+    uint64_t content, overhead; /* totals                                      */
     uint32_t ext, trailer, trailer_max, trailer_count;
     const char *why;
 };
 
 void chunked_init(struct chunked *, bool allow_bare_lf, uint32_t trailer_max);
 enum chunked_verdict chunked_feed(struct chunked *, const char *bytes, size_t size,
-                                  size_t *taken, struct slice *data);
+                                  size_t *taken, struct slice *piece);
 
 #endif

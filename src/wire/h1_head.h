@@ -47,7 +47,7 @@ struct h1_head {
                                      * Host field's value, else empty; validated; as it came   */
     struct slice path;              /* from the first '/' (or "*"), raw, without '?', args     */
     struct slice args;              /* behind the first '?', raw; at == NULL: no '?'           */
-    struct slice scheme;            /* of an absolute-form, else empty                         */
+    struct slice scheme;            /* of an absolute-form, lower case; else empty             */
     uint8_t version_minor;          /* 0 or 1 (a larger minor counts as 1)                     */
     struct field *fields;           /* in order; dropped ones left out                         */
     uint32_t field_count;
@@ -60,15 +60,25 @@ struct h1_head {
     bool upgrade;                   /* Connection names Upgrade                                */
     struct slice line;              /* the request line, for logs; valid as soon as it is whole */
 
-    /* when H1_BAD */
+    /* when H1_BAD; `line` then has as much of the request line as was read */
     uint16_t status;
     const char *why;                /* static text for the log: "space before the colon"       */
 
     /* the parser's own */
     uint8_t state;
-    bool line_seen, cr;             /* any byte of a request line has come                     */
     uint8_t empty_lines;
-    uint32_t used, size, line_at, field_room;
+    uint8_t name_seen;              /* classes of bytes in the name being read (token.h)       */
+    enum field_id field_id;         /* what it means                                           */
+    bool line_seen;                 /* any byte of a request line has come                     */
+    uint32_t used, size;            /* of bytes: filled, room                                  */
+    uint32_t at;                    /* all before was looked at                                */
+    uint32_t line_at;               /* where the current line begins                           */
+    uint32_t line_room;             /* the most it may have, with its end                      */
+    uint32_t before;                /* bytes of the head before it                             */
+    uint32_t mark;                  /* from line_at: end of the method or of the field's name  */
+    uint32_t args_mark;             /* from line_at: behind the first '?' of the target, or 0  */
+    uint32_t target_end;            /* from line_at                                            */
+    uint32_t field_room, field_lines;
     char *bytes;
     struct arena *arena;
     const struct h1_limits *limits;

@@ -19,6 +19,12 @@ void uri_encode_path(struct gather *into, struct slice path);
 void html_escape(struct gather *into, struct slice text);
 void json_escape(struct gather *into, struct slice text);
 
+/* The grammar of an authority, without a copy: *ret_host is as it came. Stricter than RFC 3986
+ * §3.2.2: no percent-escapes, no empty labels but one final dot, no IPvFuture. Either pointer
+ * may be NULL. */
+enum uri_verdict uri_authority_split(struct slice authority, struct slice *ret_host,
+                                     uint16_t *ret_port);
+
 /* An authority: host [":" port]; no userinfo. Lower-cases the host into `into` (room for
  * authority.size bytes), cuts one final dot. BAD for empty hosts, bad literals, ports that are
  * not 0…65535. *ret_host without the port (IPv6 literals keep their brackets). *ret_port 0 if

@@ -1,0 +1,25 @@
+/* h1_judge.h - what a request line and fields mean for framing and routing. Only for h1_head.c:
+ * that one finds where things begin and end, this one says whether they may be.
+ *
+ * Each returns true, or false after h1_refuse().
+ */
+#ifndef WIRE_H1_JUDGE_H
+#define WIRE_H1_JUDGE_H
+
+#include "wire/h1_head.h"
+
+/* Sets status and why, the first time. Always false. */
+bool h1_refuse(struct h1_head *, uint16_t status, const char *why);
+
+/* method, method_text, target, args and version_minor are there: finds scheme, authority and
+ * path by the target's form (RFC 9112 §3.2). */
+bool h1_judge_target(struct h1_head *);
+
+/* A field that will be kept: duplicates, Content-Length, Connection. Call before known[] is
+ * set. */
+bool h1_judge_field(struct h1_head *, const struct field *);
+
+/* All fields are there: Host, Transfer-Encoding against Content-Length, Expect. */
+bool h1_judge_head(struct h1_head *);
+
+#endif
