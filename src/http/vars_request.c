@@ -1,0 +1,293 @@
+/* vars_request.c - variables about what was asked: line, path, arguments, fields, cookies. */
+#include "http/vars_rows.h"
+
+#include "http/site.h"
+
+#include <sys/random.h>
+
+/* ---- path and arguments ---------------------------------------------------------------- */
+
+bool get_is_args(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    if (r->args.size > 0)
+        gather_byte(g, '?');
+    return true;
+}
+
+/* As it was sent, without the scheme and host of an absolute target. */
+bool get_request_uri(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    if (r->head.path.size == 0)
+        return false;
+    gather_slice(g, r->head.path);
+    if (r->head.args.at != NULL) {
+        gather_byte(g, '?');
+        gather_slice(g, r->head.args);
+    }
+    return true;
+}
+
+/* The first argument of that name that has a "=", not decoded. */
+bool get_arg(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+    struct slice left = r->args;
+
+    while (left.size > 0) {
+        struct slice one = slice_cut(&left, '&'), name = slice_head(one, slice_find(one, '='));
+
+        if (name.size == one.size || !slice_eq_nocase(name, use->rest))
+            continue;
+        gather_slice(g, slice_skip(one, name.size + 1));
+        return true;
+    }
+    return false;
+}
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+static struct slice first_name(const struct request *r)
+{
+    struct slice name = { 0 };
+
+    if (r->server != NULL && r->server->names != NULL)
+        name = r->server->names->text;
+    return name.size > 0 && name.at[0] == '.' ? slice_skip(name, 1) : name;
+}
+
+bool get_server_name(void *subject, const struct variable_use *use, struct gather *g)
+{
+    (void)use;
+    gather_slice(g, first_name(subject));
+    return true;
+}
+
+bool get_host(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    gather_slice(g, r->host.size > 0 ? r->host : first_name(r));
+    return true;
+}
+
+bool get_request_port(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    if (r->host_port != 0)
+        gather_u64(g, r->host_port);
+    return true;
+}
+
+bool get_is_request_port(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    if (r->host_port != 0)
+        gather_byte(g, ':');
+    return true;
+}
+
+bool get_protocol(void *subject, const struct variable_use *use, struct gather *g)
+{
+    static const char http1[] = "HTTP/1.1";
+    const struct request *r = subject;
+
+    (void)use;
+    if (strcmp(r->ops->name, http1) == 0 && r->head.version_minor == 0)
+        gather_lit(g, "HTTP/1.0");
+    else
+        gather_str(g, r->ops->name);
+    return true;
+}
+
+/* ---- fields ------------------------------------------------------------------------------ */
+
+void join_value(struct joiner *j, struct slice value)
+{
+    if (j->any)
+        gather_slice(j->into, j->between);
+    gather_slice(j->into, value);
+    j->any = true;
+}
+
+bool field_named(struct slice field, struct slice rest)
+{
+    if (field.size != rest.size)
+        return false;
+    for (size_t i = 0; i < field.size; i++) {
+        unsigned char c = byte_lower((unsigned char)field.at[i]);
+
+        if ((c == '-' ? '_' : c) != (unsigned char)rest.at[i])
+            return false;
+    }
+    return true;
+}
+
+bool get_http_field(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct h1_head *head = &((const struct request *)subject)->head;
+    struct joiner j = { g, SLICE(", "), false };
+
+    for (const struct field *f = head->fields; f < head->fields + head->field_count; f++)
+        if (field_named(f->name, use->rest))
+            join_value(&j, f->value);
+    return j.any;
+}
+
+/* The same for the names that the head's parser has found: row->arg is the enum field_id. */
+bool get_http_known(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct h1_head *head = &((const struct request *)subject)->head;
+    enum field_id id = (enum field_id)use->number;
+    struct joiner j = { g, id == FIELD_COOKIE ? SLICE("; ") : SLICE(", "), false };
+
+    if (head->known[id] == NULL)
+        return false;
+    for (const struct field *f = head->known[id]; f < head->fields + head->field_count; f++)
+        if (f->id == id)
+            join_value(&j, f->value);
+    return true;
+}
+
+static bool cookie_in(struct slice value, struct slice name, struct slice *ret)
+{
+    while (value.size > 0) {
+        struct slice one = slice_trim(slice_cut(&value, ';'));
+        size_t equals = slice_find(one, '=');
+
+        if (equals == one.size || !slice_eq_nocase(slice_head(one, equals), name))
+            continue;
+        *ret = slice_skip(one, equals + 1);
+        return true;
+    }
+    return false;
+}
+
+bool get_cookie(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct h1_head *head = &((const struct request *)subject)->head;
+    struct slice value;
+
+    if (head->known[FIELD_COOKIE] == NULL)
+        return false;
+    for (const struct field *f = head->known[FIELD_COOKIE];
+         f < head->fields + head->field_count; f++) {
+        if (f->id == FIELD_COOKIE && cookie_in(f->value, use->rest, &value)) {
+            gather_slice(g, value);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- $remote_user -------------------------------------------------------------------------- */
+
+/* -1 if c is no digit of base64 (RFC 4648 §4). */
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Appends what stands before the first ':' of the decoded text; false if there is none. */
+static bool gather_user(struct gather *g, struct slice base64)
+{
+    uint32_t bits = 0;
+    unsigned count = 0;
+
+    for (size_t i = 0; i < base64.size; i++) {
+        int value = base64_value(base64.at[i]);
+
+        if (value < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)value;
+        count += 6;
+        if (count < 8)
+            continue;
+        count -= 8;
+        char c = (char)(bits >> count & 0xff);
+
+        if (c == ':')
+            return true;
+        gather_byte(g, c);
+    }
+    return false;
+}
+
+bool get_remote_user(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct slice value = request_field(subject, FIELD_AUTHORIZATION), scheme;
+    size_t before = g->used;
+
+    (void)use;
+    scheme = slice_cut(&value, ' ');
+    if (slice_eq_nocase(scheme, SLICE("Basic")) && gather_user(g, slice_trim(value)) &&
+        g->used > before)
+        return true;
+    g->used = before;
+    return false;
+}
+
+/* ---- others ---------------------------------------------------------------------------------- */
+
+enum { REQUEST_ID_BYTES = 16 };
+
+/* Made once, for a request and its sub-requests. */
+static struct slice request_id(struct request *r)
+{
+    unsigned char random[REQUEST_ID_BYTES];
+    char *text;
+
+    while (r->parent != NULL)
+        r = r->parent;
+    if (r->id.size > 0)
+        return r->id;
+    text = arena_bytes(&r->arena, sizeof random * 2);
+    if (text == NULL || getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return (struct slice){ 0 };
+    for (size_t i = 0; i < sizeof random; i++) {
+        text[2 * i] = "0123456789abcdef"[random[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+    }
+    r->id = slice_of(text, sizeof random * 2);
+    return r->id;
+}
+
+bool get_request_id(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct slice id = request_id(subject);
+
+    (void)use;
+    gather_slice(g, id);
+    return id.size > 0;
+}
+
+/* What limit_rate says; a rate made of $limit_rate itself would have no end. */
+bool get_limit_rate(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct request *r = subject;
+    const struct expr *rate = core_conf(r)->limit_rate;
+    uint64_t after;
+    bool circular;
+
+    (void)use;
+    circular = rate != NULL && slice_search(expr_text(rate), SLICE("limit_rate")) <
+                                   expr_text(rate).size;
+    gather_u64(g, circular ? 0 : request_rate(r, &after));
+    return true;
+}
