@@ -29,9 +29,9 @@ enum state {
     ST_ESCAPED,         /* behind "\" in a quoted value                   */
     ST_VALUE_END,       /* behind a closing quote                         */
     ST_SIZE_LF,         /* CR came                                        */
-    ST_DATA,
-    ST_DATA_END,        /* CR LF must come                                */
-    ST_DATA_LF,
+    ST_CONTENT,
+    ST_CONTENT_END,        /* CR LF must come                                */
+    ST_CONTENT_LF,
     ST_TRAILER_FIRST,   /* a field line begins, or the end                */
     ST_TRAILER_NAME,
     ST_TRAILER_VALUE,
@@ -55,9 +55,10 @@ static bool go(struct chunked *c, enum state state)
     return true;
 }
 
+typedef bool byte_fn(struct chunked *, char);
+
 /* CR leads to `lf`; a bare LF, where allowed, does what that state would do with it. */
-static bool line_end(struct chunked *c, char b, enum state lf, bool (*at_lf)(struct chunked *, char),
-                     const char *why)
+static bool line_end(struct chunked *c, char b, enum state lf, byte_fn *at_lf, const char *why)
 {
     if (b == '\r')
         return go(c, lf);
@@ -76,7 +77,7 @@ static bool on_size_lf(struct chunked *c, char b)
 {
     if (b != '\n')
         return bad(c, "CR without LF");
-    return go(c, c->left > 0 ? ST_DATA : ST_TRAILER_FIRST);
+    return go(c, c->left > 0 ? ST_CONTENT : ST_TRAILER_FIRST);
 }
 
 static bool on_size_first(struct chunked *c, char b)
@@ -179,14 +180,14 @@ static bool on_escaped(struct chunked *c, char b)
     return scan_is_ctl(b) ? bad(c, "a control byte in a chunk extension") : go(c, ST_QUOTED);
 }
 
-static bool on_data_lf(struct chunked *c, char b)
+static bool on_content_lf(struct chunked *c, char b)
 {
     return b == '\n' ? go(c, ST_SIZE_FIRST) : bad(c, "CR without LF");
 }
 
-static bool on_data_end(struct chunked *c, char b)
+static bool on_content_end(struct chunked *c, char b)
 {
-    return line_end(c, b, ST_DATA_LF, on_data_lf, "a chunk is longer than its size");
+    return line_end(c, b, ST_CONTENT_LF, on_content_lf, "a chunk is longer than its size");
 }
 
 static bool on_end_lf(struct chunked *c, char b)
@@ -221,14 +222,12 @@ static bool on_trailer_value(struct chunked *c, char b)
            || line_end(c, b, ST_TRAILER_LF, on_trailer_lf, "a control byte in a trailer field");
 }
 
-typedef bool byte_fn(struct chunked *, char);
-
 static byte_fn *const ON_BYTE[ST_COUNT] = {
     [ST_SIZE_FIRST] = on_size_first, [ST_SIZE] = on_size, [ST_SEMICOLON] = on_semicolon,
     [ST_NAME_FIRST] = on_name_first, [ST_NAME] = on_name, [ST_NAME_BLANK] = on_name_blank,
     [ST_VALUE_FIRST] = on_value_first, [ST_VALUE] = on_value, [ST_QUOTED] = on_quoted,
     [ST_ESCAPED] = on_escaped, [ST_VALUE_END] = on_value_end, [ST_SIZE_LF] = on_size_lf,
-    [ST_DATA_END] = on_data_end, [ST_DATA_LF] = on_data_lf,
+    [ST_CONTENT_END] = on_content_end, [ST_CONTENT_LF] = on_content_lf,
     [ST_TRAILER_FIRST] = on_trailer_first, [ST_TRAILER_NAME] = on_trailer_name,
     [ST_TRAILER_VALUE] = on_trailer_value, [ST_TRAILER_LF] = on_trailer_lf,
     [ST_END_LF] = on_end_lf,
@@ -249,14 +248,14 @@ static bool count(struct chunked *c)
     return c->overhead++ < OVERHEAD_MAX + c->content || bad(c, "too little data in the chunks");
 }
 
-static struct slice take_data(struct chunked *c, const char *bytes, size_t size)
+static struct slice take_content(struct chunked *c, const char *bytes, size_t size)
 {
     if (size > c->left)
         size = (size_t)c->left;
     c->left -= size;
     c->content += size;
     if (c->left == 0)
-        go(c, ST_DATA_END);
+        go(c, ST_CONTENT_END);
     return slice_of(bytes, size);
 }
 
@@ -266,8 +265,8 @@ enum chunked_verdict chunked_feed(struct chunked *c, const char *bytes, size_t s
     size_t i = 0;
     *piece = (struct slice){ 0 };
     while (i < size && c->state < ST_DONE) {
-        if (c->state == ST_DATA) {
-            *piece = take_data(c, bytes + i, size - i);
+        if (c->state == ST_CONTENT) {
+            *piece = take_content(c, bytes + i, size - i);
             *taken = i + piece->size;
             return CHUNKED_DATA;
         }

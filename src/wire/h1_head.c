@@ -7,6 +7,7 @@
  */
 #include "wire/h1_head.h"
 
+#include "base/bulk.h"
 #include "base/scan.h"
 #include "wire/h1_judge.h"
 #include "wire/token.h"
@@ -25,8 +26,24 @@ enum state {
     ST_DONE, ST_BAD, ST_COUNT,
 };
 
-/* What a step says: the bytes ran out; the state changed, go on. */
+/* What a step says: the bytes ran out, or all was said; a line was read, go on. */
 enum step { STEP_STOP, STEP_ON };
+
+/* Each reads on from its state, and into the next one of the same line. */
+static enum step read_start(struct h1_head *);
+static enum step read_method(struct h1_head *);
+static enum step read_target(struct h1_head *);
+static enum step read_version(struct h1_head *);
+static enum step read_field(struct h1_head *);
+static enum step read_name(struct h1_head *);
+static enum step read_value(struct h1_head *);
+static enum step read_nothing(struct h1_head *);
+
+static enum step (*const READ[ST_COUNT])(struct h1_head *) = {
+    [ST_START] = read_start, [ST_METHOD] = read_method, [ST_TARGET] = read_target,
+    [ST_VERSION] = read_version, [ST_FIELD] = read_field, [ST_NAME] = read_name,
+    [ST_VALUE] = read_value, [ST_DONE] = read_nothing, [ST_BAD] = read_nothing,
+};
 
 static enum step refuse(struct h1_head *h, uint16_t status, const char *why)
 {
@@ -66,15 +83,13 @@ static void line_begin(struct h1_head *h, enum state state)
 
 /* How long the line end at `at` is: 1 or 2; 0 when the CR's LF has not come; -1 if it is
  * none. */
-static int line_end(const struct h1_head *h, uint32_t at)
+static inline int line_end(const struct h1_head *h, uint32_t at, uint32_t stop)
 {
+    if (at + 1 < stop && h->bytes[at] == '\r')
+        return h->bytes[at + 1] == '\n' ? 2 : -1;
     if (h->bytes[at] == '\n')
         return h->limits->allow_bare_lf ? 1 : -1;
-    if (h->bytes[at] != '\r')
-        return -1;
-    if (at + 1 == line_stop(h))
-        return 0;
-    return h->bytes[at + 1] == '\n' ? 2 : -1;
+    return h->bytes[at] == '\r' ? 0 : -1;
 }
 
 /* The control byte at h->at, which is no line end, ends everything. */
@@ -96,15 +111,16 @@ static enum step starved_at_cr(struct h1_head *h)
 
 static enum step read_start(struct h1_head *h)
 {
-    if (h->at == line_stop(h))
+    uint32_t stop = line_stop(h);
+    if (h->at == stop)
         return starved(h);
     char c = h->bytes[h->at];
     if (c != '\r' && c != '\n') {
         h->line_seen = true;
         h->state = ST_METHOD;
-        return STEP_ON;
+        return read_method(h);
     }
-    int end = line_end(h, h->at);
+    int end = line_end(h, h->at, stop);
     if (end == 0)
         return starved_at_cr(h);
     if (end < 0)
@@ -119,16 +135,19 @@ static enum step read_start(struct h1_head *h)
 static enum step read_method(struct h1_head *h)
 {
     uint32_t stop = line_stop(h);
-    while (h->at < stop && token_class(h->bytes[h->at]) != 0)
-        h->at++;
-    if (h->at == stop)
+    const char *bytes = h->bytes;
+    uint32_t at = h->at;
+    while (at < stop && token_class(bytes[at]) != 0)
+        at++;
+    h->at = at;
+    if (at == stop)
         return starved(h);
-    if (h->bytes[h->at] != ' ' || h->at == h->line_at)
+    if (bytes[at] != ' ' || h->at == h->line_at)
         return refuse(h, 400, "the method is no token");
     h->mark = h->at - h->line_at;
     h->at++;
     h->state = ST_TARGET;
-    return STEP_ON;
+    return read_target(h);
 }
 
 /* The first '?' is remembered; later ones are part of the query. */
@@ -154,7 +173,7 @@ static enum step read_target(struct h1_head *h)
         return refuse(h, 400, "no target");
     h->at++;
     h->state = ST_VERSION;
-    return STEP_ON;
+    return read_version(h);
 }
 
 static struct slice line_part(const struct h1_head *h, uint32_t from, uint32_t to)
@@ -186,6 +205,8 @@ static enum step read_version(struct h1_head *h)
 {
     static const char FORM[VERSION_SIZE] = "HTTP/0.0";      /* 0: a digit */
     uint32_t begin = h->line_at + h->target_end + 1, stop = line_stop(h);
+    if (stop - begin > VERSION_SIZE && memcmp(h->bytes + begin, "HTTP/1.1", VERSION_SIZE) == 0)
+        h->at = begin + VERSION_SIZE;       /* nearly always */
     for (; h->at < stop && h->at - begin < VERSION_SIZE; h->at++) {
         char c = h->bytes[h->at], form = FORM[h->at - begin];
         if (form == '0' ? c < '0' || c > '9' : c != form)
@@ -193,19 +214,19 @@ static enum step read_version(struct h1_head *h)
     }
     if (h->at == stop)
         return starved(h);
-    int end = line_end(h, h->at);
+    int end = line_end(h, h->at, stop);
     if (end == 0)
         return starved_at_cr(h);
     if (end < 0)
         return refuse_byte(h, "bad version");
-    uint32_t behind = h->at + (uint32_t)end;
-    h->at = behind;
+    h->at += (uint32_t)end;
     return line_done(h);
 }
 
 static enum step read_field(struct h1_head *h)
 {
-    if (h->at == line_stop(h))
+    uint32_t stop = line_stop(h);
+    if (h->at == stop)
         return starved(h);
     char c = h->bytes[h->at];
     if (c == ' ' || c == '\t')
@@ -213,9 +234,9 @@ static enum step read_field(struct h1_head *h)
     if (c != '\r' && c != '\n') {
         h->name_seen = 0;
         h->state = ST_NAME;
-        return STEP_ON;
+        return read_name(h);
     }
-    int end = line_end(h, h->at);
+    int end = line_end(h, h->at, stop);
     if (end == 0)
         return starved_at_cr(h);
     if (end < 0)
@@ -227,6 +248,21 @@ static enum step read_field(struct h1_head *h)
     return STEP_STOP;
 }
 
+/* Looks at the bytes from `at` up to `end` and moves `at` there, or to the bad one. */
+static bool name_part_ok(struct h1_head *h, uint32_t end)
+{
+    const char *bytes = h->bytes;
+    unsigned seen = h->name_seen, class = TOKEN_PLAIN;
+    uint32_t at = h->at;
+    while (at < end && (class = token_class(bytes[at])) != 0) {
+        seen |= class;
+        at++;
+    }
+    h->at = at;
+    h->name_seen = (uint8_t)seen;
+    return class != 0;
+}
+
 /* A name that means something to weir is known to be a token: its bytes are not looked at one
  * by one. */
 static enum step read_name(struct h1_head *h)
@@ -234,12 +270,8 @@ static enum step read_name(struct h1_head *h)
     uint32_t stop = line_stop(h);
     uint32_t colon = h->at + (uint32_t)scan_byte_padded(h->bytes + h->at, stop - h->at, ':');
     h->field_id = colon < stop ? field_from(line_part(h, 0, colon - h->line_at)) : FIELD_OTHER;
-    for (; h->field_id == FIELD_OTHER && h->at < colon; h->at++) {
-        unsigned class = token_class(h->bytes[h->at]);
-        if (class == 0)
-            return refuse(h, 400, "a field name is no token, or has a space before the colon");
-        h->name_seen |= (uint8_t)class;
-    }
+    if (h->field_id == FIELD_OTHER && !name_part_ok(h, colon))
+        return refuse(h, 400, "a field name is no token, or has a space before the colon");
     if (colon == stop)
         return starved(h);
     if (colon == h->line_at)
@@ -247,7 +279,7 @@ static enum step read_name(struct h1_head *h)
     h->mark = colon - h->line_at;
     h->at = colon + 1;
     h->state = ST_VALUE;
-    return STEP_ON;
+    return read_value(h);
 }
 
 static bool name_wanted(const struct h1_head *h)
@@ -263,14 +295,24 @@ static bool fields_grow(struct h1_head *h)
     struct field *fields = arena_alloc(h->arena, room * sizeof *fields);
     if (fields == NULL)
         return false;
-    if (h->field_count > 0)
-        memcpy(fields, h->fields, h->field_count * sizeof *fields);
-    for (int i = 0; i < FIELD_COUNT; i++)
-        if (h->known[i] != NULL)
-            h->known[i] = fields + (h->known[i] - h->fields);
+    for (uint32_t i = 0; i < h->field_count; i++) {
+        enum field_id id = h->fields[i].id;
+        fields[i] = h->fields[i];
+        if (h->known[id] == &h->fields[i])
+            h->known[id] = &fields[i];
+    }
     h->fields = fields;
     h->field_room = room;
     return true;
+}
+
+static inline struct slice trim(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    while (at < end && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return slice_of(at, (size_t)(end - at));
 }
 
 static enum step field_done(struct h1_head *h, uint32_t value_end)
@@ -282,7 +324,7 @@ static enum step field_done(struct h1_head *h, uint32_t value_end)
         return STEP_ON;
     }
     struct field f = { .name = line_part(h, 0, h->mark), .id = h->field_id };
-    f.value = slice_trim(line_part(h, h->mark + 1, value_end));
+    f.value = trim(h->bytes + h->line_at + h->mark + 1, h->bytes + h->line_at + value_end);
     if (h->field_count == h->field_room && !fields_grow(h))
         return refuse(h, 500, "no memory for the fields");
     if (!h1_judge_field(h, &f))
@@ -301,7 +343,7 @@ static enum step read_value(struct h1_head *h)
     h->at += (uint32_t)scan_ctl_padded(h->bytes + h->at, stop - h->at);
     if (h->at == stop)
         return starved(h);
-    int end = line_end(h, h->at);
+    int end = line_end(h, h->at, stop);
     if (end == 0)
         return starved_at_cr(h);
     if (end < 0)
@@ -317,15 +359,11 @@ static enum step read_nothing(struct h1_head *h)
     return STEP_STOP;
 }
 
-static enum step (*const READ[ST_COUNT])(struct h1_head *) = {
-    [ST_START] = read_start, [ST_METHOD] = read_method, [ST_TARGET] = read_target,
-    [ST_VERSION] = read_version, [ST_FIELD] = read_field, [ST_NAME] = read_name,
-    [ST_VALUE] = read_value, [ST_DONE] = read_nothing, [ST_BAD] = read_nothing,
-};
-
 void h1_head_init(struct h1_head *h, const struct h1_limits *limits, struct arena *arena)
 {
-    *h = (struct h1_head){ .limits = limits, .arena = arena };
+    bulk_zero(h, sizeof *h);
+    h->limits = limits;
+    h->arena = arena;
     line_begin(h, ST_START);
 }
 
@@ -367,7 +405,7 @@ enum h1_verdict h1_head_feed(struct h1_head *h, const char *bytes, size_t size, 
             piece = PIECE_MAX;
         if (piece > size - fed)
             piece = size - fed;
-        memcpy(h->bytes + h->used, bytes + fed, piece);
+        bulk_copy(h->bytes + h->used, bytes + fed, piece);
         h->used += (uint32_t)piece;
         fed += piece;
         while (READ[h->state](h) == STEP_ON)

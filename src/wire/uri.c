@@ -9,14 +9,15 @@ enum { PORT_MAX = 65535 };
  * and segments that may be dots: "/." and what follows is looked at when it is rewritten. */
 static bool is_normal(struct slice raw, bool merge_slashes)
 {
-    char before = 0;
-    for (size_t i = 0; i < raw.size; i++) {
-        char c = raw.at[i];
-        if (c == '%' || c == '\0')
+    static const bool LOOK[256] = { ['%'] = true, ['/'] = true, ['\0'] = true };
+    const char *at = raw.at, *end = raw.at + raw.size;
+    for (; at < end; at++) {
+        if (!LOOK[(unsigned char)*at])
+            continue;
+        if (*at != '/')
             return false;
-        if (before == '/' && (c == '.' || (c == '/' && merge_slashes)))
+        if (at + 1 < end && (at[1] == '.' || (at[1] == '/' && merge_slashes)))
             return false;
-        before = c;
     }
     return true;
 }
