@@ -20,6 +20,9 @@ enum {
 
 static uint32_t access_log_index;
 
+/* Set once, before the first loop turns. */
+const struct log_writer *log_writer;
+
 struct access_log {
     struct log_policy policy;
     const struct log_format *format;

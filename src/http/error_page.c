@@ -2,7 +2,8 @@
  *
  * A page is asked for by an internal redirect. What it answers goes out with the status of the
  * error (=code: with that code; =: with its own), which filter_error_status sees to. An error
- * on the way to the page ends in the default text, unless recursive_error_pages is on. */
+ * on the way to the page ends in the default text, unless recursive_error_pages was on where
+ * the page was chosen. */
 #include "http/error_page.h"
 
 #include "conf/expr.h"
@@ -170,7 +171,7 @@ enum verdict error_page_apply(struct request *r)
     bool close = r->response.close;
     uint16_t status = r->response.status;
 
-    if (r->from_error_page && !core_conf(r)->recursive_error_pages)
+    if (r->from_error_page)
         return NEXT;
     t = find_page(r);
     if (t == NULL)
@@ -180,7 +181,7 @@ enum verdict error_page_apply(struct request *r)
                     status);
         return NEXT;
     }
-    r->from_error_page = true;
+    r->from_error_page = !core_conf(r)->recursive_error_pages;
     if (uri.at[0] != '/' && uri.at[0] != '@')
         return go_to_address(r, t, uri);
     r->error_close |= close;

@@ -87,7 +87,8 @@ struct log_policy {
 /* The longest line an access log writes, its newline included. */
 enum { LOG_RECORD_MAX = 64 * 1024 };
 
-/* Implemented by server/log_book.c, installed by server/loop.c; tests may install their own.
+/* Implemented by server/log_book.c, installed once at boot; tests may install their own. The
+ * pointer itself is defined by http/access_log.c.
  * `line` includes the newline; path is the evaluated path_expr (absolute) or empty. Never blocks on a
  * peer; a line that cannot be written is dropped and counted. */
 struct log_writer {

@@ -98,7 +98,7 @@ struct request {
     bool keep_alive;                /* the connection may be used again after this          */
     bool routed;                    /* the location is already chosen (a named one)         */
     bool no_error_page;             /* after a redirection cycle                            */
-    bool from_error_page;           /* error_page has chosen a page for this request        */
+    bool from_error_page;           /* error_page chose a page, and may not choose again     */
     bool error_close;               /* … for an error after which the connection closes     */
     bool pipelined;                 /* its first bytes came with the request before it: $pipe */
     bool complete;                  /* the whole answer was sent: $request_completion        */
