@@ -12,10 +12,16 @@ void map_init(struct map *m, enum map_case fold)
     *m = (struct map){ .fold = fold };
 }
 
+void map_init_arena(struct map *m, enum map_case fold, struct arena *arena)
+{
+    *m = (struct map){ .fold = fold, .arena = arena };
+}
+
 void map_done(struct map *m)
 {
-    free(m->slots);
-    *m = (struct map){ .fold = m->fold };
+    if (m->arena == NULL)
+        free(m->slots);
+    *m = (struct map){ .fold = m->fold, .arena = m->arena };
 }
 
 static uint64_t key_hash(const struct map *m, struct slice key)
@@ -58,13 +64,15 @@ static bool rebuild(struct map *m)
         count *= 2;
     }
     struct map larger = { .mask = count - 1, .used = m->live, .live = m->live,
-                          .fold = m->fold };
-    larger.slots = calloc(count, sizeof *larger.slots);
+                          .fold = m->fold, .arena = m->arena };
+    larger.slots = m->arena != NULL ? arena_zalloc(m->arena, count * sizeof *larger.slots)
+                                    : calloc(count, sizeof *larger.slots);
     if (larger.slots == NULL)
         return false;
     for (struct map_slot *s = NULL; (s = map_next(m, s)) != NULL;)
         *slot_free(&larger, s->hash) = *s;
-    free(m->slots);
+    if (m->arena == NULL)
+        free(m->slots);
     *m = larger;
     return true;
 }

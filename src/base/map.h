@@ -8,7 +8,7 @@
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
-#include "base/slice.h"
+#include "base/arena.h"
 
 enum map_case { MAP_CASE, MAP_NOCASE };
 
@@ -22,10 +22,14 @@ struct map {
     struct map_slot *slots;
     uint32_t mask, used, live;  /* used counts deleted slots too */
     enum map_case fold;
+    struct arena *arena;        /* where the slots live; NULL: allocated and freed        */
 };
 
 void map_init(struct map *, enum map_case);
 void map_done(struct map *);
+
+/* For what lives as long as an arena: it takes the slots, and no map_done() is needed. */
+void map_init_arena(struct map *, enum map_case, struct arena *);
 
 /* Borrows key's bytes until it is removed. Replaces the value of an equal key. */
 bool map_put(struct map *, struct slice key, void *value) MUST_USE;

@@ -57,7 +57,7 @@ static bool build_location(struct conf_load *load, struct location *l)
     }
     l->prefixes = arena_must(conf_arena(load), (prefixes + 1) * sizeof *l->prefixes);
     l->regexes = arena_must(conf_arena(load), (regexes + 1) * sizeof *l->regexes);
-    map_init(&l->exact, MAP_CASE);
+    map_init_arena(&l->exact, MAP_CASE, conf_arena(load));
     for (struct location *k = l->children; k != NULL; k = k->next) {
         if (k->kind == LOCATION_REGEX) {
             l->regexes[l->regex_count++] = k;
@@ -88,22 +88,15 @@ static bool build_server(struct conf_load *load, struct server *s)
     return ok;
 }
 
-static void free_location(struct location *l)
-{
-    map_done(&l->exact);
-    for (struct location *k = l->children; k != NULL; k = k->next)
-        free_location(k);
-}
-
 /* ---- names per address ------------------------------------------------------------------- */
 
 static struct vhosts *vhosts_of(struct conf_load *load, struct listen_addr *a)
 {
     if (a->vhosts == NULL) {
         a->vhosts = arena_must(conf_arena(load), sizeof *a->vhosts);
-        map_init(&a->vhosts->exact, MAP_NOCASE);
-        map_init(&a->vhosts->head_wildcards, MAP_NOCASE);
-        map_init(&a->vhosts->tail_wildcards, MAP_NOCASE);
+        map_init_arena(&a->vhosts->exact, MAP_NOCASE, conf_arena(load));
+        map_init_arena(&a->vhosts->head_wildcards, MAP_NOCASE, conf_arena(load));
+        map_init_arena(&a->vhosts->tail_wildcards, MAP_NOCASE, conf_arena(load));
     }
     return a->vhosts;
 }
@@ -219,20 +212,4 @@ struct site *site_build(struct conf_load *load, struct scope *root)
         finish_vhosts(load, a->vhosts);
     build_listeners(load, site);
     return site;
-}
-
-void site_done(struct site *site)
-{
-    for (struct server *s = site->servers; s != NULL; s = s->next) {
-        free_location(s->root);
-        for (struct location *l = s->named; l != NULL; l = l->next)
-            free_location(l);
-    }
-    for (struct listen_addr *a = site->addrs; a != NULL; a = a->next) {
-        if (a->vhosts == NULL)
-            continue;
-        map_done(&a->vhosts->exact);
-        map_done(&a->vhosts->head_wildcards);
-        map_done(&a->vhosts->tail_wildcards);
-    }
 }

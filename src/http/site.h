@@ -141,9 +141,6 @@ struct site {
  * conflicting names, and the like. */
 struct site *site_build(struct conf_load *, struct scope *root) MUST_USE;
 
-/* Frees what the arena does not hold. */
-void site_done(struct site *);
-
 /* A request on `loop` begins or ends using the site. When the last one of a site that the
  * loop has left behind ends, loop->site_unused() is told. No atomics: a loop has one thread. */
 static inline void site_hold(struct loop *loop, struct site *site)
