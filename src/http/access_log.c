@@ -405,11 +405,10 @@ void access_log_request(struct request *r)
 
 static const struct directive rows[] = {
     { "access_log", CTX_ANY_HTTP | CTX_LIMIT_EXCEPT, 1, ARGS_MANY, CONF_CUSTOM,
-      .set = set_access_log, .repeats = true,
+      .set = set_access_log, .repeats = true, .fallback = LOG_ACCESS_DEFAULT " combined",
       .syntax = "path | syslog:server=address[,option=value …] "
                 "[format [buffer=size] [gzip[=level]] [flush=time] [if=condition]] | off",
-      .help = "Where a line for each request is written, and in which format; without it, "
-              "logs/access.log in the format combined.",
+      .help = "Where a line for each request is written, and in which format.",
       .example = "access_log /var/log/weir/access.log combined buffer=32k flush=5s;" },
     { "log_format", CTX_HTTP, 2, ARGS_MANY, CONF_CUSTOM, .set = log_format_set,
       .inherit = INHERIT_NOT, .repeats = true,
@@ -417,7 +416,7 @@ static const struct directive rows[] = {
       .help = "Names a format for access_log; combined and json need no definition.",
       .example = "log_format short '$remote_addr \"$request\" $status';" },
     { "open_log_file_cache", CTX_ANY_HTTP, 1, 4, CONF_CUSTOM, .set = set_file_cache,
-      .syntax = "max=n [inactive=time] [min_uses=n] [valid=time] | off",
+      .fallback = "off", .syntax = "max=n [inactive=time] [min_uses=n] [valid=time] | off",
       .help = "Keeps log files open whose path has variables; of the scope that has access_log.",
       .example = "open_log_file_cache max=100 inactive=20s;" },
 };

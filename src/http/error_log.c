@@ -141,10 +141,9 @@ static bool logs_merge(struct conf_load *load, struct scope *scope, const void *
 
 static const struct directive rows[] = {
     { "error_log", CTX_MAIN | CTX_ANY_HTTP, 1, 2, CONF_CUSTOM, .set = set_error_log,
-      .repeats = true,
+      .repeats = true, .fallback = LOG_ERROR_DEFAULT " error",
       .syntax = "file | stderr | syslog:server=address[,option=value …] [level]",
-      .help = "Where errors of that level and worse are written; without it, logs/error.log "
-              "takes those of level error.",
+      .help = "Where errors of that level and worse are written.",
       .example = "error_log /var/log/weir/error.log warn;" },
 };
 

@@ -62,6 +62,8 @@ static bool get_hostname(void *subject, const struct variable_use *use, struct g
 #define HEAD(id)     .arg = FIELD_##id
 
 static const struct variable variables[] = {
+    { "", get_capture, .prefix = true,
+      .help = "$1 … $9, or $name: what a part of the last regular expression matched." },
     /* what was asked */
     { "uri", get_slice, IN(uri), .help = "The path: decoded, normalised; changes with redirects." },
     { "document_uri", get_slice, IN(uri), .help = "The same as $uri." },

@@ -277,17 +277,46 @@ bool get_request_id(void *subject, const struct variable_use *use, struct gather
     return id.size > 0;
 }
 
-/* What limit_rate says; a rate made of $limit_rate itself would have no end. */
+/* What limit_rate says; a rate made of $limit_rate itself has no value, and limits nothing. */
 bool get_limit_rate(void *subject, const struct variable_use *use, struct gather *g)
 {
-    struct request *r = subject;
-    const struct expr *rate = core_conf(r)->limit_rate;
     uint64_t after;
-    bool circular;
 
     (void)use;
-    circular = rate != NULL && slice_search(expr_text(rate), SLICE("limit_rate")) <
-                                   expr_text(rate).size;
-    gather_u64(g, circular ? 0 : request_rate(r, &after));
+    gather_u64(g, request_rate(subject, &after));
     return true;
+}
+
+/* ---- captures ---------------------------------------------------------------------------------- */
+
+static bool gather_capture(struct gather *g, struct slice value)
+{
+    gather_slice(g, value);
+    return value.at != NULL;
+}
+
+static bool gather_named(struct gather *g, const struct regex *of, const struct slice *captures,
+                         struct slice name)
+{
+    unsigned number, count = of != NULL ? regex_name_count(of) : 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (slice_eq_nocase(regex_name(of, i, &number), name) && number < CAPTURES_MAX)
+            return gather_capture(g, captures[number]);
+    return false;
+}
+
+/* $1, or $name of a (?<name>…): of the regular expression that matched last, the server's name
+ * being matched before any location. */
+bool get_capture(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    if (use->rest.size > 0)
+        return gather_named(g, r->captures_of, r->captures, use->rest) ||
+               gather_named(g, r->server_captures_of, r->server_captures, use->rest);
+    if (use->number >= CAPTURES_MAX)
+        return false;
+    return gather_capture(g, r->captures_of != NULL ? r->captures[use->number]
+                                                    : r->server_captures[use->number]);
 }
