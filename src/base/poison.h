@@ -17,6 +17,9 @@
 #endif
 
 #ifdef POISON_WORKS
+#ifndef __clang__
+__attribute__((access(none, 1)))    /* else gcc thinks that the bytes are read */
+#endif
 void __asan_poison_memory_region(void const volatile *at, size_t size);
 void __asan_unpoison_memory_region(void const volatile *at, size_t size);
 #define POISON(at, size)   __asan_poison_memory_region((at), (size))

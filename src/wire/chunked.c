@@ -116,10 +116,13 @@ static bool on_semicolon(struct chunked *c, char b)
     return b == ';' ? go(c, ST_NAME_FIRST) : bad(c, "blanks behind a chunk size");
 }
 
+/* Who allows LF alone deals with old senders: those also leave the name out. */
 static bool on_name_first(struct chunked *c, char b)
 {
     if (is_blank(b))
         return true;
+    if (c->allow_bare_lf && (b == '\r' || b == '\n'))
+        return line_end(c, b, ST_SIZE_LF, on_size_lf, "");
     return token_class(b) != 0 ? go(c, ST_NAME) : bad(c, "a chunk extension without a name");
 }
 

@@ -208,9 +208,10 @@ static unsigned year_full(unsigned two_digits, int64_t now_sec)
 {
     unsigned now = calendar_from(now_sec).year;
     unsigned year = now - now % 100 + two_digits;
-    while (year > now + CENTURY_WINDOW)
+    unsigned latest = now + CENTURY_WINDOW < YEAR_MAX ? now + CENTURY_WINDOW : YEAR_MAX;
+    if (year > latest && year >= 100)
         year -= 100;
-    while (year + 100 <= now + CENTURY_WINDOW)
+    if (year + 100 <= latest)
         year += 100;
     return year;
 }

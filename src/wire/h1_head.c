@@ -48,9 +48,10 @@ static enum step (*const READ[ST_COUNT])(struct h1_head *) = {
 static enum step refuse(struct h1_head *h, uint16_t status, const char *why)
 {
     h1_refuse(h, status, why);
-    if (h->state <= ST_VERSION && h->line.at == NULL)       /* with the bad byte */
-        h->line = slice_of(h->bytes + h->line_at,
-                           h->at - h->line_at + (h->at < h->used ? 1 : 0));
+    if (h->state <= ST_VERSION && h->line.at == NULL) {
+        uint32_t bad_byte = status == 400 && h->at < h->used;
+        h->line = slice_of(h->bytes + h->line_at, h->at - h->line_at + bad_byte);
+    }
     h->state = ST_BAD;
     return STEP_STOP;
 }
