@@ -268,13 +268,13 @@ static bool core_merge(struct conf_load *load, struct scope *scope, const void *
     const struct http_core *parent = parent_conf;
     struct http_core *core = conf;
 
-    (void)load;
     if (parent != NULL && core->root.size == 0 && core->root_expr == NULL) {
         core->root = parent->root;
         core->root_expr = parent->root_expr;
         core->alias = parent->alias;
         core->alias_of = parent->alias_of;
     }
+    core->prefix = slice_str(conf_prefix(load));
     if (core->root.size == 0 && core->root_expr == NULL)
         core->root = arena_printf(conf_arena(load), "%shtml", conf_prefix(load));
     if (scope->ctx == CTX_LOCATION && scope->object != NULL)

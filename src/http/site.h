@@ -193,10 +193,7 @@ struct http_core {
     int64_t max_ranges;                     /* -1: no limit but RANGES_MAX                    */
     struct expr *limit_rate, *limit_rate_after;
     struct slice root; struct expr *root_expr; bool alias; const struct location *alias_of;
-    struct slice default_type;
-    struct map *types;
-    struct error_page *error_pages;
-    struct log *log;                        /* error_log                                     */
+    struct slice prefix;                    /* what relative paths are below of               */
 };
 enum { LINGER_OFF, LINGER_ON, LINGER_ALWAYS };
 enum { TOKENS_OFF, TOKENS_ON, TOKENS_BUILD };

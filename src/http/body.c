@@ -1,0 +1,131 @@
+/* body.c - the bodies everybody needs: bytes in memory, a piece of a file, several in a row. */
+#include "http/request.h"
+
+/* ---- memory ------------------------------------------------------------------------ */
+
+struct memory_body {
+    struct body body;
+    struct slice left;
+};
+
+static enum body_status memory_pull(struct body *b, size_t max, struct chunk *ret)
+{
+    struct memory_body *m = container_of(b, struct memory_body, body);
+    struct slice piece = slice_head(m->left, max);
+
+    if (piece.size == 0)
+        return BODY_END;
+    *ret = (struct chunk){ .at = piece.at, .size = piece.size, .file = -1 };
+    m->left = slice_skip(m->left, piece.size);
+    return BODY_CHUNK;
+}
+
+static const struct body_ops memory_ops = { .name = "memory", .pull = memory_pull };
+
+struct body *body_memory(struct request *r, struct slice bytes)
+{
+    struct memory_body *m = arena_alloc(&r->arena, sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    m->body = (struct body){ .ops = &memory_ops, .request = r };
+    m->left = bytes;
+    return &m->body;
+}
+
+/* ---- files --------------------------------------------------------------------------- */
+
+struct file_body {
+    struct body body;
+    int file;
+    uint64_t offset, left;
+    void (*release)(void *owner);
+    void *owner;
+};
+
+static enum body_status file_pull(struct body *b, size_t max, struct chunk *ret)
+{
+    struct file_body *f = container_of(b, struct file_body, body);
+    size_t size = f->left < max ? (size_t)f->left : max;
+
+    if (size == 0)
+        return BODY_END;
+    *ret = (struct chunk){ .size = size, .file = f->file, .offset = f->offset };
+    f->offset += size;
+    f->left -= size;
+    return BODY_CHUNK;
+}
+
+static void file_drop(struct body *b)
+{
+    struct file_body *f = container_of(b, struct file_body, body);
+
+    if (f->release != NULL)
+        f->release(f->owner);
+}
+
+static const struct body_ops file_ops = {
+    .name = "file", .files = true, .pull = file_pull, .drop = file_drop
+};
+
+struct body *body_file(struct request *r, int file, uint64_t offset, uint64_t size,
+                       void (*release)(void *owner), void *owner)
+{
+    struct file_body *f = arena_alloc(&r->arena, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    f->body = (struct body){ .ops = &file_ops, .request = r };
+    f->file = file;
+    f->offset = offset;
+    f->left = size;
+    f->release = release;
+    f->owner = owner;
+    return &f->body;
+}
+
+/* ---- several in a row ------------------------------------------------------------------- */
+
+struct chain_body {
+    struct body body;
+    struct body **parts;
+    unsigned count, now;
+};
+
+static enum body_status chain_pull(struct body *b, size_t max, struct chunk *ret)
+{
+    struct chain_body *c = container_of(b, struct chain_body, body);
+
+    for (; c->now < c->count; c->now++) {
+        enum body_status s = c->parts[c->now]->ops->pull(c->parts[c->now], max, ret);
+
+        if (s != BODY_END)
+            return s;
+    }
+    return BODY_END;
+}
+
+static void chain_drop(struct body *b)
+{
+    struct chain_body *c = container_of(b, struct chain_body, body);
+
+    for (unsigned i = 0; i < c->count; i++)
+        body_drop(c->parts[i]);
+}
+
+static const struct body_ops chain_ops = {
+    .name = "chain", .pull = chain_pull, .drop = chain_drop
+};
+
+struct body *body_chain(struct request *r, struct body **parts, unsigned count)
+{
+    struct chain_body *c = arena_alloc(&r->arena, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->body = (struct body){ .ops = &chain_ops, .request = r };
+    c->parts = parts;
+    c->count = count;
+    c->now = 0;
+    return &c->body;
+}
