@@ -29,6 +29,7 @@ struct loop_stats {
 struct loop {
     struct io *io;
     uint64_t (*now)(const struct io *);     /* io_now_ns */
+    char *(*real_path)(const char *, char *); /* realpath(3); NULL: $realpath_root is empty   */
     unsigned index;
     struct site *site;                      /* the generation that new requests start on    */
     /* No request of this loop runs on that older site any more. */

@@ -7,6 +7,7 @@
 #include "net/tcp_info.h"
 #include "wire/date.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 /* ---- addresses ------------------------------------------------------------------------------- */
@@ -105,6 +106,42 @@ bool get_tcp(void *subject, const struct variable_use *use, struct gather *g)
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
+
+bool get_filename(void *subject, const struct variable_use *use, struct gather *g)
+{
+    size_t before = g->used;
+
+    (void)use;
+    map_filename(subject, g);
+    return g->used > before;
+}
+
+bool get_document_root(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct slice root = map_root(subject);
+
+    (void)use;
+    gather_slice(g, root);
+    return root.size > 0;
+}
+
+/* No value for a directory that does not exist. */
+bool get_realpath_root(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct request *r = subject;
+    struct slice root = map_root(r);
+    char path[PATH_MAX], real[PATH_MAX];
+
+    (void)use;
+    if (root.size == 0 || root.size >= sizeof path || r->loop->real_path == NULL)
+        return false;
+    memcpy(path, root.at, root.size);
+    path[root.size] = '\0';
+    if (r->loop->real_path(path, real) == NULL)
+        return false;
+    gather_str(g, real);
+    return true;
+}
 
 /* ---- time ----------------------------------------------------------------------------------- */
 

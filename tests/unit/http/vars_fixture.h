@@ -10,6 +10,7 @@
 #include "http/pipeline.h"
 #include "http/rewrite.h"
 #include "http/site.h"
+#include "http/types.h"
 #include "http/vars.h"
 #include "wire/uri.h"
 
@@ -80,7 +81,7 @@ static inline void fixture_load(struct fixture *f, const char *text)
 {
     static const struct feature *const features[] = {
         &feature_http_core, &feature_logs, &feature_vars, &feature_access, &feature_rewrite,
-        &feature_error_page, &feature_access_log, NULL,
+        &feature_error_page, &feature_access_log, &feature_types, NULL,
     };
     struct conf_load *load;
 
@@ -225,8 +226,6 @@ static inline void fixture_close(struct fixture *f)
         body_drop(f->r.response.body);
         arena_done(&f->r.arena);
     }
-    if (f->site != NULL)
-        site_done(f->site);
     regex_free_all(f->regexes);
     registry_destroy(f->registry);
     arena_done(&f->arena);
