@@ -20,7 +20,16 @@ static enum body_status memory_pull(struct body *b, size_t max, struct chunk *re
     return BODY_CHUNK;
 }
 
-static const struct body_ops memory_ops = { .name = "memory", .pull = memory_pull };
+static struct body *memory_slice(struct body *b, uint64_t first, uint64_t size)
+{
+    struct memory_body *m = container_of(b, struct memory_body, body);
+
+    return body_memory(b->request, slice_head(slice_skip(m->left, (size_t)first), (size_t)size));
+}
+
+static const struct body_ops memory_ops = {
+    .name = "memory", .pull = memory_pull, .slice = memory_slice
+};
 
 struct body *body_memory(struct request *r, struct slice bytes)
 {
@@ -39,8 +48,6 @@ struct file_body {
     struct body body;
     int file;
     uint64_t offset, left;
-    void (*release)(void *owner);
-    void *owner;
 };
 
 static enum body_status file_pull(struct body *b, size_t max, struct chunk *ret)
@@ -56,20 +63,18 @@ static enum body_status file_pull(struct body *b, size_t max, struct chunk *ret)
     return BODY_CHUNK;
 }
 
-static void file_drop(struct body *b)
+static struct body *file_slice(struct body *b, uint64_t first, uint64_t size)
 {
     struct file_body *f = container_of(b, struct file_body, body);
 
-    if (f->release != NULL)
-        f->release(f->owner);
+    return body_file(b->request, f->file, f->offset + first, size);
 }
 
 static const struct body_ops file_ops = {
-    .name = "file", .files = true, .pull = file_pull, .drop = file_drop
+    .name = "file", .files = true, .pull = file_pull, .slice = file_slice
 };
 
-struct body *body_file(struct request *r, int file, uint64_t offset, uint64_t size,
-                       void (*release)(void *owner), void *owner)
+struct body *body_file(struct request *r, int file, uint64_t offset, uint64_t size)
 {
     struct file_body *f = arena_alloc(&r->arena, sizeof *f);
 
@@ -79,8 +84,6 @@ struct body *body_file(struct request *r, int file, uint64_t offset, uint64_t si
     f->file = file;
     f->offset = offset;
     f->left = size;
-    f->release = release;
-    f->owner = owner;
     return &f->body;
 }
 

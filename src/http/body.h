@@ -35,6 +35,10 @@ struct body_ops {
     enum body_status (*pull)(struct body *, size_t max, struct chunk *ret);
     void (*sent)(struct body *, size_t size);               /* may be NULL               */
     void (*drop)(struct body *);                            /* may be NULL               */
+    /* A body of bytes [first, first + size) of this one, which was not pulled from yet and
+     * stays alive until the request ends; NULL (slot): it cannot be done. Lives in the arena;
+     * NULL (result): no memory. */
+    struct body *(*slice)(struct body *, uint64_t first, uint64_t size);
 };
 
 /* Lives in the request's arena; what it holds beyond that (descriptors, cache references) is
@@ -55,10 +59,9 @@ static inline void body_drop(struct body *b)
  * memory ran out. */
 struct body *body_memory(struct request *, struct slice bytes) MUST_USE;
 
-/* Bytes [offset, offset + size) of an open file; drop() calls release(owner), which may be
- * NULL. Fails if the file turns out shorter. */
-struct body *body_file(struct request *, int file, uint64_t offset, uint64_t size,
-                       void (*release)(void *owner), void *owner) MUST_USE;
+/* Bytes [offset, offset + size) of an open file, which must stay open until the request ends
+ * (request_at_end() closes it). Fails if the file turns out shorter. */
+struct body *body_file(struct request *, int file, uint64_t offset, uint64_t size) MUST_USE;
 
 /* Several bodies, one behind the other (multipart/byteranges). Takes parts[0..count). */
 struct body *body_chain(struct request *, struct body **parts, unsigned count) MUST_USE;

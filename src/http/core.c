@@ -3,6 +3,7 @@
 #include "http/core.h"
 
 #include "http/pipeline.h"
+#include "wire/range.h"
 
 static uint32_t core_index;
 
@@ -294,6 +295,9 @@ static const struct conf_word lingering_words[] = {
 static const struct conf_word token_words[] = {
     { "off", TOKENS_OFF }, { "on", TOKENS_ON }, { "build", TOKENS_BUILD }, { NULL, 0 }
 };
+static const struct conf_word ims_words[] = {
+    { "off", IMS_OFF }, { "exact", IMS_EXACT }, { "before", IMS_BEFORE }, { NULL, 0 }
+};
 static const struct conf_word satisfy_words[] = {
     { "all", SATISFY_ALL }, { "any", SATISFY_ANY }, { NULL, 0 }
 };
@@ -376,6 +380,12 @@ static const struct directive rows[] = {
     FLAG("port_in_redirect", HSL, port_in_redirect, "on", "Names the port in redirects."),
     FLAG("reset_timedout_connection", HSL, reset_timedout, "off",
          "Resets connections that timed out, which frees their memory at once."),
+    FLAG("etag", HSL, etag, "on", "Sends an ETag with files."),
+    { "if_modified_since", HSL, 1, 1, CONF_ENUM, AT(if_modified_since), "exact",
+      .words = ims_words, .syntax = "off | exact | before",
+      .help = "How If-Modified-Since is compared with the file's time." },
+    { "max_ranges", HSL, 1, 1, CONF_NUMBER, AT(max_ranges), "16", .min = 0, .max = RANGES_MAX,
+      .syntax = "number", .help = "How many ranges a request may ask for; 0: ranges are off." },
     FLAG("tcp_nodelay", HSL, tcp_nodelay, "on", "Sends small pieces without delay."),
     FLAG("tcp_nopush", HSL, tcp_nopush, "off",
          "Joins head and file in full packets; weir always does."),

@@ -2,6 +2,7 @@
 #include "http/types.h"
 
 #include "base/map.h"
+#include "conf/load.h"
 
 struct types_conf {
     struct map *types;

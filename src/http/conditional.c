@@ -1,0 +1,84 @@
+/* conditional.c - answers only what the client does not have yet (RFC 9110 §13). */
+#include "http/error_page.h"
+#include "http/pipeline.h"
+#include "http/site.h"
+#include "wire/date.h"
+#include "wire/range.h"
+
+enum condition { CONDITION_NONE, CONDITION_TRUE, CONDITION_FALSE };
+
+/* If-Match is compared strongly, If-None-Match weakly (§13.1.1, §13.1.2). */
+static enum condition tag_condition(const struct request *r, enum field_id id, bool weak)
+{
+    struct slice list = request_field(r, id);
+
+    if (list.at == NULL)
+        return CONDITION_NONE;
+    if (r->response.etag.size == 0 && !slice_eq(list, SLICE("*")))
+        return CONDITION_FALSE;
+    return etag_in_list(list, r->response.etag, weak) ? CONDITION_TRUE : CONDITION_FALSE;
+}
+
+/* The date in a field, or -1: a date that cannot be read is ignored. */
+static int64_t date_of(struct request *r, enum field_id id)
+{
+    struct slice text = request_field(r, id);
+    int64_t sec;
+
+    if (text.at == NULL || !date_parse(text, loop_wall_ns(r->loop) / 1000000000, &sec))
+        return -1;
+    return sec;
+}
+
+static bool changed_since(struct request *r, int64_t since)
+{
+    int how = core_conf(r)->if_modified_since;
+
+    if (how == IMS_OFF)
+        return true;
+    return how == IMS_EXACT ? r->response.last_modified != since
+                            : r->response.last_modified > since;
+}
+
+/* The order of §13.2.2. */
+static bool precondition_failed(struct request *r)
+{
+    enum condition match = tag_condition(r, FIELD_IF_MATCH, false);
+    int64_t since;
+
+    if (match != CONDITION_NONE)
+        return match == CONDITION_FALSE;
+    since = date_of(r, FIELD_IF_UNMODIFIED_SINCE);
+    return since >= 0 && r->response.last_modified > since;
+}
+
+static bool not_modified(struct request *r)
+{
+    enum condition match = tag_condition(r, FIELD_IF_NONE_MATCH, true);
+    int64_t since;
+
+    if (match != CONDITION_NONE)
+        return match == CONDITION_TRUE;
+    since = date_of(r, FIELD_IF_MODIFIED_SINCE);
+    return since >= 0 && !changed_since(r, since);
+}
+
+void filter_conditional(struct request *r)
+{
+    if (r->response.status != 200 || r->response.last_modified < 0 ||
+        (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD))
+        return;
+    if (precondition_failed(r)) {
+        request_fail(r, 412);
+        error_text_fill(r);
+        return;
+    }
+    if (!not_modified(r))
+        return;
+    body_drop(r->response.body);
+    r->response.body = NULL;
+    r->response.status = 304;
+    r->response.length = -1;
+    r->response.content_type = (struct slice){ 0 };
+    r->response.accept_ranges = false;
+}
