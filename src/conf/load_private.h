@@ -1,0 +1,95 @@
+/* load_private.h - what the files of conf/ share while a configuration is loaded. */
+#ifndef CONF_LOAD_PRIVATE_H
+#define CONF_LOAD_PRIVATE_H
+
+#include "base/map.h"
+#include "conf/expr.h"
+#include "conf/load.h"
+#include "conf/regex.h"
+
+/* Something that stands at a place of a file. No file: about the configuration as a whole. */
+struct place {
+    const struct conf_file *file;
+    uint32_t line, column;
+};
+
+struct conf_load {
+    const struct registry *registry;
+    struct conf_source *source;
+    struct arena *arena;
+    const char *prefix, *dir;
+    const char *main_path;
+    const char *globals;
+
+    struct map files_by_path;           /* of the first struct conf_file of each path      */
+    struct conf_file *files, **files_end;
+    uint32_t file_count, include_count;
+    struct conf_node *nodes;            /* of the main context                             */
+
+    struct scope *root, *scope;         /* scope: the one being filled                     */
+    void *defaults[FEATURES_MAX];
+
+    struct complaint *complaints[CONF_COMPLAINTS_MAX];
+    unsigned complaint_count, error_count;
+    unsigned dropped;                   /* beyond CONF_COMPLAINTS_MAX                      */
+    unsigned said;                      /* all, with those that were said before           */
+    struct complaint *latest;           /* where hints go; NULL: the latest was dropped    */
+
+    struct map variables;               /* declared by the configuration                   */
+    struct map captures;                /* names that regexes declared                     */
+    struct pending_use *pending, **pending_end;
+    bool resolved;                      /* names must be known by now                      */
+    struct regex *regexes;
+};
+
+/* ---- complain.c ---- */
+
+void complain_at(struct conf_load *, enum conf_severity, struct place, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+/* No further error would be kept: time to stop looking for them. */
+bool complaints_full(const struct conf_load *);
+/* The place of the name (CONF_AT_NAME) or of an argument. */
+struct place node_place(const struct conf_node *, int arg);
+/* From byte (line, column) of the file to its end. */
+struct slice file_from(const struct conf_file *, uint32_t line, uint32_t column);
+
+/* ---- parse.c ---- */
+
+/* Reads the main file and all it includes into a list of directives. */
+struct conf_node *parse_main(struct conf_load *);
+/* Reads a text that is no file: -g, a default. */
+struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text);
+
+/* ---- set.c ---- */
+
+/* Stores what the node says at the row's offset of conf. False after a complaint. */
+bool set_value(struct conf_load *, const struct conf_node *, void *conf,
+               const struct directive *);
+/* Bytes at the row's offset; 0: none of merge's business. */
+size_t row_size(const struct directive *);
+
+/* ---- unknown.c ---- */
+
+/* No row of that name is allowed in ctx: says which mistake that most likely is. */
+void complain_unknown(struct conf_load *, const struct conf_node *, uint32_t ctx);
+
+/* ---- merge.c ---- */
+
+void merge_defaults(struct conf_load *);
+void merge_scopes(struct conf_load *, struct scope *root);
+/* Notes that a row was set in a scope. */
+void scope_note_set(struct conf_load *, struct scope *, const struct feature *,
+                    const struct directive *);
+
+/* ---- variable.c ---- */
+
+/* Fills use with what name stands for: now, or at the end of the run. */
+void variable_want(struct conf_load *, struct variable_use *, struct slice name,
+                   const struct conf_node *, unsigned arg, size_t offset);
+/* The row that captures are read through, or NULL. */
+const struct variable *variable_captures(const struct conf_load *);
+/* A regex has a group of that name. False: a variable has it already. */
+bool variable_declare_capture(struct conf_load *, struct slice name);
+void variables_resolve(struct conf_load *);
+
+#endif

@@ -1,0 +1,185 @@
+/* variable.c - what $names stand for: rows of features, names that the configuration declares,
+ * prefixes, captures; in this order. */
+#include "conf/known.h"
+#include "conf/load_private.h"
+#include "conf/registry_private.h"
+#include "conf/suggest.h"
+
+/* A name that was used before it was known. */
+struct pending_use {
+    struct variable_use *use;
+    struct slice name;
+    const struct conf_node *node;
+    unsigned arg;
+    size_t offset;
+    struct pending_use *next;
+};
+
+/* ---- finding -------------------------------------------------------------------------------- */
+
+const struct variable *conf_find_variable(const struct conf_load *load, struct slice name)
+{
+    const struct variable *row = map_get(&load->registry->names->variables, name);
+    return row != NULL ? row : map_get(&load->variables, name);
+}
+
+const struct variable *variable_captures(const struct conf_load *load)
+{
+    return load->registry->names->captures;
+}
+
+static const struct variable *find_prefix(const struct registry_names *names, struct slice name)
+{
+    const struct variable *longest = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < names->prefix_count; i++) {
+        struct slice prefix = slice_str(names->prefixes[i]->name);
+        if (prefix.size < size || prefix.size >= name.size || !slice_starts(name, prefix))
+            continue;
+        longest = names->prefixes[i];
+        size = prefix.size;
+    }
+    return longest;
+}
+
+/* "1" … "15"; 0 for anything else. */
+static unsigned capture_number(struct slice name)
+{
+    uint64_t n;
+    return slice_to_u64(name, CAPTURES_MAX - 1, &n) && name.at[0] != '0' ? (unsigned)n : 0;
+}
+
+static bool fill_capture(const struct conf_load *load, struct variable_use *use,
+                         struct slice name)
+{
+    const struct variable *row = variable_captures(load);
+    unsigned number = capture_number(name);
+    if (row == NULL || (number == 0 && map_get(&load->captures, name) == NULL))
+        return false;
+    *use = (struct variable_use){ row, name, number };
+    return true;
+}
+
+static bool fill(const struct conf_load *load, struct variable_use *use, struct slice name)
+{
+    const struct variable *row = conf_find_variable(load, name);
+    if (row != NULL) {
+        *use = (struct variable_use){ .row = row, .number = row->arg };
+        return true;
+    }
+    row = find_prefix(load->registry->names, name);
+    if (row != NULL) {
+        *use = (struct variable_use){ row, slice_skip(name, strlen(row->name)), row->arg };
+        return true;
+    }
+    return fill_capture(load, use, name);
+}
+
+/* ---- unknown names --------------------------------------------------------------------------- */
+
+static void consider_declared(struct suggestion *s, struct conf_load *load, const struct map *m)
+{
+    for (struct map_slot *slot = NULL; (slot = map_next(m, slot)) != NULL;) {
+        struct slice name = arena_copy(load->arena, slot->key);
+        if (name.at != NULL)
+            suggest_consider(s, name.at);
+    }
+}
+
+static void suggest_variable(struct conf_load *load, struct slice name)
+{
+    struct suggestion s;
+    suggest_init(&s, name);
+    consider_declared(&s, load, &load->registry->names->variables);
+    consider_declared(&s, load, &load->variables);
+    consider_declared(&s, load, &load->captures);
+    if (s.best != NULL)
+        conf_hint(load, "help: did you mean `$%s`?", s.best);
+}
+
+static void complain_unknown_variable(struct conf_load *load, const struct pending_use *p)
+{
+    if (known_variable_find(p->name)) {
+        conf_complain_inside(load, CONF_EMERG, p->node, p->arg, p->offset,
+                             "`$%.*s` is an nginx variable that weir does not have yet",
+                             SLICE_FMT(p->name));
+        return;
+    }
+    conf_complain_inside(load, CONF_EMERG, p->node, p->arg, p->offset,
+                         "unknown variable `$%.*s`", SLICE_FMT(slice_head(p->name, 100)));
+    if (load->latest != NULL)
+        suggest_variable(load, p->name);
+}
+
+/* ---- using ----------------------------------------------------------------------------------- */
+
+void variable_want(struct conf_load *load, struct variable_use *use, struct slice name,
+                   const struct conf_node *node, unsigned arg, size_t offset)
+{
+    const struct variable *row = map_get(&load->registry->names->variables, name);
+    if (row != NULL) {
+        *use = (struct variable_use){ .row = row, .number = row->arg };
+        return;
+    }
+    struct pending_use now = { use, name, node, arg, offset, NULL };
+    if (load->resolved) {
+        if (!fill(load, use, name))
+            complain_unknown_variable(load, &now);
+        return;
+    }
+    struct pending_use *later = arena_must(load->arena, sizeof *later);
+    *later = now;
+    *load->pending_end = later;
+    load->pending_end = &later->next;
+}
+
+void variables_resolve(struct conf_load *load)
+{
+    load->resolved = true;
+    for (const struct pending_use *p = load->pending; p != NULL; p = p->next)
+        if (!fill(load, p->use, p->name))
+            complain_unknown_variable(load, p);
+    load->pending = NULL;
+    load->pending_end = &load->pending;
+}
+
+/* ---- declaring -------------------------------------------------------------------------------- */
+
+static bool is_name(struct slice s)
+{
+    for (size_t i = 0; i < s.size; i++) {
+        unsigned char c = byte_lower((unsigned char)s.at[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
+            return false;
+    }
+    return s.size > 0 && capture_number(s) == 0;
+}
+
+static struct slice lowered(struct conf_load *load, struct slice s)
+{
+    char *copy = arena_must(load->arena, s.size + 1);
+    for (size_t i = 0; i < s.size; i++)
+        copy[i] = (char)byte_lower((unsigned char)s.at[i]);
+    return slice_of(copy, s.size);
+}
+
+const struct variable *conf_declare_variable(struct conf_load *load, struct slice name,
+                                             variable_get_fn *get, uintptr_t number)
+{
+    if (!is_name(name))
+        return NULL;
+    name = lowered(load, name);
+    const struct variable *known = conf_find_variable(load, name);
+    if (known != NULL)
+        return known->get == get && map_get(&load->variables, name) == known ? known : NULL;
+    struct variable *row = arena_must(load->arena, sizeof *row);
+    *row = (struct variable){ .name = name.at, .get = get, .arg = number };
+    return map_put(&load->variables, name, row) ? row : NULL;
+}
+
+bool variable_declare_capture(struct conf_load *load, struct slice name)
+{
+    if (map_get(&load->registry->names->variables, name) != NULL)
+        return false;
+    return map_put(&load->captures, name, load);
+}
