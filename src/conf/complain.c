@@ -38,8 +38,8 @@ struct place node_place(const struct conf_node *node, int arg)
     if (node == NULL)
         return (struct place){ 0 };
     if (arg < 0 || (uint32_t)arg >= node->arg_count)
-        return (struct place){ node->file, node->line, node->column };
-    return (struct place){ node->file, node->args[arg].line, node->args[arg].column };
+        return (struct place){ node->file, node->line, node->column, false };
+    return (struct place){ node->file, node->args[arg].line, node->args[arg].column, false };
 }
 
 static struct place place_inside(const struct conf_node *node, unsigned arg, size_t offset)
@@ -49,6 +49,7 @@ static struct place place_inside(const struct conf_node *node, unsigned arg, siz
         return place;
     struct slice source = file_from(place.file, place.line, place.column);
     size_t skip = lex_source_offset(source, offset);
+    place.inside = true;
     for (size_t i = 0; i < skip; i++) {
         place.column++;
         if (source.at[i] != '\n')
@@ -206,6 +207,25 @@ static void print_caret(struct gather *g, struct slice before, struct slice word
             gather_byte(g, '~');
 }
 
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_';
+}
+
+/* What is underlined: a word; in the middle of one, a variable or a single byte. */
+static size_t marked_size(const struct place *p, struct slice rest)
+{
+    size_t size = 1;
+    if (!p->inside)
+        return lex_word_size(rest);
+    if (rest.size > 1 && rest.at[0] == '$')
+        size += rest.at[1] == '{';
+    while (rest.size > 0 && rest.at[0] == '$' && size < rest.size && is_name_byte(rest.at[size]))
+        size++;
+    return size < rest.size ? size : rest.size;
+}
+
 /* The line of the place, cut to what is near it if it is very long. */
 static void print_snippet(struct gather *g, const struct place *p, const struct colours *paint)
 {
@@ -215,7 +235,7 @@ static void print_snippet(struct gather *g, const struct place *p, const struct 
         line.size--;
     size_t at = p->column - 1 < line.size ? p->column - 1 : line.size;
     struct slice rest = slice_skip(line, at);
-    struct slice word = slice_head(rest, lex_word_size(rest));
+    struct slice word = slice_head(rest, marked_size(p, rest));
     size_t from = at > SNIPPET_BEFORE && line.size > SNIPPET_MAX ? at - SNIPPET_BEFORE : 0;
     struct slice shown = slice_head(slice_skip(line, from), SNIPPET_MAX);
     if (word.size > shown.size - (at - from))

@@ -327,7 +327,7 @@ size_t lex_source_offset(struct slice source, size_t offset)
 size_t lex_word_size(struct slice source)
 {
     struct lexer l;
-    struct token t;
+    struct token t = { .kind = TOKEN_WORD };
     if (source.size == 0 || kind_of(source.at[0]) != TOKEN_WORD || is_space(source.at[0]))
         return source.size > 0;
     lex_init(&l, source, NULL, NULL, NULL);

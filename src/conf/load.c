@@ -134,7 +134,7 @@ static bool arity_ok(struct conf_load *load, const struct conf_node *node,
     else if (min == max)
         snprintf(range, sizeof range, "%u", min);
     else
-        snprintf(range, sizeof range, "%u to %u", min, max);
+        snprintf(range, sizeof range, "%u %s %u", min, max == min + 1 ? "or" : "to", max);
     bool one = max == 1 || (max == ARGS_MANY && min == 1);
     conf_complain(load, CONF_EMERG, node, given > max ? (int)max : CONF_AT_NAME,
                   "`%.*s` takes %s argument%s, %u %s given", SLICE_FMT(node->name), range,

@@ -11,6 +11,7 @@
 struct place {
     const struct conf_file *file;
     uint32_t line, column;
+    bool inside;                        /* in the middle of a word                         */
 };
 
 struct conf_load {

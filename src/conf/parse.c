@@ -45,7 +45,7 @@ static void parse_file(struct conf_load *, const struct conf_file *, uint32_t ct
 
 static void complain_token(struct parser *p, struct lex_place at, const char *text)
 {
-    complain_at(p->load, CONF_EMERG, (struct place){ p->file, at.line, at.column }, "%s", text);
+    complain_at(p->load, CONF_EMERG, (struct place){ p->file, at.line, at.column, false }, "%s", text);
 }
 
 static void give_up(struct parser *p)
@@ -377,7 +377,7 @@ static void complain_missing(struct parser *p, const char *what)
 {
     const struct statement *st = &p->st;
     complain_at(p->load, CONF_EMERG,
-                (struct place){ p->file, st->last.to.line, st->last.to.column },
+                (struct place){ p->file, st->last.to.line, st->last.to.column, false },
                 "`%s` is missing after `%.*s`", what,
                 SLICE_FMT(slice_head(st->last.text, 60)));
 }
@@ -489,7 +489,7 @@ static void fault(void *arg, const struct lex_fault *f)
         break;
     case FAULT_BYTE:
         complain_at(p->load, CONF_EMERG,
-                    (struct place){ p->file, f->place.line, f->place.column },
+                    (struct place){ p->file, f->place.line, f->place.column, true },
                     "the byte 0x%02x does not belong into a text file", f->byte);
         give_up(p);
         break;

@@ -56,16 +56,24 @@ static void print_size(struct gather *g, int64_t n)
         gather_byte(g, units[unit - 1]);
 }
 
+/* In the largest unit that divides it. */
 static void print_msec(struct gather *g, int64_t n)
 {
-    gather_i64(g, n % 1000 == 0 ? n / 1000 : n);
-    gather_str(g, n % 1000 == 0 ? "s" : "ms");
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+    size_t i = 0;
+    while (n % units[i].ms != 0)
+        i++;
+    gather_i64(g, n / units[i].ms);
+    if (n != 0)
+        gather_str(g, units[i].unit);
 }
 
 static void print_sec(struct gather *g, int64_t n)
 {
-    gather_i64(g, n);
-    gather_byte(g, 's');
+    print_msec(g, n < INT64_MAX / 1000 ? n * 1000 : INT64_MAX);
 }
 
 /* "1k to 64k", "1 or more"; nothing without bounds. */
