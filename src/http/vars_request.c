@@ -312,7 +312,7 @@ bool get_capture(void *subject, const struct variable_use *use, struct gather *g
 {
     const struct request *r = subject;
 
-    if (use->rest.size > 0)
+    if (use->number == 0)
         return gather_named(g, r->captures_of, r->captures, use->rest) ||
                gather_named(g, r->server_captures_of, r->server_captures, use->rest);
     if (use->number >= CAPTURES_MAX)

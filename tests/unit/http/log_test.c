@@ -59,7 +59,7 @@ static void escaping_is_chosen_by_the_format(void **state)
         { "", "<a\\x09b\\x22c\\x5Cd\\x7F\\xC3\\xA4> <->\n" },
         { "escape=default", "<a\\x09b\\x22c\\x5Cd\\x7F\\xC3\\xA4> <->\n" },
         { "escape=none", "<a\tb\"c\\d\x7f\xc3\xa4> <>\n" },
-        { "escape=json", "<a\\tb\\\"c\\\\d\x7f\xc3\xa4> <>\n" },
+        { "escape=json", "<a\\u0009b\\\"c\\\\d\\u007f\xc3\xa4> <>\n" },
     };
 
     (void)state;
@@ -98,7 +98,7 @@ static void long_lines_are_whole_and_longer_ones_end_like_lines(void **state)
     static const struct {
         size_t agent, line;
     } table[] = {
-        { 4096 - 2, 4096 },             /* "\"" and "\n" around it: exactly the room        */
+        { 4096 - 2, 4096 },             /* "<" and "\n" around it: exactly the room         */
         { 4096 - 1, 4097 },
         { 30000, 30002 },
         { LOG_RECORD_MAX - 2, LOG_RECORD_MAX },
@@ -114,7 +114,7 @@ static void long_lines_are_whole_and_longer_ones_end_like_lines(void **state)
         memset(agent, 'a', table[i].agent);
         agent[table[i].agent] = '\0';
         fixture_start(&f,
-                      "http { log_format f '<$http_user_agent'; access_log /a f;"
+                      "http { log_format f escape=none '<$http_user_agent'; access_log /a f;"
                       " server { listen 80; } }",
                       "GET / HTTP/1.1");
         log_with_fields(&f, agent);

@@ -222,6 +222,35 @@ static void a_unix_client_has_no_port(void **state)
     fixture_close(&f);
 }
 
+static void captures_are_those_of_the_last_match(void **state)
+{
+    static const char conf[] =
+        "http { log_format f '$1 $sub $name $2'; access_log /a f;\n"
+        "server { listen 80; server_name ~^(?<sub>[a-z]+)\\.test$;\n"
+        "location / { } location ~ ^/u/(?<name>[a-z]+)/(.*)$ { } } }";
+    static const struct {
+        const char *line, *expected;
+    } table[] = {
+        { "GET /u/eve/x HTTP/1.1", "eve www eve x\n" },
+        { "GET /other HTTP/1.1", "www www - -\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct fixture f;
+
+        fixture_start(&f, conf, table[i].line);
+        assert_ptr_equal(vhosts_find(f.site->addrs->vhosts, SLICE("www.test"),
+                                     f.r.server_captures, &f.r.server_captures_of),
+                         f.site->servers);
+        fixture_locate(&f);
+        f.r.response.status = 200;
+        access_log_request(&f.r);
+        assert_text(gather_get(&f.lines), table[i].expected);
+        fixture_close(&f);
+    }
+}
+
 /* ---- loop.c ---------------------------------------------------------------------------------- */
 
 static void the_date_follows_the_loop(void **state)
@@ -285,6 +314,7 @@ int main(void)
         cmocka_unit_test(an_address_has_four_bytes),
         cmocka_unit_test(an_abandoned_request_is_499),
         cmocka_unit_test(a_unix_client_has_no_port),
+        cmocka_unit_test(captures_are_those_of_the_last_match),
         cmocka_unit_test(the_date_follows_the_loop),
         cmocka_unit_test(a_set_clock_is_noticed_within_a_second),
         cmocka_unit_test(a_sleeping_home_loop_does_not_stop_the_clock),
