@@ -116,6 +116,13 @@ static inline size_t scan_byte_padded(const char *at, size_t size, char c)
     SCAN_PADDED(at, size, scan_byte_bits(here, c));
 }
 
+static inline size_t scan_ctl_slow(const char *at, size_t size, size_t from)
+{
+    while (from < size && !scan_is_ctl(at[from]))
+        from++;
+    return from;
+}
+
 static inline size_t scan_ctl(const char *at, size_t size)
 {
     size_t i = 0;
@@ -124,9 +131,11 @@ static inline size_t scan_ctl(const char *at, size_t size)
         if (bits != 0)
             return i + (unsigned)__builtin_ctz(bits);
     }
-    while (i < size && !scan_is_ctl(at[i]))
-        i++;
-    return i;
+    if (i == size || size < SCAN_STEP)
+        return scan_ctl_slow(at, size, i);
+    size_t last = size - SCAN_STEP;     /* a whole step that overlaps what is known to be clean */
+    unsigned bits = scan_ctl_bits(at + last);
+    return bits != 0 ? last + (unsigned)__builtin_ctz(bits) : size;
 }
 
 #endif

@@ -72,7 +72,8 @@ static void nobody_can_forge_a_line(void **state)
     (void)state;
     open_sink(fds, SOCK_DGRAM, &sink, LOG_NOTICE, &log);
     log_about(&log, LOG_ERROR, 0, SLICE("request: \"\x1b[31m\""), "a\nb\r\x7f\xc3\xa9");
-    assert_like(written(fds[0]), ": a\\\\x0Ab\\\\x0D\\\\x7F\xc3\xa9, request: \"\\\\x1B\\[31m\"\n$");
+    assert_like(written(fds[0]),
+                ": a\\\\x0Ab\\\\x0D\\\\x7F\xc3\xa9, request: \"\\\\x1B\\[31m\"\n$");
     close(fds[0]);
     close(fds[1]);
 }
