@@ -75,6 +75,13 @@ bool map_path(struct request *r, struct slice uri, struct slice *ret_path,
     return true;
 }
 
+struct slice map_root_part(struct slice path, struct slice below)
+{
+    struct slice root = slice_head(path, path.size - below.size);
+
+    return without_final_slashes(root);
+}
+
 void map_filename(struct request *r, struct gather *g)
 {
     struct slice path, below;

@@ -14,6 +14,9 @@ struct slice map_root(struct request *);
  * "root/below", NUL-terminated; *ret_below points into it. */
 bool map_path(struct request *, struct slice uri, struct slice *ret_path, struct slice *ret_below);
 
+/* The root of a path made by map_path(). */
+struct slice map_root_part(struct slice path, struct slice below);
+
 /* $request_filename. */
 void map_filename(struct request *, struct gather *);
 

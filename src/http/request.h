@@ -96,6 +96,7 @@ struct request {
     bool header_only;               /* HEAD, or a status without a body: send the head alone */
     bool head_sent;
     bool keep_alive;                /* the connection may be used again after this          */
+    bool tried;                     /* try_files found a file                               */
     bool routed;                    /* the location is already chosen (a named one)         */
     bool no_error_page;             /* after a redirection cycle                            */
     bool from_error_page;           /* error_page chose a page, and may not choose again     */

@@ -1,0 +1,136 @@
+/* static.c - the last step of the content phase: the file that the URI means. */
+#include "handler/static.h"
+
+#include "conf/load.h"
+#include "handler/file_cache.h"
+#include "http/map_path.h"
+#include "http/site.h"
+#include "http/types.h"
+#include "wire/uri.h"
+
+#include <errno.h>
+
+struct static_conf {
+    bool sendfile;
+    int64_t max_chunk;
+};
+
+static uint32_t static_index;
+
+/* "/dir" means "/dir/": relative links in its pages need the slash. */
+static enum verdict add_slash(struct request *r)
+{
+    struct slice path = r->uri;
+    struct gather g;
+
+    /* never "//name", which a browser takes for another host */
+    while (path.size > 1 && path.at[1] == '/')
+        path = slice_skip(path, 1);
+    gather_init(&g, NULL, 0, &r->arena, path.size * 3 + r->args.size + 16);
+    uri_encode_path(&g, path);
+    gather_byte(&g, '/');
+    if (r->args.size > 0) {
+        gather_byte(&g, '?');
+        gather_slice(&g, r->args);
+    }
+    return g.full ? request_fail(r, 500) : request_redirect_out(r, 301, gather_get(&g));
+}
+
+static enum verdict answer(struct request *r, struct file *f)
+{
+    struct response *a = &r->response;
+
+    if (!request_at_end(r, file_close, f))
+        return request_fail(r, 500);
+    a->status = 200;
+    a->content_type = types_of(r);
+    a->length = (int64_t)f->size;
+    a->last_modified = f->mtime_sec;
+    a->last_modified_text = f->modified;
+    if (core_conf(r)->etag)
+        a->etag = f->etag;
+    a->accept_ranges = true;
+    a->final = r->error_status == 0;
+    if (f->size == 0)
+        return DONE;
+    a->body = f->content != NULL ? body_memory(r, slice_of(f->content, (size_t)f->size))
+                                 : body_file(r, f->fd, 0, f->size);
+    return a->body != NULL ? DONE : request_fail(r, 500);
+}
+
+static enum verdict refuse_method(struct request *r)
+{
+    request_fail(r, 405);
+    if (!response_add(r, SLICE("Allow"), SLICE("GET, HEAD")))
+        return request_fail(r, 500);
+    return DONE;
+}
+
+/* A directory that no index and no listing stands for. */
+static enum verdict forbidden(struct request *r, struct slice path)
+{
+    request_log(r, LOG_ERROR, 0, "directory index of \"%.*s\" is forbidden", SLICE_FMT(path));
+    return request_fail(r, 403);
+}
+
+enum verdict step_static(struct request *r)
+{
+    bool slash = r->uri.size > 0 && r->uri.at[r->uri.size - 1] == '/';
+    struct slice path, below;
+    struct file *f;
+    int error;
+
+    if (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD)
+        return refuse_method(r);
+    if (!map_path(r, r->uri, &path, &below))
+        return request_fail(r, 404);
+    switch (file_open(r, path, below, &f, &error)) {
+    case FILE_WAIT:
+        return WAIT;
+    case FILE_FAILED:
+        file_log(r, path, error);
+        return request_fail(r, file_status(error));
+    case FILE_OPEN:
+        break;
+    }
+    if (!f->directory && !slash)
+        return answer(r, f);
+    bool directory = f->directory;
+
+    file_close(f);
+    if (!directory)
+        return request_fail(r, 404);        /* "/file.txt/" */
+    return slash ? forbidden(r, path) : add_slash(r);
+}
+
+/* ---- directives ------------------------------------------------------------------------ */
+
+#define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
+#define HINT(name, most, form, text) \
+    { name, HSL, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, .help = text }
+
+static const struct directive rows[] = {
+    { "sendfile", HSL | CTX_IF_LOCATION, 1, 1, CONF_FLAG, offsetof(struct static_conf, sendfile),
+      "on", .syntax = "on | off",
+      .help = "Accepted; weir sends large files with sendfile(2) and small ones from memory." },
+    { "sendfile_max_chunk", HSL, 1, 1, CONF_SIZE, offsetof(struct static_conf, max_chunk), "2m",
+      .syntax = "size", .help = "Accepted; one sendfile(2) call never sends more than 1 MiB." },
+    HINT("directio", 1, "size | off", "Accepted; weir reads through the page cache."),
+    HINT("directio_alignment", 1, "size", "Accepted; it has no meaning without directio."),
+    HINT("aio", 1, "on | off | threads[=pool]", "Accepted; weir never waits for a disk."),
+    HINT("aio_write", 1, "on | off", "Accepted; weir never waits for a disk."),
+    HINT("read_ahead", 1, "size", "Accepted; the kernel decides how far it reads ahead."),
+    HINT("output_buffers", 2, "number size", "Accepted; weir sizes its buffers itself."),
+    HINT("postpone_output", 1, "size", "Accepted; head and first bytes always leave together."),
+    HINT("send_lowat", 1, "size", "Accepted; it has no meaning on Linux."),
+    HINT("subrequest_output_buffer_size", 1, "size", "Accepted; bodies are pulled, not stored."),
+};
+
+const struct feature feature_static = {
+    .name = "static",
+    .rows = rows,
+    .row_count = COUNT_OF(rows),
+    .size = sizeof(struct static_conf),
+    .about = "Files as answers to GET and HEAD.",
+    .index = &static_index,
+};
