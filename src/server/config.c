@@ -56,8 +56,6 @@ bool config_good(const struct config *c)
 
 void config_destroy(struct config *c)
 {
-    if (c->site != NULL)
-        site_done(c->site);
     regex_free_all(conf_regexes(c->load));
     conf_load_destroy(c->load);
     arena_done(&c->arena);

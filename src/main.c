@@ -1,0 +1,73 @@
+/* main.c - the program: a server like nginx, or one of the commands named by the first word. */
+#include "server/features.h"
+#include "server/master.h"
+#include "server/tell.h"
+#include "tool/help.h"
+#include "tool/serve.h"
+
+#include <stdio.h>
+
+static int serve(const struct registry *registry, int argc, char **argv);
+static int help(const struct registry *registry, int argc, char **argv);
+
+static const struct {
+    const char *word;
+    int (*run)(const struct registry *, int argc, char **argv);     /* argv[0] is the word */
+} commands[] = {
+    { "serve", serve },
+    { "help", help },
+};
+
+static int help(const struct registry *registry, int argc, char **argv)
+{
+    return tool_help(registry, argc, argv);
+}
+
+/* The tool writes a configuration; it runs like any other. */
+static int serve(const struct registry *registry, int argc, char **argv)
+{
+    static struct options options;
+    struct serve_wish wish;
+    int status = tool_serve(&wish, argc, argv);
+
+    if (status >= 0)
+        return status;
+    options.argv = argv - 1;
+    options.conf_path = "weir-serve.conf";
+    options.conf_text = wish.config;
+    options.prefix_said = wish.prefix;
+    return options_paths(&options) ? master_run(&options, registry) : 1;
+}
+
+static int server(const struct registry *registry, int argc, char **argv)
+{
+    static struct options options;
+
+    if (!options_read(&options, argc, argv))
+        return 1;
+    if (options.show_help) {
+        options_help();
+        return 0;
+    }
+    if (options.show_version || options.show_build) {
+        options_version(options.show_build);
+        return 0;
+    }
+    if (!options_paths(&options))
+        return 1;
+    if (options.test)
+        return tell_test(&options, registry);
+    if (options.signal != NULL)
+        return tell_signal(&options, registry);
+    return master_run(&options, registry);
+}
+
+int main(int argc, char **argv)
+{
+    struct registry *registry = registry_create(features);
+
+    for (size_t i = 0; argc > 1 && i < COUNT_OF(commands); i++)
+        if (strcmp(argv[1], commands[i].word) == 0)
+            return commands[i].run(registry, argc - 1, argv + 1);
+    return server(registry, argc, argv);
+}

@@ -1,0 +1,78 @@
+/* features.c - THE list: what this server can do, and in which order a request meets it. */
+#include "server/features.h"
+
+#include "handler/file_cache.h"
+#include "http/access.h"
+#include "http/access_log.h"
+#include "http/error_page.h"
+#include "http/log_target.h"
+#include "http/rewrite.h"
+#include "http/site.h"
+#include "http/types.h"
+#include "http/vars.h"
+#include "handler/autoindex.h"
+#include "handler/index.h"
+#include "handler/static.h"
+#include "handler/try_files.h"
+#include "server/main_conf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const struct feature *const features[] = {
+    &feature_main,       &feature_logs,       &feature_http_core, &feature_vars,
+    &feature_types,      &feature_headers,    &feature_access,    &feature_rewrite,
+    &feature_error_page, &feature_access_log, &feature_static,    &feature_file_cache,
+    &feature_index,      &feature_autoindex,  &feature_try_files, NULL,
+};
+
+/* A handler that a directive gave to the location (stub_status, proxy_pass …). */
+static enum verdict step_location_content(struct request *r)
+{
+    return r->location != NULL && r->location->content != NULL ? r->location->content(r) : NEXT;
+}
+
+static const struct step steps[] = {
+    { "server-rewrite", step_server_rewrite, false },
+    { "find-location", step_find_location, true },
+    { "rewrite", step_rewrite, false },
+    { "access", step_access, false },
+    { "try-files", step_try_files, false },
+    { "content", step_location_content, false },
+    { "index", step_index, false },
+    { "autoindex", step_autoindex, false },
+    { "static", step_static, false },
+};
+
+/* error-status is the first: it gives an error page the status it stands for. */
+static const struct filter filters[] = {
+    { "error-status", filter_error_status }, { "conditional", filter_conditional },
+    { "range", filter_range },               { "headers", filter_headers },
+    { "redirect", filter_redirect },
+};
+
+enum { ROUTE_STEP = 1 };
+
+const struct pipeline pipeline = {
+    .steps = steps, .step_count = COUNT_OF(steps), .route_step = ROUTE_STEP,
+    .filters = filters, .filter_count = COUNT_OF(filters), .log = access_log_request,
+};
+
+int features_loop_open(struct loop *loop)
+{
+    CHECK(steps[ROUTE_STEP].route);
+    loop->files = calloc(1, sizeof *loop->files);
+    if (loop->files == NULL)
+        return -ENOMEM;
+    file_cache_init(loop->files);
+    return 0;
+}
+
+void features_loop_close(struct loop *loop)
+{
+    if (loop->files == NULL)
+        return;
+    file_cache_done(loop->files);
+    free(loop->files);
+    loop->files = NULL;
+}

@@ -1,0 +1,15 @@
+/* features.h - THE list: every feature, step and filter of this server, in their order. */
+#ifndef SERVER_FEATURES_H
+#define SERVER_FEATURES_H
+
+#include "http/pipeline.h"
+
+/* NULL-terminated. Adding a feature means adding a line here. */
+extern const struct feature *const features[];
+extern const struct pipeline pipeline;
+
+/* What features keep per loop. 0 or -errno; close is also for a loop that was half opened. */
+int features_loop_open(struct loop *) MUST_USE;
+void features_loop_close(struct loop *);
+
+#endif

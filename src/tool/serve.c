@@ -1,0 +1,208 @@
+/* serve.c - writes the configuration that serves one directory. */
+#include "tool/serve.h"
+
+#include "base/gather.h"
+#include "net/addr.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PORT_DEFAULT = 8080, GO_ON = -1 };
+
+#define LISTEN_DEFAULT "127.0.0.1:8080"
+
+struct serving {
+    const char *dir, *listen;
+    char root[PATH_MAX];
+    struct addr addr;
+    bool print_only, help;
+};
+
+/* What a browser needs to show a file instead of saving it. */
+static const char types[] =
+    "    types {\n"
+    "        text/html html htm;\n        text/css css;\n        text/plain txt log md conf;\n"
+    "        text/xml xml;\n        text/csv csv;\n        text/javascript js mjs;\n"
+    "        application/json json map;\n        application/wasm wasm;\n"
+    "        application/pdf pdf;\n        application/zip zip;\n        application/gzip gz;\n"
+    "        application/manifest+json webmanifest;\n"
+    "        image/svg+xml svg;\n        image/png png;\n        image/jpeg jpg jpeg;\n"
+    "        image/gif gif;\n        image/webp webp;\n        image/avif avif;\n"
+    "        image/x-icon ico;\n        font/woff woff;\n        font/woff2 woff2;\n"
+    "        font/ttf ttf;\n        font/otf otf;\n"
+    "        audio/mpeg mp3;\n        audio/ogg ogg oga opus;\n        audio/flac flac;\n"
+    "        audio/wav wav;\n        video/mp4 mp4 m4v;\n        video/webm webm;\n"
+    "        video/quicktime mov;\n"
+    "    }\n";
+
+static int usage(FILE *to, int status)
+{
+    fprintf(to, "usage: weir serve [DIR] [-l ADDRESS[:PORT] | -l PORT] [--print-config]\n\n"
+                "Serves DIR (default: the current directory) on " LISTEN_DEFAULT ", with lists\n"
+                "of directories and ranges. --print-config prints the equivalent weir.conf.\n");
+    return status;
+}
+
+static bool read_words(struct serving *s, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-l") == 0 && i + 1 < argc)
+            s->listen = argv[++i];
+        else if (strcmp(argv[i], "--print-config") == 0)
+            s->print_only = true;
+        else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            s->help = true;
+        else if (argv[i][0] != '-' && s->dir == NULL)
+            s->dir = argv[i];
+        else
+            return false;
+    }
+    return true;
+}
+
+/* A quoted word of the language. */
+static void gather_quoted(struct gather *g, const char *text)
+{
+    gather_byte(g, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            gather_byte(g, '\\');
+        gather_byte(g, *text);
+    }
+    gather_byte(g, '"');
+}
+
+static void gather_address(struct gather *g, const struct addr *a)
+{
+    if (a->family == AF_INET6)
+        gather_byte(g, '[');
+    addr_print(a, g);
+    if (a->family == AF_INET6)
+        gather_byte(g, ']');
+    gather_byte(g, ':');
+    gather_u64(g, a->port);
+}
+
+static bool write_config(const struct serving *s, struct serve_wish *wish)
+{
+    struct gather g;
+
+    gather_init(&g, wish->config, sizeof wish->config - 1, NULL, 0);
+    gather_lit(&g, "# weir serve: a directory on the web\n"
+                   "daemon off;\nworker_processes 1;\nerror_log stderr notice;\npid ");
+    gather_quoted(&g, s->print_only ? "weir.pid" : wish->prefix);
+    if (!s->print_only) {
+        g.used--;                       /* the closing quote: the file is in that directory */
+        gather_printf(&g, "/weir-serve-%d.pid\"", (int)getpid());
+    }
+    gather_lit(&g, ";\n");
+    if (geteuid() == 0)
+        gather_lit(&g, "user root;\n");
+    gather_lit(&g, "\nevents {\n    worker_connections 1024;\n}\n\nhttp {\n");
+    gather_str(&g, types);
+    gather_lit(&g, "    default_type application/octet-stream;\n"
+                   "    access_log /dev/stdout;\n\n    server {\n        listen ");
+    gather_address(&g, &s->addr);
+    gather_lit(&g, ";\n        root ");
+    gather_quoted(&g, s->root);
+    gather_lit(&g, ";\n        index index.html index.htm;\n        autoindex on;\n"
+                   "        charset utf-8;\n    }\n}\n");
+    wish->config[g.used] = '\0';
+    return !g.full;
+}
+
+/* ---- where it will be found ------------------------------------------------------------------ */
+
+static void print_url(const struct addr *a, const char *about)
+{
+    char text[ADDR_TEXT_MAX + 16];
+    struct gather g;
+
+    gather_init(&g, text, sizeof text - 1, NULL, 0);
+    gather_address(&g, a);
+    text[g.used] = '\0';
+    printf("  http://%s/%s\n", text, about);
+}
+
+/* All interfaces: each address that others in the network may use. */
+static void print_interfaces(const struct serving *s)
+{
+    struct ifaddrs *all;
+
+    if (getifaddrs(&all) != 0)
+        return;
+    for (struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+        struct addr a;
+
+        if (i->ifa_addr == NULL || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK) ||
+            i->ifa_addr->sa_family != s->addr.family)
+            continue;
+        addr_from_sockaddr(&a, i->ifa_addr, sizeof(struct sockaddr_storage));
+        if (a.family == AF_INET6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80)
+            continue;                   /* link-local: of no use in a URL */
+        a.port = s->addr.port;
+        print_url(&a, "");
+    }
+    freeifaddrs(all);
+}
+
+static void print_places(const struct serving *s)
+{
+    struct addr here = s->addr;
+
+    printf("weir serves %s at\n", s->root);
+    if (!addr_is_any(&here)) {
+        print_url(&here, "");
+    } else {
+        memset(here.ip, 0, sizeof here.ip);
+        here.ip[here.family == AF_INET ? 0 : 15] = here.family == AF_INET ? 127 : 1;
+        if (here.family == AF_INET)
+            here.ip[3] = 1;
+        print_url(&here, "");
+        print_interfaces(s);
+    }
+    printf("Ctrl-C ends it.\n");
+    fflush(stdout);
+}
+
+int tool_serve(struct serve_wish *wish, int argc, char **argv)
+{
+    struct serving s = { .listen = LISTEN_DEFAULT };
+    const char *scratch = getenv("TMPDIR");
+    struct stat st;
+
+    if (!read_words(&s, argc, argv))
+        return usage(stderr, 1);
+    if (s.help)
+        return usage(stdout, 0);
+    if (s.dir == NULL)
+        s.dir = ".";
+    if (realpath(s.dir, s.root) == NULL || stat(s.root, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        fprintf(stderr, "weir: \"%s\" is not a directory that can be served: %s\n", s.dir,
+                errno != 0 ? strerror(errno) : "it is a file");
+        return 1;
+    }
+    if (!addr_parse(slice_str(s.listen), PORT_DEFAULT, &s.addr)) {
+        fprintf(stderr, "weir: \"%s\" is not an address; try -l 8000 or -l 0.0.0.0:8080\n",
+                s.listen);
+        return 1;
+    }
+    snprintf(wish->prefix, sizeof wish->prefix, "%s",
+             scratch != NULL && scratch[0] == '/' ? scratch : "/tmp");
+    if (!write_config(&s, wish)) {
+        fprintf(stderr, "weir: the path is too long\n");
+        return 1;
+    }
+    if (s.print_only) {
+        fputs(wish->config, stdout);
+        return 0;
+    }
+    print_places(&s);
+    return GO_ON;
+}
