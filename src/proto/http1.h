@@ -10,6 +10,9 @@
 
 #include "proto/conn.h"
 
+/* Slots of loop->out_slab have this size. */
+enum { HTTP1_OUT_SLOT = 16 * 1024 };
+
 /* Takes fd when it returns true. False: no memory; the caller closes fd. */
 bool http1_open(struct loop *, struct io *, int fd, unsigned listener_id) MUST_USE;
 

@@ -9,7 +9,7 @@
 enum { IDLE, HEAD, RUN, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
 
 enum {
-    OUT_SIZE = 16 * 1024,               /* one slot of loop->out_slab                        */
+    OUT_SIZE = HTTP1_OUT_SLOT,          /* one slot of loop->out_slab                        */
     HEAD_ROOM = 1024,                   /* free space worth beginning another answer in       */
     COPY_MAX = 4096,                    /* bodies up to this are copied behind their head     */
     DRAIN_MAX = 64 * 1024,              /* request body read for an answer that ignores it    */
