@@ -6,24 +6,57 @@
 #include "conf/expr.h"
 #include "wire/uri.h"
 
+/* Eight bytes none of which needs an escape: each term has its top bit set in a byte that does.
+ * A wrong "no" costs a slower look at the byte. */
+static bool all_plain(const char *eight)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t w, quote, backslash, del, found;
+
+    memcpy(&w, eight, sizeof w);
+    quote = w ^ ones * '"';
+    backslash = w ^ ones * '\\';
+    del = w ^ ones * 0x7f;
+    found = w | ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+            ((backslash - ones) & ~backslash) | ((del - ones) & ~del);
+    return (found & ones << 7) == 0;
+}
+
+static size_t plain_run(const char *at, size_t size)
+{
+    size_t i = 0;
+
+    for (; i < size; i++) {
+        unsigned char c;
+
+        while (size - i >= sizeof(uint64_t) && all_plain(at + i))
+            i += sizeof(uint64_t);
+        if (i == size)
+            break;
+        c = (unsigned char)at[i];
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            break;
+    }
+    return i;
+}
+
 /* Prints what a client may have sent so that it cannot leave its quotes or its line. */
 static void escape_default(struct gather *g, struct slice value)
 {
     static const char digits[] = "0123456789ABCDEF";
-    size_t from = 0;
 
-    for (size_t i = 0; i < value.size; i++) {
-        unsigned char c = (unsigned char)value.at[i];
+    for (;;) {
+        size_t plain = plain_run(value.at, value.size);
 
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-            continue;
+        gather_bytes(g, value.at, plain);
+        if (plain == value.size)
+            return;
+        unsigned char c = (unsigned char)value.at[plain];
         char text[4] = { '\\', 'x', digits[c >> 4], digits[c & 15] };
 
-        gather_bytes(g, value.at + from, i - from);
         gather_bytes(g, text, sizeof text);
-        from = i + 1;
+        value = slice_skip(value, plain + 1);
     }
-    gather_bytes(g, value.at + from, value.size - from);
 }
 
 struct escaping {
