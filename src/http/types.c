@@ -34,10 +34,20 @@ static bool set_types(struct conf_load *load, const struct conf_node *node, void
     (void)row;
     if (c->types == NULL)
         c->types = map_new(load);
-    for (const struct conf_node *k = node->children; k != NULL; k = k->next)
-        for (unsigned i = 0; i < k->arg_count; i++)
-            if (!map_put(c->types, conf_arg(k, i), (void *)(uintptr_t)&k->name))
-                return false;
+    return conf_enter(load, node, CTX_TYPES, c->types) != NULL;
+}
+
+/* "text/html html htm;": the type is the directive's name. */
+static bool set_type(struct conf_load *load, const struct conf_node *node, void *conf,
+                     const struct directive *row)
+{
+    struct map *types = conf_scope(load)->object;
+
+    (void)conf;
+    (void)row;
+    for (unsigned i = 0; i < node->arg_count; i++)
+        if (!map_put(types, conf_arg(node, i), (void *)(uintptr_t)&node->name))
+            return false;
     return true;
 }
 
@@ -75,7 +85,7 @@ static const struct directive rows[] = {
     { "types", HSL, 0, 0, CONF_BLOCK, .set = set_types, .inherit = INHERIT_NOT,
       .syntax = "{ type extension …; }", .help = "Which media type a file extension stands for.",
       .example = "types { text/html html htm; image/png png; }" },
-    { "*", CTX_TYPES, 1, ARGS_MANY, CONF_CUSTOM, .syntax = "extension …",
+    { "*", CTX_TYPES, 1, ARGS_MANY, CONF_CUSTOM, .set = set_type, .repeats = true, .syntax = "extension …",
       .help = "A media type and its extensions." },
     { "default_type", HSL, 1, 1, CONF_STRING, offsetof(struct types_conf, fallback),
       "text/plain", .syntax = "type", .help = "The type of files whose extension says nothing." },
