@@ -55,6 +55,9 @@ static int server(const struct registry *registry, int argc, char **argv)
     }
     if (!options_paths(&options))
         return 1;
+    if (options.error_log != NULL)
+        log_error_default = strcmp(options.error_log, "stderr") == 0 ? "/dev/stderr"
+                                                                     : options.error_log;
     if (options.test)
         return tell_test(&options, registry);
     if (options.signal != NULL)

@@ -4,6 +4,8 @@
 
 static uint32_t logs_index;
 
+const char *log_error_default = LOG_ERROR_DEFAULT;
+
 /* One error_log line, as written. */
 struct error_line {
     struct log_target *target;
@@ -129,7 +131,7 @@ static bool logs_merge(struct conf_load *load, struct scope *scope, const void *
     }
     if (conf->lines == NULL) {
         struct log_target *file =
-            log_target_read_file(load, scope->node, SLICE(LOG_ERROR_DEFAULT), true);
+            log_target_read_file(load, scope->node, slice_str(log_error_default), true);
 
         if (file == NULL)
             return false;

@@ -44,8 +44,15 @@ struct log_targets {
 extern const struct feature feature_logs;      /* rows error_log; http/error_log.c */
 
 /* Where logs are when the configuration does not say: below the prefix, as nginx has them. */
+#ifdef WEIR_HTTP_LOG_PATH
+#define LOG_ACCESS_DEFAULT WEIR_HTTP_LOG_PATH
+#define LOG_ERROR_DEFAULT  WEIR_ERROR_LOG_PATH
+#else
 #define LOG_ACCESS_DEFAULT "logs/access.log"
 #define LOG_ERROR_DEFAULT  "logs/error.log"
+#endif
+/* LOG_ERROR_DEFAULT, unless the command line said otherwise (-e): set before the first load. */
+extern const char *log_error_default;
 
 /* Finds or makes the target for what stands in argument `arg` ("/path", "syslog:…"; for error
  * logs also "stderr"). NULL after a complaint. */
