@@ -6,14 +6,15 @@
 #include "conf/expr.h"
 #include "wire/uri.h"
 
-/* Eight bytes none of which needs an escape: each term has its top bit set in a byte that does.
- * A wrong "no" costs a slower look at the byte. */
-static bool all_plain(const char *eight)
+enum { STEP = sizeof(uint64_t) };
+
+/* STEP bytes none of which needs an escape: each term has its top bit set in a byte that does. */
+static bool all_plain(const char *at)
 {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t w, quote, backslash, del, found;
 
-    memcpy(&w, eight, sizeof w);
+    memcpy(&w, at, STEP);
     quote = w ^ ones * '"';
     backslash = w ^ ones * '\\';
     del = w ^ ones * 0x7f;
@@ -22,21 +23,24 @@ static bool all_plain(const char *eight)
     return (found & ones << 7) == 0;
 }
 
+static bool is_plain(char byte)
+{
+    unsigned char c = (unsigned char)byte;
+
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* How many bytes come before the first that needs an escape. */
 static size_t plain_run(const char *at, size_t size)
 {
     size_t i = 0;
 
-    for (; i < size; i++) {
-        unsigned char c;
-
-        while (size - i >= sizeof(uint64_t) && all_plain(at + i))
-            i += sizeof(uint64_t);
-        if (i == size)
-            break;
-        c = (unsigned char)at[i];
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-            break;
-    }
+    while (size - i >= STEP && all_plain(at + i))
+        i += STEP;
+    if (size >= STEP && size - i < STEP && all_plain(at + size - STEP))
+        return size;
+    while (i < size && is_plain(at[i]))
+        i++;
     return i;
 }
 
