@@ -307,6 +307,10 @@ static const struct conf_word satisfy_words[] = {
 #define TIME(name, where, member, value, text) \
     { name, where, 1, 1, CONF_MSEC, AT(member), value, .syntax = "time", .help = text }
 
+#define HINT(name, where, most, form, text) \
+    { name, where, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, \
+      .help = "Accepted and without effect: " text }
+
 static const struct directive rows[] = {
     { "http", CTX_MAIN, 0, 0, CONF_BLOCK, .set = set_http, .syntax = "{ … }",
       .help = "Everything about HTTP: settings for all servers, and the servers." },
@@ -396,6 +400,24 @@ static const struct directive rows[] = {
          "Uses chunks for answers of unknown length."),
     FLAG("recursive_error_pages", HSL, recursive_error_pages, "off",
          "Lets an error on the way to an error page choose another error page."),
+    HINT("client_body_temp_path", HSL, 4, "path [level …]",
+         "weir writes no request body to a file."),
+    HINT("client_body_buffer_size", HSL, 1, "size", "weir sizes its buffers itself."),
+    HINT("client_body_in_file_only", HSL, 1, "on | clean | off",
+         "weir writes no request body to a file."),
+    HINT("client_body_in_single_buffer", HSL, 1, "on | off", "weir sizes its buffers itself."),
+    HINT("connection_pool_size", HS, 1, "size", "an idle connection has no pool."),
+    HINT("request_pool_size", HS, 1, "size", "weir sizes its arenas itself."),
+    HINT("keepalive_disable", HSL, ARGS_MANY, "none | browser …",
+         "the browsers in question are gone."),
+    HINT("server_names_hash_max_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
+    HINT("server_names_hash_bucket_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
+    HINT("variables_hash_max_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
+    HINT("variables_hash_bucket_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
+    HINT("proxy_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
+    HINT("fastcgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
+    HINT("uwsgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
+    HINT("scgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
     { "limit_rate", HSL | CTX_IF_LOCATION, 1, 1, CONF_EXPR, AT(limit_rate), NULL,
       .syntax = "rate", .help = "Bytes a second for one answer; 0: no limit." },
     { "limit_rate_after", HSL | CTX_IF_LOCATION, 1, 1, CONF_EXPR, AT(limit_rate_after), NULL,
