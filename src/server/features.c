@@ -2,6 +2,7 @@
 #include "server/features.h"
 
 #include "handler/file_cache.h"
+#include "handler/static.h"
 #include "http/access.h"
 #include "http/access_log.h"
 #include "http/error_page.h"
@@ -10,10 +11,6 @@
 #include "http/site.h"
 #include "http/types.h"
 #include "http/vars.h"
-#include "handler/autoindex.h"
-#include "handler/index.h"
-#include "handler/static.h"
-#include "handler/try_files.h"
 #include "server/main_conf.h"
 
 #include <errno.h>
