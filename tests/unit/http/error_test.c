@@ -132,6 +132,26 @@ static void answers_are_nginx_s(void **state)
     }
 }
 
+static void a_text_has_the_type_of_its_uri(void **state)
+{
+    static const struct {
+        const char *line, *type;
+    } table[] = {
+        { "GET /a HTTP/1.1", "text/x-other" },
+        { "GET /a.html HTTP/1.1", "text/html" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct fixture f;
+
+        answer(&f, "http { default_type text/x-other; server { listen 80; return 200 x; } }",
+               table[i].line);
+        assert_text(f.r.response.content_type, table[i].type);
+        fixture_close(&f);
+    }
+}
+
 static void no_answer_is_given_to_444(void **state)
 {
     struct fixture f;
@@ -249,6 +269,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_nginx_s),
+        cmocka_unit_test(a_text_has_the_type_of_its_uri),
         cmocka_unit_test(no_answer_is_given_to_444),
         cmocka_unit_test(a_server_may_return_for_all_its_locations),
         cmocka_unit_test(a_page_does_not_keep_a_broken_connection),

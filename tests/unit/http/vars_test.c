@@ -193,6 +193,28 @@ static void an_address_has_four_bytes(void **state)
     fixture_close(&f);
 }
 
+static void links_are_followed_for_the_real_root(void **state)
+{
+    static const char conf[] = "http { log_format f '$realpath_root'; access_log /a f;"
+                               " server { listen 80; root /usr/../usr/%s; } }";
+    static const struct {
+        const char *below, *expected;
+    } table[] = { { "", "/usr\n" }, { "no-such-directory", "-\n" } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct fixture f;
+        char text[256];
+
+        snprintf(text, sizeof text, conf, table[i].below);
+        fixture_start(&f, text, "GET / HTTP/1.1");
+        f.loop.real_path = realpath;
+        access_log_request(&f.r);
+        assert_text(gather_get(&f.lines), table[i].expected);
+        fixture_close(&f);
+    }
+}
+
 static void undecided(struct fixture *f)
 {
     f->r.response.status = 0;
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_request_has_one_id),
         cmocka_unit_test(the_process_is_known),
         cmocka_unit_test(an_address_has_four_bytes),
+        cmocka_unit_test(links_are_followed_for_the_real_root),
         cmocka_unit_test(an_abandoned_request_is_499),
         cmocka_unit_test(a_unix_client_has_no_port),
         cmocka_unit_test(captures_are_those_of_the_last_match),
