@@ -21,7 +21,7 @@ static void check_segments(struct slice path, bool merged)
 
 static void try_path(struct slice raw, bool merge)
 {
-    char *into = malloc(raw.size + 1), *again_into = malloc(3 * raw.size + 1);
+    char *into = malloc(raw.size + (raw.size == 0)), *again_into = malloc(3 * raw.size + 1);
     char *encoded = malloc(3 * raw.size + 1);
     struct slice path, again;
     CHECK(into != NULL && again_into != NULL && encoded != NULL);

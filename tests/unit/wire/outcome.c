@@ -240,7 +240,7 @@ static void run_path(struct gather *out, const struct outcome_options *o, struct
     (void)cuts, (void)cut_count;
     struct feed f;
     struct slice raw = whole(&f, input), path;
-    char *into = malloc(raw.size + 1);
+    char *into = malloc(raw.size + (raw.size == 0));
     CHECK(into != NULL);
     if (uri_normalise(raw, !o->keep_slashes, into, &path) != URI_OK)
         gather_lit(out, "bad\n");
