@@ -8,8 +8,8 @@ static unsigned asked(const char *rules, const char *client, const char *method)
     char text[512], line[64];
     unsigned status;
 
-    snprintf(text, sizeof text, "error_log /e crit; http { server { listen 80; location / { %s } } }",
-             rules);
+    snprintf(text, sizeof text,
+             "error_log /e crit; http { server { listen 80; location / { %s } } }", rules);
     snprintf(line, sizeof line, "%s / HTTP/1.1", method);
     fixture_start(&f, text, line);
     if (strcmp(client, "unix:") == 0)
@@ -26,7 +26,8 @@ static unsigned asked(const char *rules, const char *client, const char *method)
 
 static void the_first_rule_that_fits_decides(void **state)
 {
-    static const char lists[] = "deny 192.0.2.1; allow 192.0.2.0/24; allow 2001:db8::/32; deny all;";
+    static const char lists[] = "deny 192.0.2.1; allow 192.0.2.0/24;"
+                                "allow 2001:db8::/32; deny all;";
     static const struct {
         const char *rules, *client;
         unsigned status;

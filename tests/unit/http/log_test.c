@@ -135,7 +135,7 @@ static void long_lines_are_whole_and_longer_ones_end_like_lines(void **state)
     test_free(agent);
 }
 
-/* ---- which logs ------------------------------------------------------------------------------- */
+/* ---- which logs ------------------------------------------------------------------------- */
 
 static void logs_are_inherited_as_a_list(void **state)
 {
@@ -240,7 +240,7 @@ static void one_path_is_one_target(void **state)
     fixture_close(&f);
 }
 
-/* ---- error_log -------------------------------------------------------------------------------- */
+/* ---- error_log -------------------------------------------------------------------------- */
 
 static void error_logs_are_chosen_by_scope(void **state)
 {
@@ -285,7 +285,7 @@ static void there_is_always_an_error_log(void **state)
     fixture_close(&f);
 }
 
-/* ---- complaints --------------------------------------------------------------------------------- */
+/* ---- complaints ----------------------------------------------------------------------- */
 
 static void mistakes_are_named(void **state)
 {

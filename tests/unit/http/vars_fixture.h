@@ -130,8 +130,8 @@ static inline uint64_t fixture_now(const struct io *io)
     return ((const struct fixture *)(const void *)io)->now_ns;
 }
 
-static inline void fixture_line(struct loop *loop, const struct log_policy *policy, struct slice path,
-                         struct slice line)
+static inline void fixture_line(struct loop *loop, const struct log_policy *policy,
+                                struct slice path, struct slice line)
 {
     struct fixture *f = container_of(loop, struct fixture, loop);
 
