@@ -324,15 +324,16 @@ static enum step field_done(struct h1_head *h, uint32_t value_end)
         line_begin(h, ST_FIELD);
         return STEP_ON;
     }
-    struct field f = { .name = line_part(h, 0, h->mark), .id = h->field_id };
-    f.value = trim(h->bytes + h->line_at + h->mark + 1, h->bytes + h->line_at + value_end);
     if (h->field_count == h->field_room && !fields_grow(h))
         return refuse(h, 500, "no memory for the fields");
-    if (!h1_judge_field(h, &f))
+    struct field *f = &h->fields[h->field_count];   /* in place: a copy would wait for itself */
+    f->name = line_part(h, 0, h->mark);
+    f->value = trim(h->bytes + h->line_at + h->mark + 1, h->bytes + h->line_at + value_end);
+    f->id = h->field_id;
+    if (!h1_judge_field(h, f))
         return refuse(h, 0, "");
-    h->fields[h->field_count] = f;
-    if (f.id != FIELD_OTHER && h->known[f.id] == NULL)
-        h->known[f.id] = &h->fields[h->field_count];
+    if (f->id != FIELD_OTHER && h->known[f->id] == NULL)
+        h->known[f->id] = f;
     h->field_count++;
     line_begin(h, ST_FIELD);
     return STEP_ON;
