@@ -77,13 +77,12 @@ static struct slice cut_number(struct slice *about)
 
 static void gather_error(struct gather *g, int error)
 {
-    char text[128];
     if (error == 0)
         return;
     gather_lit(g, " (");
     gather_i64(g, error);
     gather_lit(g, ": ");
-    gather_str(g, strerror_r(error, text, sizeof text));
+    gather_str(g, strerror(error));    /* glibc's is thread-safe since 2.32 */
     gather_lit(g, ")");
 }
 
