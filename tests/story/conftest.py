@@ -1,0 +1,310 @@
+"""conftest.py - stories: the real binary, a configuration, a real client, on every engine.
+
+    def test_hello(weir):
+        s = weir('location / { return 200 "hi"; }')
+        assert s.get('/').body == b'hi'
+
+`weir` runs once an engine. What it starts is stopped at the end of the test and must then have
+ended well: exit status 0, no panic, no sanitizer report.
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+ENGINES = ['io_uring', 'epoll', 'poll', 'select', 'threads']
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get('WEIR', str(ROOT / 'build' / 'weir'))
+BAD_LOG = re.compile(r'PANIC|AddressSanitizer|runtime error:|ThreadSanitizer|LeakSanitizer')
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class Answer:
+    """One HTTP answer: status, headers (lower-case names, values as a list), body."""
+
+    def __init__(self, status, reason, headers, body, raw):
+        self.status, self.reason, self.headers, self.body, self.raw = \
+            status, reason, headers, body, raw
+
+    def __getitem__(self, name):
+        values = self.headers.get(name.lower())
+        return values[0] if values else None
+
+    def all(self, name):
+        return self.headers.get(name.lower(), [])
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+class Client:
+    """A raw connection: sends bytes as they are, reads answers one by one."""
+
+    def __init__(self, address, timeout=5, source=None):
+        family = socket.AF_UNIX if isinstance(address, str) else \
+            socket.AF_INET6 if ':' in address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock.settimeout(timeout)
+        if source:
+            self.sock.bind((source, 0))
+        self.sock.connect(address)
+        self.buffer = b''
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, text):
+        self.sock.sendall(text if isinstance(text, bytes) else text.encode('latin1'))
+        return self
+
+    def fill(self):
+        piece = self.sock.recv(65536)
+        self.buffer += piece
+        return bool(piece)
+
+    def line_end(self, mark):
+        while mark not in self.buffer:
+            if not self.fill():
+                raise EOFError(f'closed before {mark!r}; got {self.buffer[:200]!r}')
+        return self.buffer.index(mark)
+
+    def take(self, size):
+        while len(self.buffer) < size:
+            if not self.fill():
+                raise EOFError(f'closed after {len(self.buffer)} of {size} bytes')
+        piece, self.buffer = self.buffer[:size], self.buffer[size:]
+        return piece
+
+    def answer(self, head=False):
+        end = self.line_end(b'\r\n\r\n')
+        raw = self.take(end + 4)
+        lines = raw[:-4].decode('latin1').split('\r\n')
+        _, status, reason = (lines[0] + ' ').split(' ', 2)
+        headers = {}
+        for line in lines[1:]:
+            name, value = line.split(':', 1)
+            headers.setdefault(name.lower(), []).append(value.strip())
+        status = int(status)
+        body = b''
+        if head or status < 200 or status in (204, 304):
+            pass
+        elif 'chunked' in headers.get('transfer-encoding', []):
+            while True:
+                size = int(self.take(self.line_end(b'\r\n') + 2), 16)
+                body += self.take(size)
+                assert self.take(2) == b'\r\n'
+                if size == 0:
+                    break
+        elif 'content-length' in headers:
+            body = self.take(int(headers['content-length'][0]))
+        else:
+            body = self.rest()
+        return Answer(status, reason.strip(), headers, body, raw)
+
+    def rest(self):
+        """Everything until the server closes."""
+        try:
+            while self.fill():
+                pass
+        except ConnectionResetError:
+            pass
+        piece, self.buffer = self.buffer, b''
+        return piece
+
+    def closed(self, within=5):
+        """True once the server has closed and sent nothing more."""
+        self.sock.settimeout(within)
+        try:
+            return not self.buffer and not self.fill()
+        except ConnectionResetError:
+            return True
+        except socket.timeout:
+            return False
+
+    def ask(self, path='/', method='GET', headers=(), body=b'', host='a.test', version='1.1'):
+        lines = [f'{method} {path} HTTP/{version}', f'Host: {host}']
+        lines += [f'{n}: {v}' for n, v in (headers.items() if hasattr(headers, 'items') else headers)]
+        if body:
+            lines.append(f'Content-Length: {len(body)}')
+        self.send('\r\n'.join(lines).encode('latin1') + b'\r\n\r\n' + body)
+        return self.answer(head=method == 'HEAD')
+
+    def close(self):
+        self.sock.close()
+
+
+class Server:
+    """A running weir. `dir` is its prefix; `port` its first port."""
+
+    def __init__(self, directory, port, engine, env=None):
+        self.dir, self.port, self.engine = directory, port, engine
+        self.conf = directory / 'weir.conf'
+        self.env = dict(os.environ, **(env or {}))
+        self.process = None
+        self.expect_status = 0
+
+    @property
+    def address(self):
+        return ('127.0.0.1', self.port)
+
+    def command(self, *args, **kw):
+        return subprocess.run([BINARY, '-p', f'{self.dir}/', '-c', str(self.conf), *args],
+                              capture_output=True, text=True, env=self.env, timeout=30, **kw)
+
+    def start(self, wait=True):
+        self.out = open(self.dir / 'out', 'ab')
+        self.process = subprocess.Popen(
+            [BINARY, '-p', f'{self.dir}/', '-c', str(self.conf)], stdout=self.out,
+            stderr=self.out, env=self.env, cwd=self.dir)
+        if wait:
+            self.wait_up()
+        return self
+
+    def wait_up(self, seconds=15):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError(f'weir ended with {self.process.returncode}:\n{self.log()}')
+            try:
+                socket.create_connection(self.address, timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError(f'weir does not answer:\n{self.log()}')
+
+    def log(self):
+        text = ''
+        for name in ('out', 'error.log'):
+            path = self.dir / name
+            if path.exists():
+                text += path.read_text(errors='replace')
+        return text
+
+    def connect(self, **kw):
+        return Client(self.address, **kw)
+
+    def get(self, path='/', **kw):
+        with self.connect() as c:
+            return c.ask(path, **kw)
+
+    def raw(self, text, head=False):
+        with self.connect() as c:
+            return c.send(text).answer(head=head)
+
+    def wait_log(self, text, seconds=5):
+        end = time.monotonic() + seconds
+        while text not in self.log():
+            assert time.monotonic() < end, f'{text!r} is not in the log:\n{self.log()}'
+            time.sleep(0.02)
+
+    def file(self, name, seconds=3, contains=''):
+        """The text of a file below the prefix, once it has `contains`."""
+        end = time.monotonic() + seconds
+        path = self.dir / name
+        while not path.exists() or contains not in path.read_text(errors='replace') or \
+                (not contains and not path.stat().st_size):
+            assert time.monotonic() < end, f'{name} has no {contains!r}: ' + \
+                (path.read_text(errors='replace') if path.exists() else 'it does not exist')
+            time.sleep(0.02)
+        return path.read_text(errors='replace')
+
+    def worker(self):
+        children = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
+        return int(open(children).read().split()[0])
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def rewrite(self, text):
+        self.conf.write_text(text)
+
+    def stop(self):
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f'weir did not quit:\n{self.log()}')
+        status = self.process.returncode
+        self.process = None
+        self.out.close()
+        log = self.log()
+        assert not BAD_LOG.search(log), log
+        assert status == self.expect_status, f'exit status {status}\n{log}'
+
+
+MAIN = '''daemon off;
+worker_processes 1;
+pid weir.pid;
+error_log error.log info;
+events {{ use {engine}; worker_connections {connections}; }}
+{main}
+http {{
+    types {{ text/html html htm; text/plain txt; text/css css; application/json json; image/png png; }}
+    default_type application/octet-stream;
+    access_log off;
+    {http}
+    {servers}
+}}
+'''
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def weir(engine):
+    """weir(server_body, http='', main='', servers=None, connections=512, start=True) -> Server"""
+    started = []
+
+    def make(body='', http='', main='', servers=None, connections=512, start=True, files=(),
+             env=None, port=None):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix='weir-story-'))
+        os.chmod(directory, 0o755)
+        port = port or free_port()
+        www = directory / 'html'
+        www.mkdir()
+        (www / 'index.html').write_text('<h1>index</h1>\n')
+        (www / 'file.txt').write_text('0123456789')
+        for name, content in dict(files).items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if servers is None:
+            servers = f'server {{ listen 127.0.0.1:{port}; server_name a.test; root html;\n{body}\n}}'
+        else:
+            servers = servers.replace('PORT', str(port))
+        s = Server(directory, port, engine, env)
+        s.conf.write_text(MAIN.format(engine=engine, connections=connections, main=main,
+                                      http=http.replace('PORT', str(port)), servers=servers))
+        started.append(s)
+        return s.start() if start else s
+
+    yield make
+    for s in started:
+        try:
+            s.stop()
+        finally:
+            shutil.rmtree(s.dir, ignore_errors=True)
