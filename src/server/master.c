@@ -210,9 +210,10 @@ static bool to_background(struct master *m)
     return true;
 }
 
-/* From now on reports of failed checks belong to the error log. */
-static void stderr_to_log(const struct master *m)
+void master_stderr_to_log(const struct master *m)
 {
+    if (!m->background)
+        return;
     for (const struct log_sink *s = master_log(m)->sinks; s != NULL; s = s->next) {
         if (s->fd == STDERR_FILENO || s->syslog_facility >= 0)
             continue;
@@ -251,9 +252,8 @@ static bool open_loop(struct master *m)
 
 static bool start(struct master *m)
 {
-    bool background = m->config->main->daemon && getenv(SOCKETS_VARIABLE) == NULL;
-
-    if (!open_all(m) || (background && !to_background(m)) || !write_pid(m) || !open_loop(m))
+    m->background = m->config->main->daemon && getenv(SOCKETS_VARIABLE) == NULL;
+    if (!open_all(m) || (m->background && !to_background(m)) || !write_pid(m) || !open_loop(m))
         return false;
     catch_signals();
     if (!command_open(m))
@@ -263,8 +263,6 @@ static bool start(struct master *m)
     m->number = 1;
     log_write(master_log(m), LOG_NOTICE, 0, "weir/" WEIR_VERSION " starts");
     worker_spawn(m);
-    if (background)
-        stderr_to_log(m);
     return true;
 }
 

@@ -39,6 +39,7 @@ struct master {
     struct sockets sockets;
     char pid_path[PID_PATH_SIZE];
     bool pid_written;
+    bool background;                /* nobody sees our standard error stream any more          */
     int daemon_pipe;                /* tells the command that started us how it went; or -1   */
     int exit_status;
     bool ended;
@@ -84,6 +85,8 @@ const struct log *master_log(const struct master *);
 /* Nobody else accepts on our sockets. */
 bool master_alone(const struct master *);
 void master_end(struct master *, int exit_status);
+/* In the background, reports of failed checks belong to the error log: once the worker runs. */
+void master_stderr_to_log(const struct master *);
 
 /* master_worker.c */
 void worker_spawn(struct master *);

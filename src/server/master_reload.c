@@ -79,8 +79,10 @@ void reload_outcome(struct master *m, bool good, const char *text)
         commit(m);
     else
         abandon(m, text);
-    if (text != m->text)
-        snprintf(m->text, sizeof m->text, "%s%s", text, text[0] != '\0' ? "\n" : "");
+    size_t used = strlen(m->text);
+
+    if (text[0] != '\0')
+        snprintf(m->text + used, sizeof m->text - used, "%s\n", text);
     command_answer(m, m->attempts, good);
     if (m->reload_again && !m->stopping && !m->quitting) {
         m->reload_again = false;
@@ -113,17 +115,8 @@ static bool prepare(struct master *m, char *text, size_t size)
         snprintf(text, size, "the configuration has errors");
         return false;
     }
-    m->text[0] = '\0';
     return log_files_open(m->next->logs, text, size) &&
            sockets_prepare(&m->sockets, m->next->site, m->loops, false, text, size);
-}
-
-static void refuse(struct master *m, const char *text)
-{
-    size_t used = strlen(m->text);
-
-    snprintf(m->text + used, sizeof m->text - used, "%s\n", text);
-    reload_outcome(m, false, m->text);
 }
 
 void reload_begin(struct master *m)
@@ -135,17 +128,17 @@ void reload_begin(struct master *m)
         return;
     }
     m->attempts++;
+    m->text[0] = '\0';
     if (!prepare(m, text, sizeof text)) {
-        refuse(m, text);
+        reload_outcome(m, false, text);
         return;
     }
     if (m->worker == 0) {           /* between two workers: the next one starts on it */
-        m->text[0] = '\0';
-        reload_outcome(m, true, m->text);
+        reload_outcome(m, true, "");
         return;
     }
     if (!worker_send_generation(m, m->next, m->number + 1, text, sizeof text)) {
-        refuse(m, text);
+        reload_outcome(m, false, text);
         return;
     }
     io_timer_set(m->io, &m->reload_late, (uint64_t)WORKER_LATE_MS * NS_PER_MS, on_late);

@@ -100,6 +100,7 @@ static void started(struct master *m)
     m->never_ran = false;
     if (m->daemon_pipe < 0)
         return;
+    master_stderr_to_log(m);
     (void)!write(m->daemon_pipe, "r", 1);
     close(m->daemon_pipe);
     m->daemon_pipe = -1;
@@ -184,6 +185,7 @@ static bool spawn_process(struct master *m)
     pid_t child = fork();
 
     if (child == 0) {
+        master_stderr_to_log(m);
         close_others(&m->line);
         exit(worker_run(m->registry, m->line.orders[1], m->line.descriptors[1], true));
     }

@@ -5,7 +5,6 @@
 #include "server/build.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -163,7 +162,7 @@ void options_version(bool build_too)
             "gcc"
 #endif
     );
-    fprintf(stderr, "with %s, zlib %s\nengines:", OpenSSL_version(OPENSSL_VERSION), zlibVersion());
+    fprintf(stderr, "with zlib %s\nengines:", zlibVersion());
     for (size_t i = 0; i < COUNT_OF(engines); i++)
         if (io_engine_find(engines[i]) != NULL)
             fprintf(stderr, " %s", engines[i]);
