@@ -23,7 +23,7 @@ struct regex {
     struct regex *next;                 /* of the same load                               */
 };
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------------------- */
 
 /* A match block is wanted for the time of one match: here is room for the one of this thread. */
 static _Thread_local struct {
@@ -49,7 +49,7 @@ static void give_room(void *at, void *unused)
         free(at);
 }
 
-/* ---- compiling --------------------------------------------------------------------------------- */
+/* ---- compiling ----------------------------------------------------------------------- */
 
 static bool read_names(struct conf_load *load, struct regex *re)
 {
@@ -162,13 +162,15 @@ struct regex *conf_regexes(struct conf_load *load)
     return load->regexes;
 }
 
-/* ---- matching ---------------------------------------------------------------------------------- */
+/* ---- matching ------------------------------------------------------------------------ */
 
-static void fill_captures(const pcre2_match_data *match, struct slice subject,
+/* `found` as pcre2_match() returns it: groups behind it were not written (0: all were). */
+static void fill_captures(const pcre2_match_data *match, int found, struct slice subject,
                           struct slice *captures, unsigned max)
 {
     const size_t *ends = pcre2_get_ovector_pointer((pcre2_match_data *)(uintptr_t)match);
-    unsigned count = pcre2_get_ovector_count((pcre2_match_data *)(uintptr_t)match);
+    unsigned count = found > 0 ? (unsigned)found
+                               : pcre2_get_ovector_count((pcre2_match_data *)(uintptr_t)match);
     for (unsigned i = 0; i < max; i++) {
         captures[i] = (struct slice){ 0 };
         if (i < count && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1])
@@ -197,14 +199,14 @@ enum regex_verdict regex_match(const struct regex *re, struct slice subject,
         subject = SLICE("");
     int found = match_once(re, subject, match);
     if (found >= 0)
-        fill_captures(match, subject, captures, max);
+        fill_captures(match, found, subject, captures, max);
     pcre2_match_data_free(match);
     if (found == PCRE2_ERROR_NOMATCH)
         return REGEX_NO;
     return found >= 0 ? REGEX_YES : REGEX_LIMIT;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking -------------------------------------------------------------------------- */
 
 unsigned regex_name_count(const struct regex *re)
 {

@@ -16,8 +16,9 @@ struct request *request_create(struct loop *loop, struct io *io, const struct re
 
     if (r == NULL)
         return NULL;
+    /* the head is cleared by its reader */
     memset(r, 0, offsetof(struct request, head));
-    memset((char *)r + offsetof(struct request, host), 0, sizeof *r - offsetof(struct request, host));
+    memset(&r->host, 0, offsetof(struct request, captures) - offsetof(struct request, host));
     OBJ_BORN(r, REQUEST_MAGIC);
     arena_init(&r->arena, (char *)r + sizeof *r, REQUEST_SLOT - sizeof *r, 4096,
                REQUEST_ARENA_MAX);

@@ -127,11 +127,8 @@ struct request {
     struct slice args;              /* changed by redirects; at == NULL: none               */
     struct slice extension;         /* of uri's last segment, without the dot; size 0: none */
 
-    /* Frozen captures: server_name's and the location's or rewrite's; names through regexes. */
-    struct slice captures[CAPTURES_MAX];
-    const struct regex *captures_of;
-    struct slice server_captures[CAPTURES_MAX];
-    const struct regex *server_captures_of;
+    /* Whose captures are below: the location's or rewrite's, and server_name's. */
+    const struct regex *captures_of, *server_captures_of;
 
     struct response response;
 
@@ -150,6 +147,10 @@ struct request {
     void *slots[8];                 /* features' own state: see request_slot()              */
     struct addr client;             /* filled at first use: request_client()                */
     bool client_known;
+
+    /* Frozen captures; not cleared at the beginning: they mean nothing while …_of is NULL. */
+    struct slice captures[CAPTURES_MAX];
+    struct slice server_captures[CAPTURES_MAX];
 };
 
 enum { REDIRECTS_MAX = 10, REQUEST_ARENA_MAX = 512 * 1024, HEADERS_MAX = 256 };

@@ -317,6 +317,7 @@ bool get_capture(void *subject, const struct variable_use *use, struct gather *g
                gather_named(g, r->server_captures_of, r->server_captures, use->rest);
     if (use->number >= CAPTURES_MAX)
         return false;
-    return gather_capture(g, r->captures_of != NULL ? r->captures[use->number]
-                                                    : r->server_captures[use->number]);
+    if (r->captures_of != NULL)
+        return gather_capture(g, r->captures[use->number]);
+    return r->server_captures_of != NULL && gather_capture(g, r->server_captures[use->number]);
 }

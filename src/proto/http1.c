@@ -137,6 +137,7 @@ static bool request_begin(struct conn *c)
     r->number = c->number;
     r->nth = ++c->requests;
     r->conn_opened_ns = c->opened_ns;
+    r->pipelined = c->in_first != NULL && c->in_first->used > 0;
     h1_head_init(&r->head, v->head_limits, &r->arena);
     return true;
 }

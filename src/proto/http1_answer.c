@@ -45,6 +45,7 @@ static void answer_done(struct conn *c)
         c->linger_until_ns = io_now_ns(c->io) + (uint64_t)core->lingering_time * 1000000u;
     }
     c->request = NULL;
+    r->complete = true;
     request_end(r);
     if (keep && conn_peek(c).size > 0 && (c->out == NULL || OUT_ROOM - c->out->used > HEAD_ROOM))
         conn_goto(c, HEAD);

@@ -64,11 +64,11 @@ static bool write_fields(struct gather *g, struct request *r)
 {
     const struct response *a = &r->response;
 
-    if (a->etag.size > 0 && !h1_field(g, SLICE("ETag"), a->etag))
+    if (a->etag.size > 0 && !h1_field_lit(g, "ETag", a->etag))
         return false;
     if (a->accept_ranges)
         gather_lit(g, "Accept-Ranges: bytes\r\n");
-    if (a->location.size > 0 && !h1_field(g, SLICE("Location"), a->location))
+    if (a->location.size > 0 && !h1_field_lit(g, "Location", a->location))
         return false;
     for (const struct header *h = a->headers; h != NULL; h = h->next) {
         if (h->value.at == NULL)
@@ -93,7 +93,7 @@ static bool write_all(struct conn *c, struct gather *g)
     gather_slice(g, loop_date(c->loop));
     gather_lit(g, "\r\n");
     if (r->response.content_type.size > 0 && !bodiless(r->response.status) &&
-        !h1_field(g, SLICE("Content-Type"), r->response.content_type))
+        !h1_field_lit(g, "Content-Type", r->response.content_type))
         return false;
     write_framing(g, r);
     write_connection(g, r, core);

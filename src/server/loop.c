@@ -287,6 +287,7 @@ static int loop_open(struct loop_thread *t)
     if (error != 0)
         return error;
     loop->now = io_now_ns;
+    loop->real_path = realpath;
     loop->index = t->index;
     loop->site_unused = site_unused;
     loop->pipeline = &pipeline;

@@ -94,6 +94,22 @@ bool h1_field(struct gather *g, struct slice name, struct slice value)
     return true;
 }
 
+bool h1_field_known(struct gather *g, struct slice line_begin, struct slice value)
+{
+    if (!value_safe(value))
+        return false;
+    size_t size = line_begin.size + value.size + 2;
+    if (!gather_room(g, size))
+        return true;
+    char *at = g->at + g->used;
+    memcpy(at, line_begin.at, line_begin.size);
+    if (value.size > 0)
+        memcpy(at + line_begin.size, value.at, value.size);
+    memcpy(at + size - 2, "\r\n", 2);
+    g->used += size;
+    return true;
+}
+
 void h1_chunk_size(struct gather *g, uint64_t size)
 {
     gather_hex(g, size);
