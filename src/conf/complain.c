@@ -22,7 +22,7 @@ struct complaint {
     unsigned order;                     /* of equals at one place, the first comes first */
 };
 
-/* ---- places --------------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------------------- */
 
 struct slice file_from(const struct conf_file *file, uint32_t line, uint32_t column)
 {
@@ -60,7 +60,7 @@ static struct place place_inside(const struct conf_node *node, unsigned arg, siz
     return place;
 }
 
-/* ---- collecting ------------------------------------------------------------------------ */
+/* ---- collecting ---------------------------------------------------------------------- */
 
 static bool same_path(const struct conf_file *a, const struct conf_file *b)
 {
@@ -142,8 +142,11 @@ void conf_complain_inside(struct conf_load *load, enum conf_severity severity,
                           const char *format, ...)
 {
     va_list args;
+    /* Finding the place costs a look at the whole file: not for what is only counted. */
+    struct place place = complaints_full(load) ? node_place(node, (int)arg)
+                                               : place_inside(node, arg, offset);
     va_start(args, format);
-    add(load, severity, place_inside(node, arg, offset), format, args);
+    add(load, severity, place, format, args);
     va_end(args);
 }
 
@@ -174,7 +177,7 @@ unsigned conf_load_errors(const struct conf_load *load)
     return load->error_count;
 }
 
-/* ---- printing -------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------ */
 
 struct colours {
     const char *severity[CONF_EMERG + 1], *bold, *caret, *dim, *off;
@@ -221,8 +224,10 @@ static size_t marked_size(const struct place *p, struct slice rest)
         return lex_word_size(rest);
     if (rest.size > 1 && rest.at[0] == '$')
         size += rest.at[1] == '{';
+    bool braces = size > 1;
     while (rest.size > 0 && rest.at[0] == '$' && size < rest.size && is_name_byte(rest.at[size]))
         size++;
+    size += braces && size < rest.size && rest.at[size] == '}';
     return size < rest.size ? size : rest.size;
 }
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* ---- contexts -------------------------------------------------------------------------- */
+/* ---- contexts ------------------------------------------------------------------------ */
 
 static const char *const context_words[] = {
     "main", "events", "http", "server", "location", "limit_except", "if in server",
@@ -27,7 +27,7 @@ void ctx_words(uint32_t contexts, char *into, size_t size)
     into[g.used] = '\0';
 }
 
-/* ---- what a row must be ------------------------------------------------------------------ */
+/* ---- what a row must be -------------------------------------------------------------- */
 
 static const size_t type_sizes[] = {
     [CONF_CUSTOM] = 0, [CONF_BLOCK] = 0, [CONF_FLAG] = sizeof(bool),
@@ -54,7 +54,7 @@ static void check_row(const struct feature *feature, const struct directive *row
     CHECK(size == 0 || (size <= feature->size && row->offset <= feature->size - size));
 }
 
-/* ---- names --------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------- */
 
 static void add_row(struct registry_names *names, struct registry_entry *entry)
 {
@@ -121,7 +121,7 @@ static void add_variables(struct registry *g)
             add_variable(g->names, &g->features[i]->vars[k]);
 }
 
-/* ---- the plan for merging -------------------------------------------------------------------- */
+/* ---- the plan for merging ------------------------------------------------------------ */
 
 static int by_offset(const void *a, const void *b)
 {
@@ -168,7 +168,7 @@ static void make_plan(struct merge_plan *plan, const struct feature *f)
     join_runs(plan);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 struct registry *registry_create(const struct feature *const *features)
 {
@@ -208,28 +208,28 @@ void registry_destroy(struct registry *g)
     free(g);
 }
 
-/* ---- finding ------------------------------------------------------------------------------------ */
+/* ---- finding ------------------------------------------------------------------------- */
 
 const struct registry_entry *registry_entries(const struct registry *g, struct slice name)
 {
     return map_get(&g->names->by_name, name);
 }
 
-static const struct registry_entry *entry_in(const struct registry_entry *e, uint32_t ctx)
+static const struct registry_entry *entry_in(const struct registry_entry *e, uint32_t context)
 {
-    while (e != NULL && (e->row->contexts & ctx) == 0)
+    while (e != NULL && (e->row->contexts & context) == 0)
         e = e->next;
     return e;
 }
 
-const struct directive *registry_find(const struct registry *g, struct slice name, uint32_t ctx,
+const struct directive *registry_find(const struct registry *g, struct slice name, uint32_t context,
                                       const struct feature **ret_feature,
                                       const struct directive **ret_elsewhere)
 {
     const struct registry_entry *named = registry_entries(g, name);
-    const struct registry_entry *found = entry_in(named, ctx);
+    const struct registry_entry *found = entry_in(named, context);
     if (found == NULL)
-        found = entry_in(registry_entries(g, SLICE("*")), ctx);
+        found = entry_in(registry_entries(g, SLICE("*")), context);
     if (ret_elsewhere != NULL)
         *ret_elsewhere = found == NULL && named != NULL ? named->row : NULL;
     *ret_feature = found != NULL ? found->feature : NULL;

@@ -130,7 +130,7 @@ enum { FEATURES_MAX = 64 };
 
 /* One block of the configuration: http{}, a server{}, a location{} … Immutable after load. */
 struct scope {
-    uint32_t ctx;                   /* one CTX_ bit                                       */
+    uint32_t ctx;                       /* one CTX_ bit                                       */
     struct scope *parent;
     const struct conf_node *node;   /* the directive that opened it; NULL for the root    */
     void *object;                   /* what the opener made: struct server, location …    */
@@ -160,9 +160,9 @@ struct registry {
 struct registry *registry_create(const struct feature *const *features);
 void registry_destroy(struct registry *);
 
-/* The row of that name allowed in ctx; if none is, NULL and *ret_elsewhere (may be NULL
+/* The row of that name allowed in context; if none is, NULL and *ret_elsewhere (may be NULL
  * itself) is a row of that name for another context, or NULL if the name is unknown. */
-const struct directive *registry_find(const struct registry *, struct slice name, uint32_t ctx,
+const struct directive *registry_find(const struct registry *, struct slice name, uint32_t context,
                                       const struct feature **ret_feature,
                                       const struct directive **ret_elsewhere);
 

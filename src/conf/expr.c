@@ -16,7 +16,7 @@ struct expr {
     struct part parts[];
 };
 
-/* ---- compiling ------------------------------------------------------------------------------- */
+/* ---- compiling ----------------------------------------------------------------------- */
 
 struct compiler {
     struct conf_load *load;
@@ -128,7 +128,7 @@ struct slice expr_text(const struct expr *e)
     return e->source;
 }
 
-/* ---- evaluating ------------------------------------------------------------------------------- */
+/* ---- evaluating ---------------------------------------------------------------------- */
 
 /* Variables that evaluate expressions come back here: see EXPR_DEPTH_MAX. */
 static _Thread_local unsigned depth_now, steps_now;

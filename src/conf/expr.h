@@ -77,7 +77,7 @@ typedef void expr_escape_fn(struct gather *into, struct slice value);
 void expr_append(const struct expr *, void *subject, struct gather *g, struct slice missing,
                  expr_escape_fn *escape);
 
-/* ---- variables that the configuration itself makes ------------------------------------ */
+/* ---- variables that the configuration itself makes ----------------------------------- */
 
 /* Declares $name (without the `$`) for set, map, geo …, before or after its uses: get is then
  * called with use->number == number. Gives the row; if the same get declared the name before,

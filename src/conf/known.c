@@ -15,14 +15,14 @@ static size_t lower_bound(struct slice name)
     return low;
 }
 
-const struct known_directive *known_directive_find(struct slice name, uint32_t ctx)
+const struct known_directive *known_directive_find(struct slice name, uint32_t context)
 {
     const struct known_directive *first = NULL;
     for (size_t i = lower_bound(name); i < known_directive_count; i++) {
         const struct known_directive *row = &known_directives[i];
         if (!slice_eq(slice_str(row->name), name))
             break;
-        if ((row->contexts & ctx) != 0)
+        if ((row->contexts & context) != 0)
             return row;
         if (first == NULL)
             first = row;

@@ -21,9 +21,9 @@ extern const char *const known_modules[];
 extern const char *const known_variables[];
 extern const size_t known_variable_count;
 
-/* The row of that name; of several the one with a context in common with ctx, else the first.
+/* The row of that name; of several the one with a context in common with context, else the first.
  * NULL: nginx has no such directive. */
-const struct known_directive *known_directive_find(struct slice name, uint32_t ctx);
+const struct known_directive *known_directive_find(struct slice name, uint32_t context);
 bool known_variable_find(struct slice name);
 
 #endif

@@ -61,7 +61,7 @@ static bool is_control(char c)
     return ((unsigned char)c < 0x20 && !is_space(c)) || c == 0x7f;
 }
 
-/* ---- what stands between tokens ---------------------------------------------------------- */
+/* ---- what stands between tokens ------------------------------------------------------ */
 
 static void skip_comment(struct lexer *l)
 {
@@ -92,7 +92,7 @@ static void skip_space(struct lexer *l)
         measure_indent(l);
 }
 
-/* ---- words ------------------------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------------------- */
 
 /* The byte that a backslash and c stand for, or 0 if both stay. */
 static char unescaped(char c)
@@ -211,7 +211,7 @@ static void quoted_word(struct lexer *l, struct token *t)
     end_with_line(l, &opened, t);
 }
 
-/* ---- blocks of Lua ------------------------------------------------------------------------ */
+/* ---- blocks of Lua ------------------------------------------------------------------- */
 
 /* Over "[[ … ]]", "[=[ … ]=]" if there is one; else false and nothing happened. */
 static bool skip_long_bracket(struct lexer *l)
@@ -262,7 +262,7 @@ static void skip_lua(struct lexer *l)
     }
 }
 
-/* ---- tokens ------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------- */
 
 static enum token_kind kind_of(char c)
 {
@@ -311,7 +311,17 @@ void lex_next(struct lexer *l, struct token *t)
     l->fresh_statement = true;
 }
 
-/* ---- back to the source -------------------------------------------------------------------- */
+void lex_skip_past(struct lexer *l, char byte)
+{
+    for (const char *c = l->at; c < l->end && *c != '\n'; c++) {
+        if (*c != byte)
+            continue;
+        l->at = c + 1;
+        return;
+    }
+}
+
+/* ---- back to the source -------------------------------------------------------------- */
 
 size_t lex_source_offset(struct slice source, size_t offset)
 {

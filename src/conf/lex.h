@@ -62,6 +62,9 @@ struct lexer {
 void lex_init(struct lexer *, struct slice text, struct arena *, lex_fault_fn *fault, void *arg);
 void lex_next(struct lexer *, struct token *ret);
 
+/* Goes on behind the next `byte` of this line, if it has one. */
+void lex_skip_past(struct lexer *, char byte);
+
 /* Gives up the rest of the text: only TOKEN_END follows. */
 void lex_stop(struct lexer *);
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 /* With a "/" at the end. */
 static const char *directory(struct arena *arena, struct slice path)
@@ -61,15 +61,16 @@ const struct conf_file *conf_load_files(const struct conf_load *load)
     return load->files;
 }
 
-/* ---- scopes ----------------------------------------------------------------------------------- */
+/* ---- scopes -------------------------------------------------------------------------- */
 
 static struct scope *scope_create(struct conf_load *load, const struct conf_node *node,
-                                  uint32_t ctx, void *object)
+                                  uint32_t context, void *object)
 {
     const struct registry_names *names = load->registry->names;
     struct scope *scope = arena_must(load->arena, sizeof *scope);
     char *room = arena_must(load->arena, names->conf_size + 1);
-    *scope = (struct scope){ .ctx = ctx, .parent = load->scope, .node = node, .object = object };
+    *scope = (struct scope){ .ctx = context, .parent = load->scope, .node = node,
+                             .object = object };
     scope->children_end = &scope->children;
     for (size_t i = 0; i < load->registry->feature_count; i++) {
         if (names->conf_sizes[i] > 0)
@@ -88,15 +89,15 @@ struct scope *conf_scope(const struct conf_load *load)
     return load->scope;
 }
 
-struct scope *conf_scope_of(const struct conf_load *load, uint32_t ctx)
+struct scope *conf_scope_of(const struct conf_load *load, uint32_t context)
 {
     struct scope *scope = load->scope;
-    while (scope != NULL && (scope->ctx & ctx) == 0)
+    while (scope != NULL && (scope->ctx & context) == 0)
         scope = scope->parent;
     return scope;
 }
 
-/* ---- is the directive right here? --------------------------------------------------------------- */
+/* ---- is the directive right here? ---------------------------------------------------- */
 
 static void hint_syntax(struct conf_load *load, const struct directive *row)
 {
@@ -170,7 +171,7 @@ static bool unset_before(struct conf_load *load, const struct conf_node *node,
     return false;
 }
 
-/* ---- the walk -------------------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------ */
 
 static void load_node(struct conf_load *load, const struct conf_node *node)
 {
@@ -197,11 +198,11 @@ static void load_nodes(struct conf_load *load, const struct conf_node *nodes)
         load_node(load, n);
 }
 
-struct scope *conf_enter(struct conf_load *load, const struct conf_node *node, uint32_t ctx,
+struct scope *conf_enter(struct conf_load *load, const struct conf_node *node, uint32_t context,
                          void *object)
 {
     struct scope *outer = load->scope;
-    struct scope *scope = load->scope = scope_create(load, node, ctx, object);
+    struct scope *scope = load->scope = scope_create(load, node, context, object);
     load_nodes(load, node->children);
     load->scope = outer;
     return scope;

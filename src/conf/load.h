@@ -83,15 +83,15 @@ const char *conf_prefix(const struct conf_load *);      /* ends in "/" */
  * includes with relative paths are looked for there. */
 const char *conf_dir(const struct conf_load *);
 
-/* ---- for set() functions ------------------------------------------------------ */
+/* ---- for set() functions ------------------------------------------------------------- */
 
 /* Opens a scope for the node's children and loads them in it; set() of a CONF_BLOCK row calls
  * it with the object the block stands for. NULL only when memory ran out. */
-struct scope *conf_enter(struct conf_load *, const struct conf_node *, uint32_t ctx,
+struct scope *conf_enter(struct conf_load *, const struct conf_node *, uint32_t context,
                          void *object);
 /* The scope being filled now, and its nearest ancestor (or itself) of a context. */
 struct scope *conf_scope(const struct conf_load *);
-struct scope *conf_scope_of(const struct conf_load *, uint32_t ctx);
+struct scope *conf_scope_of(const struct conf_load *, uint32_t context);
 
 /* arg: index of the argument the caret shall point at; CONF_AT_NAME: the directive's name. */
 enum { CONF_AT_NAME = -1 };

@@ -43,7 +43,7 @@ struct conf_load {
     struct regex *regexes;
 };
 
-/* ---- complain.c ---- */
+/* ---- complain.c ---------------------------------------------------------------------- */
 
 void complain_at(struct conf_load *, enum conf_severity, struct place, const char *format, ...)
     PRINTF_LIKE(4, 5);
@@ -54,14 +54,23 @@ struct place node_place(const struct conf_node *, int arg);
 /* From byte (line, column) of the file to its end. */
 struct slice file_from(const struct conf_file *, uint32_t line, uint32_t column);
 
-/* ---- parse.c ---- */
+/* ---- parse.c ------------------------------------------------------------------------- */
 
 /* Reads the main file and all it includes into a list of directives. */
 struct conf_node *parse_main(struct conf_load *);
 /* Reads a text that is no file: -g, a default. */
 struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text);
 
-/* ---- set.c ---- */
+/* ---- include.c ------------------------------------------------------------------------- */
+
+typedef void include_fn(void *arg, const struct conf_file *);
+
+/* Calls each() for every file that the directive means, in order. */
+void include_files(struct conf_load *, const struct conf_node *, include_fn *each, void *arg);
+/* The main file, or NULL after a complaint. */
+const struct conf_file *include_main(struct conf_load *);
+
+/* ---- set.c --------------------------------------------------------------------------- */
 
 /* Stores what the node says at the row's offset of conf. False after a complaint. */
 bool set_value(struct conf_load *, const struct conf_node *, void *conf,
@@ -69,12 +78,12 @@ bool set_value(struct conf_load *, const struct conf_node *, void *conf,
 /* Bytes at the row's offset; 0: none of merge's business. */
 size_t row_size(const struct directive *);
 
-/* ---- unknown.c ---- */
+/* ---- unknown.c ----------------------------------------------------------------------- */
 
-/* No row of that name is allowed in ctx: says which mistake that most likely is. */
-void complain_unknown(struct conf_load *, const struct conf_node *, uint32_t ctx);
+/* No row of that name is allowed in context: says which mistake that most likely is. */
+void complain_unknown(struct conf_load *, const struct conf_node *, uint32_t context);
 
-/* ---- merge.c ---- */
+/* ---- merge.c ------------------------------------------------------------------------- */
 
 void merge_defaults(struct conf_load *);
 void merge_scopes(struct conf_load *, struct scope *root);
@@ -82,7 +91,7 @@ void merge_scopes(struct conf_load *, struct scope *root);
 void scope_note_set(struct conf_load *, struct scope *, const struct feature *,
                     const struct directive *);
 
-/* ---- variable.c ---- */
+/* ---- variable.c ---------------------------------------------------------------------- */
 
 /* Fills use with what name stands for: now, or at the end of the run. */
 void variable_want(struct conf_load *, struct variable_use *, struct slice name,

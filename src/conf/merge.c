@@ -2,7 +2,7 @@
 #include "conf/load_private.h"
 #include "conf/registry_private.h"
 
-/* ---- which rows were set ----------------------------------------------------------------- */
+/* ---- which rows were set ------------------------------------------------------------- */
 
 /* Two bits a row: whether it was set, and whether its setting was (by any of its rows). */
 static bool get_bit(const uint64_t *bits, size_t i)
@@ -40,7 +40,7 @@ bool scope_is_set(const struct scope *scope, const struct feature *f, const char
     return false;
 }
 
-/* ---- defaults ------------------------------------------------------------------------------- */
+/* ---- defaults ------------------------------------------------------------------------ */
 
 static void set_default(struct conf_load *load, void *conf, const struct directive *row)
 {
@@ -65,7 +65,7 @@ void merge_defaults(struct conf_load *load)
     }
 }
 
-/* ---- merging -------------------------------------------------------------------------------- */
+/* ---- merging ------------------------------------------------------------------------- */
 
 static void merge_feature(struct conf_load *load, struct scope *scope, size_t i)
 {

@@ -8,12 +8,10 @@
 #include "conf/lex.h"
 #include "conf/load_private.h"
 
-#include <errno.h>
-
 struct open_block {
     struct conf_node *node;             /* NULL: what the file was included into          */
     struct conf_node **end;             /* where its next directive goes                  */
-    uint32_t ctx;                       /* as far as the names tell; 0: unknown           */
+    uint32_t context;                       /* as far as the names tell; 0: unknown           */
     uint32_t indent;                    /* of the line that opened it                     */
     bool own_line;                      /* its name began that line                       */
     bool indented;                      /* what is in it stands deeper than it            */
@@ -25,6 +23,7 @@ struct statement {
     struct conf_arg *args;
     uint32_t arg_count, arg_room;
     bool begun;
+    bool spoiled;                       /* complained about: nothing more is said of it   */
 };
 
 struct parser {
@@ -40,12 +39,13 @@ struct parser {
     bool given_up;                      /* the rest was not read: its end means nothing   */
 };
 
-static void parse_file(struct conf_load *, const struct conf_file *, uint32_t ctx,
+static void parse_file(struct conf_load *, const struct conf_file *, uint32_t context,
                        uint32_t depth_outside, struct conf_node ***end);
 
 static void complain_token(struct parser *p, struct lex_place at, const char *text)
 {
-    complain_at(p->load, CONF_EMERG, (struct place){ p->file, at.line, at.column, false }, "%s", text);
+    struct place place = { p->file, at.line, at.column, false };
+    complain_at(p->load, CONF_EMERG, place, "%s", text);
 }
 
 static void give_up(struct parser *p)
@@ -54,7 +54,7 @@ static void give_up(struct parser *p)
     p->given_up = true;
 }
 
-/* ---- what names tell --------------------------------------------------------------------- */
+/* ---- what names tell ----------------------------------------------------------------- */
 
 static const struct {
     uint32_t outside;
@@ -86,18 +86,18 @@ static uint32_t context_inside(uint32_t outside, struct slice name)
     return 0;
 }
 
-static bool is_directive(const struct parser *p, struct slice name, uint32_t ctx)
+static bool is_directive(const struct parser *p, struct slice name, uint32_t context)
 {
     const struct feature *feature;
     const struct directive *row =
-        registry_find(p->load->registry, name, ctx, &feature, NULL);
+        registry_find(p->load->registry, name, context, &feature, NULL);
     if (row != NULL && row->name[0] != '*')
         return true;
-    const struct known_directive *known = known_directive_find(name, ctx);
-    return known != NULL && (known->contexts & ctx) != 0;
+    const struct known_directive *known = known_directive_find(name, context);
+    return known != NULL && (known->contexts & context) != 0;
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------- */
 
 static struct open_block *top(struct parser *p)
 {
@@ -111,6 +111,7 @@ static void add_word(struct parser *p)
     st->last = *t;
     if (!st->begun) {
         st->begun = true;
+        st->spoiled = false;
         st->name = *t;
         st->arg_count = 0;
         return;
@@ -132,7 +133,7 @@ static struct conf_node *take_statement(struct parser *p)
 {
     struct statement *st = &p->st;
     struct conf_node *node = arena_must(p->load->arena, sizeof *node);
-    node->name = st->name.text;
+    node->name = st->spoiled ? (struct slice){ 0 } : st->name.text;
     node->line = st->name.from.line;
     node->column = st->name.from.column;
     node->file = p->file;
@@ -152,131 +153,15 @@ static void append(struct parser *p, struct conf_node *node)
     top(p)->end = &node->next;
 }
 
-/* ---- include ------------------------------------------------------------------------------ */
+/* ---- include ---------------------------------------------------------------------------- */
 
-struct including {
-    struct parser *parser;
-    const struct conf_node *node;
-};
-
-static struct conf_file *file_first(struct conf_load *load, const char *path, int *ret_error)
+static void parse_included(void *arg, const struct conf_file *file)
 {
-    struct slice text, key = slice_str(path);
-    struct conf_file *first = map_get(&load->files_by_path, key);
-    if (first != NULL)
-        return first;
-    *ret_error = load->source->read(load->source, path, &text);
-    if (*ret_error != 0)
-        return NULL;
-    first = arena_must(load->arena, sizeof *first);
-    *first = (struct conf_file){ .path = arena_copy(load->arena, key).at, .text = text,
-                                 .order = ++load->file_count };
-    if (!map_put(&load->files_by_path, slice_str(first->path), first)) {
-        *ret_error = -ENOMEM;
-        return NULL;
-    }
-    *load->files_end = first;
-    load->files_end = &first->next;
-    return first;
+    struct parser *p = arg;
+    parse_file(p->load, file, top(p)->context, p->depth_outside + p->depth, &top(p)->end);
 }
 
-static bool file_fits(struct conf_load *load, const struct conf_file *file,
-                      const struct conf_node *node)
-{
-    if (file->text.size <= CONF_FILE_MAX)
-        return true;
-    conf_complain(load, CONF_EMERG, node, 0, "\"%s\" is larger than %d bytes", file->path,
-                  CONF_FILE_MAX);
-    return false;
-}
-
-/* One more include of a file; NULL after a complaint. */
-static struct conf_file *file_again(struct parser *p, const struct conf_node *node,
-                                    const char *path)
-{
-    int error = 0;
-    struct conf_load *load = p->load;
-    if (load->include_count++ >= CONF_INCLUDES_MAX) {
-        conf_complain(load, CONF_EMERG, node, 0, "more than %d files are included",
-                      CONF_INCLUDES_MAX);
-        return NULL;
-    }
-    struct conf_file *first = file_first(load, path, &error);
-    if (first == NULL) {
-        conf_complain(load, CONF_EMERG, node, 0, "cannot read \"%s\": %s", path,
-                      strerror(-error));
-        return NULL;
-    }
-    if (!file_fits(load, first, node))
-        return NULL;
-    struct conf_file *file = arena_must(load->arena, sizeof *file);
-    *file = *first;
-    file->next = NULL;
-    file->included_by = p->file;
-    file->included_at = node->line;
-    return file;
-}
-
-static bool include_allowed(struct parser *p, const struct conf_node *node, const char *path)
-{
-    unsigned depth = 1;
-    for (const struct conf_file *f = p->file; f != NULL; f = f->included_by, depth++) {
-        if (strcmp(f->path, path) == 0) {
-            conf_complain(p->load, CONF_EMERG, node, 0, "\"%s\" includes itself", path);
-            return false;
-        }
-    }
-    if (depth <= CONF_INCLUDE_DEPTH_MAX)
-        return true;
-    conf_complain(p->load, CONF_EMERG, node, 0, "more than %d files include one another",
-                  CONF_INCLUDE_DEPTH_MAX);
-    return false;
-}
-
-static void include_one(void *arg, const char *path)
-{
-    struct including *in = arg;
-    struct parser *p = in->parser;
-    if (!include_allowed(p, in->node, path) || complaints_full(p->load))
-        return;
-    struct conf_file *file = file_again(p, in->node, path);
-    if (file != NULL)
-        parse_file(p->load, file, top(p)->ctx, p->depth_outside + p->depth, &top(p)->end);
-}
-
-static bool has_wildcard(struct slice s)
-{
-    return slice_find(s, '*') < s.size || slice_find(s, '?') < s.size ||
-           slice_find(s, '[') < s.size;
-}
-
-/* The files take the place of the directive. */
-static void include(struct parser *p, const struct conf_node *node)
-{
-    struct conf_load *load = p->load;
-    struct including in = { p, node };
-    struct slice name = conf_arg(node, 0);
-    if (node->arg_count != 1 || name.size == 0) {
-        conf_complain(load, CONF_EMERG, node, node->arg_count > 1 ? 1 : CONF_AT_NAME,
-                      "`include` takes 1 argument, %u were given", node->arg_count);
-        conf_hint(load, "expected: include file;");
-        return;
-    }
-    struct slice path = arena_printf(load->arena, "%s%.*s", name.at[0] == '/' ? "" : load->dir,
-                                     SLICE_FMT(name));
-    if (path.at == NULL)
-        return;
-    if (!has_wildcard(name)) {
-        include_one(&in, path.at);
-        return;
-    }
-    int error = load->source->glob(load->source, path.at, include_one, &in);
-    if (error != 0)
-        conf_complain(load, CONF_EMERG, node, 0, "cannot look for \"%s\": %s", path.at,
-                      strerror(-error));
-}
-
-/* ---- blocks -------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------- */
 
 static void open_block(struct parser *p)
 {
@@ -288,7 +173,7 @@ static void open_block(struct parser *p)
         return;
     }
     struct open_block block = { .indent = st->name.indent, .own_line = st->name.first,
-                                .ctx = context_inside(top(p)->ctx, st->name.text) };
+                                .context = context_inside(top(p)->context, st->name.text) };
     block.node = take_statement(p);
     block.node->block = true;
     block.end = &block.node->children;
@@ -362,13 +247,13 @@ static void close_block(struct parser *p)
     p->excess++;
 }
 
-/* ---- missing `;` and `{` -------------------------------------------------------------------- */
+/* ---- missing `;` and `{` ------------------------------------------------------------- */
 
 static void end_statement(struct parser *p)
 {
     struct conf_node *node = take_statement(p);
     if (slice_eq(node->name, SLICE("include")) && !p->st.name.quoted)
-        include(p, node);
+        include_files(p->load, node, parse_included, p);
     else
         append(p, node);
 }
@@ -388,13 +273,13 @@ static bool begins_another(const struct parser *p)
     const struct statement *st = &p->st;
     const struct token *t = &p->token;
     const struct feature *feature;
-    uint32_t ctx = p->stack[p->depth - 1].ctx;
-    if (!st->begun || !t->first || t->quoted || !is_directive(p, t->text, ctx))
+    uint32_t context = p->stack[p->depth - 1].context;
+    if (!st->begun || !t->first || t->quoted || !is_directive(p, t->text, context))
         return false;
     if (!st->name.first || t->indent <= st->name.indent)
         return true;
     const struct directive *row =
-        registry_find(p->load->registry, st->name.text, ctx, &feature, NULL);
+        registry_find(p->load->registry, st->name.text, context, &feature, NULL);
     return row != NULL && row->args_max != ARGS_MANY && st->arg_count >= row->args_max;
 }
 
@@ -402,8 +287,8 @@ static bool begins_inside(const struct parser *p)
 {
     const struct statement *st = &p->st;
     const struct token *t = &p->token;
-    uint32_t ctx = p->stack[p->depth - 1].ctx;
-    uint32_t inside = st->begun ? context_inside(ctx, st->name.text) : 0;
+    uint32_t context = p->stack[p->depth - 1].context;
+    uint32_t inside = st->begun ? context_inside(context, st->name.text) : 0;
     return inside != 0 && t->first && !t->quoted && is_directive(p, t->text, inside);
 }
 
@@ -430,7 +315,7 @@ static void word(struct parser *p)
     add_word(p);
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------- */
 
 static void semicolon(struct parser *p)
 {
@@ -442,13 +327,48 @@ static void semicolon(struct parser *p)
     conf_hint(p->load, "help: a block needs no `;` behind it");
 }
 
+/* "{{" is no nginx: someone forgot to have the template filled in. */
+static bool is_template(const struct parser *p)
+{
+    return p->lexer.at < p->lexer.end && *p->lexer.at == '{';
+}
+
+/* As in ^/[0-9]{4}/ without quotes: the brace that should count is taken for a block's. */
+static bool is_quantifier(const struct parser *p)
+{
+    const struct lex_place *word = &p->st.last.to, *brace = &p->token.from;
+    const char *c = p->lexer.at, *end = p->lexer.end;
+    if (!p->st.begun || word->line != brace->line || word->column != brace->column)
+        return false;
+    while (c < end && ((*c >= '0' && *c <= '9') || *c == ','))
+        c++;
+    return c > p->lexer.at && c < end && *c == '}';
+}
+
+static void skip_quantifier(struct parser *p)
+{
+    complain_token(p, p->token.from, "this `{` begins a block");
+    conf_hint(p->load, "an argument with `{` needs quotes around it");
+    p->st.spoiled = true;
+    p->excess--;                        /* the closing one was taken for part of a word */
+    lex_skip_past(&p->lexer, '}');
+}
+
 static void brace_open(struct parser *p)
 {
+    if (is_quantifier(p)) {
+        skip_quantifier(p);
+        return;
+    }
+    if (is_template(p)) {
+        complain_token(p, p->token.from, "`{{` belongs to a template that was not filled in");
+        give_up(p);
+        return;
+    }
     if (!p->st.begun) {
         complain_token(p, p->token.from, "this `{` has no directive before it");
-        p->st.begun = true;
+        p->st.begun = p->st.spoiled = true;
         p->st.name = p->token;
-        p->st.name.text = (struct slice){ 0 };
         p->st.arg_count = 0;
     }
     open_block(p);
@@ -520,12 +440,12 @@ static void (*const on_token[])(struct parser *) = {
     [TOKEN_END] = end_of_file,
 };
 
-static void parse_file(struct conf_load *load, const struct conf_file *file, uint32_t ctx,
+static void parse_file(struct conf_load *load, const struct conf_file *file, uint32_t context,
                        uint32_t depth_outside, struct conf_node ***end)
 {
     struct parser p = { .load = load, .file = file, .depth = 1, .depth_outside = depth_outside,
                         .excess = count_excess(file->text) };
-    p.stack[0] = (struct open_block){ .end = *end, .ctx = ctx };
+    p.stack[0] = (struct open_block){ .end = *end, .context = context };
     lex_init(&p.lexer, file->text, load->arena, fault, &p);
     do {
         lex_next(&p.lexer, &p.token);
@@ -545,13 +465,9 @@ struct conf_node *parse_text(struct conf_load *load, const char *name, struct sl
 
 struct conf_node *parse_main(struct conf_load *load)
 {
-    int error = 0;
     struct conf_node *nodes = NULL, **end = &nodes;
-    struct conf_file *file = file_first(load, load->main_path, &error);
-    if (file == NULL)
-        complain_at(load, CONF_EMERG, (struct place){ 0 }, "cannot be read: %s",
-                    strerror(-error));
-    else if (file_fits(load, file, NULL))
+    const struct conf_file *file = include_main(load);
+    if (file != NULL)
         parse_file(load, file, CTX_MAIN, 0, &end);
     return nodes;
 }

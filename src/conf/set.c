@@ -7,7 +7,7 @@ typedef bool set_fn(struct conf_load *, const struct conf_node *, void *at,
 
 enum { WORDS_SIZE = 512 };
 
-/* ---- complaints ---------------------------------------------------------------------------- */
+/* ---- complaints ---------------------------------------------------------------------- */
 
 /* "a, b or c" */
 static void list_words(const struct conf_word *words, char *into, size_t size)
@@ -122,7 +122,7 @@ static bool within(struct conf_load *load, const struct conf_node *node,
     return false;
 }
 
-/* ---- one function a type ---------------------------------------------------------------------- */
+/* ---- one function a type ------------------------------------------------------------- */
 
 static bool find_word(struct slice said, const struct conf_word *words, int *ret)
 {
@@ -275,7 +275,7 @@ bool conf_set_ignored(struct conf_load *load, const struct conf_node *node, void
     return true;
 }
 
-/* ---- arguments, for set() functions --------------------------------------------------------- */
+/* ---- arguments, for set() functions -------------------------------------------------- */
 
 struct slice conf_arg(const struct conf_node *node, unsigned i)
 {

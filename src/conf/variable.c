@@ -15,7 +15,7 @@ struct pending_use {
     struct pending_use *next;
 };
 
-/* ---- finding -------------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------------------- */
 
 const struct variable *conf_find_variable(const struct conf_load *load, struct slice name)
 {
@@ -75,7 +75,7 @@ static bool fill(const struct conf_load *load, struct variable_use *use, struct 
     return fill_capture(load, use, name);
 }
 
-/* ---- unknown names --------------------------------------------------------------------------- */
+/* ---- unknown names ------------------------------------------------------------------- */
 
 static void consider_declared(struct suggestion *s, struct conf_load *load, const struct map *m)
 {
@@ -111,7 +111,7 @@ static void complain_unknown_variable(struct conf_load *load, const struct pendi
         suggest_variable(load, p->name);
 }
 
-/* ---- using ----------------------------------------------------------------------------------- */
+/* ---- using --------------------------------------------------------------------------- */
 
 void variable_want(struct conf_load *load, struct variable_use *use, struct slice name,
                    const struct conf_node *node, unsigned arg, size_t offset)
@@ -136,14 +136,15 @@ void variable_want(struct conf_load *load, struct variable_use *use, struct slic
 void variables_resolve(struct conf_load *load)
 {
     load->resolved = true;
-    for (const struct pending_use *p = load->pending; p != NULL; p = p->next)
+    for (const struct pending_use *p = load->pending; p != NULL && !complaints_full(load);
+         p = p->next)
         if (!fill(load, p->use, p->name))
             complain_unknown_variable(load, p);
     load->pending = NULL;
     load->pending_end = &load->pending;
 }
 
-/* ---- declaring -------------------------------------------------------------------------------- */
+/* ---- declaring ----------------------------------------------------------------------- */
 
 static bool is_name(struct slice s)
 {

@@ -1,14 +1,21 @@
 /* run.c - runs the cases of a folder: configuration files, and what is complained about.
  *
- *   conf_corpus FOLDER              every *.case in it; exit 1 if one differs
+ *   conf_corpus FOLDER              every *.case in it, every file below FOLDER/samples
  *   conf_corpus --print FILE.case   the complaints of one
+ *
+ * A sample is a configuration as people write them: nothing may be complained about its grammar
+ * (what the directives mean is not looked at). The environment variable WEIR_CONF_SAMPLES may
+ * name one more folder of them.
  *
  * A case is a text with lines that begin with "--- ": what follows "--- NAME" is the file NAME
  * (the first is weir.conf), what follows "--- complaints" is the exact report. Before the first
  * such line stands what the case shows. */
 #include "fixture.h"
 
+#include "conf/load_private.h"
+
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -77,27 +84,81 @@ static bool check(const char *path, bool print)
     return same;
 }
 
-int main(int argc, char **argv)
+/* ---- samples ----------------------------------------------------------------------------- */
+
+static unsigned sample_count, sample_bad;
+
+/* Includes of samples name files that are elsewhere: each is empty. */
+static int read_nothing(struct conf_source *source, const char *path, struct slice *ret)
+{
+    (void)source;
+    (void)path;
+    *ret = SLICE("");
+    return 0;
+}
+
+static int check_sample(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)at;
+    if (type != FTW_F)
+        return 0;
+    struct text text = read_whole(path);
+    struct fixture f;
+    fixture_open(&f);
+    f.source.read = read_nothing;
+    parse_text(f.load, path, slice_of(text.at, text.size));
+    sample_count++;
+    if (conf_load_errors(f.load) > 0) {
+        sample_bad++;
+        printf("%s", fixture_report(&f));
+    }
+    fixture_close(&f);
+    free(text.at);
+    return 0;
+}
+
+static void check_samples(const char *folder)
+{
+    if (folder != NULL && nftw(folder, check_sample, 16, FTW_PHYS) != 0)
+        printf("%s cannot be read\n", folder);
+}
+
+/* ---- cases ------------------------------------------------------------------------------- */
+
+static bool check_cases(const char *folder)
 {
     struct dirent **entries;
     unsigned bad = 0, all = 0;
-    if (argc == 3 && strcmp(argv[1], "--print") == 0)
-        return check(argv[2], true) ? 0 : 1;
-    int count = argc == 2 ? scandir(argv[1], &entries, NULL, alphasort) : -1;
-    if (count < 0) {
-        fprintf(stderr, "usage: conf_corpus FOLDER | --print FILE.case\n");
-        return 2;
-    }
+    int count = scandir(folder, &entries, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         char path[4096];
-        snprintf(path, sizeof path, "%s/%s", argv[1], entries[i]->d_name);
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         if (slice_ends(slice_str(path), SLICE(".case"))) {
             all++;
             bad += !check(path, false);
         }
         free(entries[i]);
     }
-    free(entries);
+    if (count >= 0)
+        free(entries);
     printf("%u of %u cases as expected\n", all - bad, all);
-    return bad > 0 || all == 0;
+    return bad == 0 && all > 0;
+}
+
+int main(int argc, char **argv)
+{
+    char samples[4096];
+    if (argc == 3 && strcmp(argv[1], "--print") == 0)
+        return check(argv[2], true) ? 0 : 1;
+    if (argc != 2) {
+        fprintf(stderr, "usage: conf_corpus FOLDER | --print FILE.case\n");
+        return 2;
+    }
+    bool ok = check_cases(argv[1]);
+    snprintf(samples, sizeof samples, "%s/samples", argv[1]);
+    check_samples(samples);
+    check_samples(getenv("WEIR_CONF_SAMPLES"));
+    printf("%u of %u samples read\n", sample_count - sample_bad, sample_count);
+    return ok && sample_bad == 0 && sample_count > 0 ? 0 : 1;
 }

@@ -38,11 +38,20 @@ static int glob_files(struct conf_source *source, const char *pattern,
     return 0;
 }
 
+/* One for all: making it costs more than most loads. */
+static struct registry *language(void)
+{
+    static struct registry *made;
+    if (made == NULL)
+        made = registry_create(fixture_features);
+    return made;
+}
+
 void fixture_open(struct fixture *f)
 {
     *f = (struct fixture){ .source = { read_file, glob_files } };
     arena_init(&f->arena, NULL, 0, 64 * 1024, SIZE_MAX);
-    f->registry = registry_create(fixture_features);
+    f->registry = language();
     f->load = conf_load_create(f->registry, &f->source, &f->arena, "/srv/weir");
 }
 
@@ -50,7 +59,6 @@ void fixture_close(struct fixture *f)
 {
     regex_free_all(conf_regexes(f->load));
     conf_load_destroy(f->load);
-    registry_destroy(f->registry);
     arena_done(&f->arena);
 }
 
@@ -92,19 +100,19 @@ const char *fixture_report(struct fixture *f)
     return g.at;
 }
 
-static struct scope *find(const struct scope *s, uint32_t ctx, unsigned *n)
+static struct scope *find(const struct scope *s, uint32_t context, unsigned *n)
 {
     for (struct scope *k = s->children; k != NULL; k = k->next) {
-        if (k->ctx == ctx && (*n)-- == 0)
+        if (k->ctx == context && (*n)-- == 0)
             return k;
-        struct scope *found = find(k, ctx, n);
+        struct scope *found = find(k, context, n);
         if (found != NULL)
             return found;
     }
     return NULL;
 }
 
-struct scope *fixture_scope(const struct scope *s, uint32_t ctx, unsigned n)
+struct scope *fixture_scope(const struct scope *s, uint32_t context, unsigned n)
 {
-    return find(s, ctx, &n);
+    return find(s, context, &n);
 }

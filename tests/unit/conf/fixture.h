@@ -44,7 +44,7 @@ struct scope *fixture_load(struct fixture *);
 /* All complaints, as a user sees them. */
 const char *fixture_report(struct fixture *);
 
-/* ---- the language ---- */
+/* ---- the language -------------------------------------------------------------------- */
 
 struct test_main {
     int64_t workers, limit;
@@ -77,6 +77,6 @@ struct test_subject {
 };
 
 /* The n-th scope of a context below root, in order of the file. NULL: none. */
-struct scope *fixture_scope(const struct scope *, uint32_t ctx, unsigned n);
+struct scope *fixture_scope(const struct scope *, uint32_t context, unsigned n);
 
 #endif

@@ -3,14 +3,14 @@
 
 static uint32_t main_index, http_index;
 
-/* ---- the main context ------------------------------------------------------------------ */
+/* ---- the main context ---------------------------------------------------------------- */
 
 static bool set_block(struct conf_load *load, const struct conf_node *node, void *conf,
                       const struct directive *row)
 {
     static const struct {
         const char *name;
-        uint32_t ctx;
+        uint32_t context;
     } inside[] = {
         { "events", CTX_EVENTS }, { "http", CTX_HTTP }, { "server", CTX_SERVER },
         { "types", CTX_TYPES },   { "map", CTX_MAP },
@@ -18,7 +18,7 @@ static bool set_block(struct conf_load *load, const struct conf_node *node, void
     (void)conf;
     for (size_t i = 0; i < COUNT_OF(inside); i++)
         if (strcmp(row->name, inside[i].name) == 0)
-            return conf_enter(load, node, inside[i].ctx, NULL) != NULL;
+            return conf_enter(load, node, inside[i].context, NULL) != NULL;
     return false;
 }
 
@@ -46,7 +46,7 @@ const struct feature feature_test_main = {
     .size = sizeof(struct test_main), .index = &main_index,
 };
 
-/* ---- http ---------------------------------------------------------------------------------- */
+/* ---- http ---------------------------------------------------------------------------- */
 
 static bool set_location(struct conf_load *load, const struct conf_node *node, void *conf,
                          const struct directive *row)
@@ -54,8 +54,9 @@ static bool set_location(struct conf_load *load, const struct conf_node *node, v
     (void)conf;
     (void)row;
     const struct regex *re = NULL;
-    if (slice_eq(conf_arg(node, 0), SLICE("~")) &&
-        (re = regex_compile(load, node, 1, conf_arg(node, 1), 0)) == NULL)
+    bool nocase = slice_eq(conf_arg(node, 0), SLICE("~*"));
+    if ((nocase || slice_eq(conf_arg(node, 0), SLICE("~"))) &&
+        (re = regex_compile(load, node, 1, conf_arg(node, 1), nocase ? REGEX_NOCASE : 0)) == NULL)
         return false;
     struct scope *scope = conf_enter(load, node, CTX_LOCATION, NULL);
     ((struct test_http *)scope_conf(scope, &feature_test_http))->pattern = re;
@@ -217,7 +218,7 @@ static const struct directive http_rows[] = {
     { "refuse", HSL, 0, 0, CONF_CUSTOM, .set = set_refused },
 };
 
-/* ---- variables -------------------------------------------------------------------------------- */
+/* ---- variables ----------------------------------------------------------------------- */
 
 static bool get_uri(void *subject, const struct variable_use *use, struct gather *g)
 {
