@@ -26,6 +26,7 @@ struct conf_load *conf_load_create(const struct registry *registry, struct conf_
     map_init(&load->files_by_path, MAP_CASE);
     map_init(&load->variables, MAP_CASE);
     map_init(&load->captures, MAP_CASE);
+    map_init(&load->excused, MAP_CASE);
     return load;
 }
 
@@ -34,6 +35,7 @@ void conf_load_destroy(struct conf_load *load)
     map_done(&load->files_by_path);
     map_done(&load->variables);
     map_done(&load->captures);
+    map_done(&load->excused);
 }
 
 void conf_load_globals(struct conf_load *load, const char *text)
@@ -183,6 +185,7 @@ static void load_node(struct conf_load *load, const struct conf_node *node)
         return;                         /* the parser has complained */
     if (row == NULL) {
         complain_unknown(load, node, scope->ctx);
+        variables_excuse(load, node);
         return;
     }
     if (!shape_ok(load, node, row) || !arity_ok(load, node, row) ||

@@ -38,6 +38,7 @@ struct conf_load {
 
     struct map variables;               /* declared by the configuration                   */
     struct map captures;                /* names that regexes declared                     */
+    struct map excused;                 /* names that a refused directive would have made  */
     struct pending_use *pending, **pending_end;
     bool resolved;                      /* names must be known by now                      */
     struct regex *regexes;
@@ -100,6 +101,9 @@ void variable_want(struct conf_load *, struct variable_use *, struct slice name,
 const struct variable *variable_captures(const struct conf_load *);
 /* A regex has a group of that name. False: a variable has it already. */
 bool variable_declare_capture(struct conf_load *, struct slice name);
+/* The directive was refused. The variables it names may be of its making (map, set): that they
+ * are unknown is said no more. */
+void variables_excuse(struct conf_load *, const struct conf_node *);
 void variables_resolve(struct conf_load *);
 
 #endif

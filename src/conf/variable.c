@@ -99,6 +99,8 @@ static void suggest_variable(struct conf_load *load, struct slice name)
 
 static void complain_unknown_variable(struct conf_load *load, const struct pending_use *p)
 {
+    if (map_get(&load->excused, p->name) != NULL)
+        return;
     if (known_variable_find(p->name)) {
         conf_complain_inside(load, CONF_EMERG, p->node, p->arg, p->offset,
                              "`$%.*s` is an nginx variable that weir does not have yet",
@@ -176,6 +178,16 @@ const struct variable *conf_declare_variable(struct conf_load *load, struct slic
     struct variable *row = arena_must(load->arena, sizeof *row);
     *row = (struct variable){ .name = name.at, .get = get, .arg = number };
     return map_put(&load->variables, name, row) ? row : NULL;
+}
+
+void variables_excuse(struct conf_load *load, const struct conf_node *node)
+{
+    for (unsigned i = 0; i < node->arg_count; i++) {
+        struct slice text = conf_arg(node, i);
+        if (text.size < 2 || text.at[0] != '$' || !is_name(slice_skip(text, 1)))
+            continue;
+        CHECK(map_put(&load->excused, lowered(load, slice_skip(text, 1)), load));
+    }
 }
 
 bool variable_declare_capture(struct conf_load *load, struct slice name)
