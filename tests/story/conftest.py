@@ -7,6 +7,7 @@
 `weir` runs once an engine. What it starts is stopped at the end of the test and must then have
 ended well: exit status 0, no panic, no sanitizer report.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -274,37 +275,55 @@ def engine(request):
     return request.param
 
 
+def launch(keep, engine, body='', http='', main='', servers=None, connections=512, start=True,
+           files=(), env=None, port=None, user_conf=None):
+    """A Server that `keep`, an ExitStack, stops. `user_conf` replaces the whole configuration."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='weir-story-'))
+    keep.callback(shutil.rmtree, directory, ignore_errors=True)
+    os.chmod(directory, 0o755)
+    port = port or free_port()
+    www = directory / 'html'
+    www.mkdir()
+    (www / 'index.html').write_text('<h1>index</h1>\n')
+    (www / 'file.txt').write_text('0123456789')
+    for name, content in dict(files).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if servers is None:
+        servers = f'server {{ listen 127.0.0.1:PORT; server_name a.test; root html;\n{body}\n}}'
+    text = user_conf or MAIN.format(engine=engine, connections=connections, main=main, http=http,
+                                    servers=servers)
+    s = Server(directory, port, engine, env)
+    s.conf.write_text(text.replace('PORT', str(port)).replace('ENGINE', engine))
+    keep.callback(s.stop)
+    return s.start() if start else s
+
+
 @pytest.fixture
 def weir(engine):
-    """weir(server_body, http='', main='', servers=None, connections=512, start=True) -> Server"""
-    started = []
+    """weir(server_body, http='', main='', servers=None, …) -> Server"""
+    with contextlib.ExitStack() as keep:
+        yield lambda *args, **kw: launch(keep, engine, *args, **kw)
 
-    def make(body='', http='', main='', servers=None, connections=512, start=True, files=(),
-             env=None, port=None):
-        directory = pathlib.Path(tempfile.mkdtemp(prefix='weir-story-'))
-        os.chmod(directory, 0o755)
-        port = port or free_port()
-        www = directory / 'html'
-        www.mkdir()
-        (www / 'index.html').write_text('<h1>index</h1>\n')
-        (www / 'file.txt').write_text('0123456789')
-        for name, content in dict(files).items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        if servers is None:
-            servers = f'server {{ listen 127.0.0.1:{port}; server_name a.test; root html;\n{body}\n}}'
-        else:
-            servers = servers.replace('PORT', str(port))
-        s = Server(directory, port, engine, env)
-        s.conf.write_text(MAIN.format(engine=engine, connections=connections, main=main,
-                                      http=http.replace('PORT', str(port)), servers=servers))
-        started.append(s)
-        return s.start() if start else s
 
-    yield make
-    for s in started:
-        try:
-            s.stop()
-        finally:
-            shutil.rmtree(s.dir, ignore_errors=True)
+@pytest.fixture(scope='module')
+def shared_servers():
+    """One server a configuration and engine, for modules that only ask questions."""
+    running = {}
+    yield running
+    for s, keep in running.values():
+        keep.close()
+
+
+@pytest.fixture
+def shared(engine, shared_servers):
+    """Like weir(), but the server lives as long as the module's tests."""
+    def make(body='', **kw):
+        key = (engine, body, repr(kw))
+        if key not in shared_servers:
+            keep = contextlib.ExitStack()
+            shared_servers[key] = (launch(keep, engine, body, **kw), keep)
+        return shared_servers[key][0]
+
+    return make
