@@ -376,7 +376,8 @@ static void discard_bytes(struct conn *c)
             discard_refuse(c, 400, CLOSE_body_bad);
             return;
         }
-        if (most != 0 && x->body_bytes > most) {
+        /* a chunk's size counts as soon as it is announced */
+        if (most != 0 && x->body_bytes + (r->head.chunked ? x->chunked.left : 0) > most) {
             request_log(r, LOG_ERROR, 0, "client intended to send too large chunked body");
             discard_refuse(c, 413, CLOSE_body_bad);
             return;
