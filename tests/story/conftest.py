@@ -86,11 +86,16 @@ class Client:
         return self.buffer.index(mark)
 
     def take(self, size):
-        while len(self.buffer) < size:
-            if not self.fill():
-                raise EOFError(f'closed after {len(self.buffer)} of {size} bytes')
-        piece, self.buffer = self.buffer[:size], self.buffer[size:]
-        return piece
+        pieces, have = [self.buffer], len(self.buffer)
+        while have < size:
+            pieces.append(self.sock.recv(1 << 20))
+            have += len(pieces[-1])
+            if not pieces[-1]:
+                self.buffer = b''.join(pieces)
+                raise EOFError(f'closed after {have} of {size} bytes')
+        whole = b''.join(pieces)
+        self.buffer = whole[size:]
+        return whole[:size]
 
     def answer(self, head=False):
         end = self.line_end(b'\r\n\r\n')
@@ -120,13 +125,13 @@ class Client:
 
     def rest(self):
         """Everything until the server closes."""
+        pieces, self.buffer = [self.buffer], b''
         try:
-            while self.fill():
-                pass
+            while piece := self.sock.recv(1 << 20):
+                pieces.append(piece)
         except ConnectionResetError:
             pass
-        piece, self.buffer = self.buffer, b''
-        return piece
+        return b''.join(pieces)
 
     def closed(self, within=5):
         """True once the server has closed and sent nothing more."""
