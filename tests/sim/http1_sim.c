@@ -1,0 +1,420 @@
+/* http1_sim.c - the real protocol, pipeline and handlers over a simulated network: short reads
+ * and writes, resets at any byte, late cancels, missing buffers, slow and silent clients.
+ *
+ *   http1_sim [COUNT [FIRST]]      runs COUNT seeds; a failure prints its seed
+ *
+ * Each seed makes a few clients. A polite one must get exactly the answers to what it asked, in
+ * order; a rude one may reset, half-close or go silent at any byte. In the end every deadline
+ * is let pass, and the books must be balanced: no connection, request, buffer, timer or op left.
+ */
+#include "base/clock.h"
+#include "handler/file_cache.h"
+#include "http/log_target.h"
+#include "http/site.h"
+#include "io/sim.h"
+#include "proto/http1.h"
+#include "server/features.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BIG_SIZE = 300000, CLIENTS_MAX = 6, ASKS_MAX = 8, IN_MAX = 4 << 20, PATIENCE_S = 600 };
+
+static uint64_t seed_now;
+
+#define MUST(x)                                                                                   \
+    do {                                                                                          \
+        if (!(x)) {                                                                               \
+            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__,     \
+                    __LINE__, #x);                                                                \
+            abort();                                                                              \
+        }                                                                                         \
+    } while (0)
+
+/* ---- a server around the code under test ---------------------------------------------- */
+
+struct world {
+    struct conf_source source;
+    char text[4096];
+    char dir[64];
+    struct arena arena;
+    struct registry *registry;
+    struct regex *regexes;
+    struct site *site;
+    struct site_use uses[1];
+    const struct listener_want *by_listener[1];
+    struct loop loop;
+};
+
+static struct world world;
+
+static int read_text(struct conf_source *s, const char *path, struct slice *ret)
+{
+    (void)s;
+    (void)path;
+    *ret = slice_str(world.text);
+    return 0;
+}
+
+static int glob_nothing(struct conf_source *s, const char *pattern,
+                        void (*each)(void *arg, const char *path), void *arg)
+{
+    (void)s;
+    (void)pattern;
+    (void)each;
+    (void)arg;
+    return -ENOENT;
+}
+
+static void complain(void *arg, struct slice text, enum conf_severity severity)
+{
+    (void)arg;
+    (void)severity;
+    fprintf(stderr, "%.*s", SLICE_FMT(text));
+}
+
+static void write_file(const char *name, size_t size, const char *text)
+{
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", world.dir, name);
+    f = fopen(path, "w");
+    MUST(f != NULL);
+    for (size_t i = 0; i < size; i++)
+        putc(text != NULL ? text[i] : (int)('a' + i % 23), f);
+    MUST(fclose(f) == 0);
+}
+
+static void load_world(void)
+{
+    struct conf_load *load;
+    struct scope *root;
+
+    snprintf(world.dir, sizeof world.dir, "/tmp/weir-sim-XXXXXX");
+    MUST(mkdtemp(world.dir) != NULL);
+    write_file("h.txt", 13, "Hello, world!");
+    write_file("big.bin", BIG_SIZE, NULL);
+    snprintf(world.text, sizeof world.text,
+             "events { }\nhttp { access_log off; error_log off crit;\n"
+             "server { listen 80; root %s; index h.txt; keepalive_timeout 5s;\n"
+             "client_header_timeout 3s; client_body_timeout 3s; send_timeout 4s;\n"
+             "location = /ret { return 200 \"returned\\n\"; }\n"
+             "location = /echo { return 200 \"ok\"; }\n"
+             "location = /none { return 444; }\n"
+             "location /list/ { autoindex on; alias %s/; index none; }\n"
+             "location /slow/ { limit_rate 100k; alias %s/; } } }\n",
+             world.dir, world.dir, world.dir);
+    world.source = (struct conf_source){ read_text, glob_nothing };
+    arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
+    world.registry = registry_create(features);
+    load = conf_load_create(world.registry, &world.source, &world.arena, "/tmp/");
+    root = conf_load_run(load, "/tmp/weir.conf");
+    world.site = root != NULL && conf_load_errors(load) == 0 ? site_build(load, root) : NULL;
+    conf_load_report(load, false, complain, NULL);
+    MUST(world.site != NULL);
+    world.regexes = conf_regexes(load);
+    conf_load_destroy(load);
+    world.by_listener[0] = world.site->listeners;
+    world.site->by_listener = world.by_listener;
+    world.site->listener_count = 1;
+    world.site->uses = world.uses;
+}
+
+static void unload_world(void)
+{
+    char command[128];
+
+    regex_free_all(world.regexes);
+    registry_destroy(world.registry);
+    arena_done(&world.arena);
+    snprintf(command, sizeof command, "rm -r %s", world.dir);
+    MUST(system(command) == 0);
+}
+
+static void site_unused(struct loop *loop, struct site *site)
+{
+    (void)loop;
+    (void)site;
+}
+
+static struct loop *open_loop(uint64_t seed)
+{
+    struct io_limits limits = { SIM_FD_BASE * 2, 16, 1024 };
+    struct loop *loop = &world.loop;
+    int error = 0;
+
+    memset(loop, 0, sizeof *loop);
+    loop->io = io_create(&io_engine_sim, &limits, &error);
+    MUST(loop->io != NULL);
+    sim_seed(loop->io, seed);
+    loop->now = io_now_ns;
+    loop->site = world.site;
+    loop->site_unused = site_unused;
+    loop->pipeline = &pipeline;
+    loop->conn_number_step = 1;
+    list_init(&loop->conns);
+    list_init(&loop->idle);
+    slab_init(&loop->conn_slab, sizeof(struct conn), 8);
+    slab_init(&loop->request_slab, REQUEST_SLOT, 8);
+    slab_init(&loop->out_slab, HTTP1_OUT_SLOT, 8);
+    MUST(features_loop_open(loop) == 0);
+    return loop;
+}
+
+static void close_loop(struct loop *loop)
+{
+    features_loop_close(loop);
+    slab_done(&loop->conn_slab);
+    slab_done(&loop->request_slab);
+    slab_done(&loop->out_slab);
+    io_destroy(loop->io);
+}
+
+/* ---- what clients ask, and what they must get ------------------------------------------ */
+
+struct ask {
+    const char *text;
+    unsigned status;            /* 0: the connection closes without an answer */
+    size_t body;                /* bytes of the body; SIZE_MAX: any            */
+    const char *begins;
+    bool head, last;            /* no body follows; the server closes then     */
+};
+
+#define H "\r\nHost: a.test\r\n"
+static const struct ask menu[] = {
+    { "GET /h.txt HTTP/1.1" H "\r\n", 200, 13, "Hello, world!", false, false },
+    { "GET / HTTP/1.1" H "\r\n", 200, 13, "Hello", false, false },
+    { "HEAD /h.txt HTTP/1.1" H "\r\n", 200, 13, NULL, true, false },
+    { "GET /big.bin HTTP/1.1" H "\r\n", 200, BIG_SIZE, "abcdef", false, false },
+    { "GET /slow/big.bin HTTP/1.1" H "\r\n", 200, BIG_SIZE, "abcdef", false, false },
+    { "GET /big.bin HTTP/1.1" H "Range: bytes=23-45\r\n\r\n", 206, 23, "abcdef", false, false },
+    { "GET /big.bin HTTP/1.1" H "Range: bytes=0-9,23-32\r\n\r\n", 206, SIZE_MAX, "\r\n--", false,
+      false },
+    { "GET /list/ HTTP/1.1" H "\r\n", 200, SIZE_MAX, "<!DOCTYPE", false, false },
+    { "GET /list HTTP/1.1" H "\r\n", 404, SIZE_MAX, NULL, false, false },
+    { "GET /missing HTTP/1.1" H "\r\n", 404, SIZE_MAX, "<!DOCTYPE", false, false },
+    { "GET /ret HTTP/1.1" H "\r\n", 200, 9, "returned", false, false },
+    { "POST /echo HTTP/1.1" H "Content-Length: 11\r\n\r\nhello world", 200, 2, "ok", false, false },
+    { "POST /echo HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n"
+      "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: 1\r\n\r\n", 200, 2, "ok", false, false },
+    { "POST /h.txt HTTP/1.1" H "Content-Length: 4\r\n\r\nbody", 405, SIZE_MAX, NULL, false, false },
+    { "GET /h.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, 13, "Hello", false, false },
+    { "GET /h.txt HTTP/1.1" H "Connection: close\r\n\r\n", 200, 13, "Hello", false, true },
+    { "POST /echo HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, SIZE_MAX, NULL,
+      false, true },
+    { "GET /%zz HTTP/1.1" H "\r\n", 400, SIZE_MAX, NULL, false, true },
+    { "nonsense\r\n\r\n", 400, SIZE_MAX, NULL, false, true },
+    { "GET /none HTTP/1.1" H "\r\n", 0, 0, NULL, false, true },
+    { "POST /echo HTTP/1.1" H "Content-Length: 99999999\r\n\r\n", 413, SIZE_MAX, NULL, false,
+      true },
+};
+
+enum manner { POLITE, RESETS, HALF_CLOSES, GOES_SILENT, NEVER_READS, MANNERS };
+
+struct client {
+    struct sim_peer *peer;
+    enum manner manner;
+    const struct ask *asks[ASKS_MAX];
+    unsigned ask_count;
+    char out[8192];
+    size_t out_size, out_done, out_stop;
+    char *in;
+    size_t in_size;
+    bool over;                  /* nothing more will be read or written */
+};
+
+static void make_client(struct io *io, struct client *c)
+{
+    int fd;
+
+    memset(c, 0, sizeof *c);
+    c->peer = sim_pair(io, &fd);
+    c->in = malloc(IN_MAX);
+    MUST(c->in != NULL);
+    c->manner = sim_random(io, 3) > 0 ? POLITE : (enum manner)sim_random(io, MANNERS);
+    c->ask_count = 1 + sim_random(io, ASKS_MAX);
+    for (unsigned i = 0; i < c->ask_count; i++) {
+        const struct ask *a = &menu[sim_random(io, COUNT_OF(menu))];
+        size_t size = strlen(a->text);
+
+        c->asks[i] = a;
+        memcpy(c->out + c->out_size, a->text, size);
+        c->out_size += size;
+        if (a->last)
+            c->ask_count = i + 1;
+    }
+    c->out_stop = c->manner == POLITE || c->manner == NEVER_READS
+                      ? c->out_size
+                      : sim_random(io, (uint32_t)c->out_size + 1);
+    MUST(http1_open(&world.loop, io, fd, 0));
+}
+
+static void read_some(struct client *c)
+{
+    ssize_t n;
+
+    while (c->in_size < IN_MAX && c->manner != NEVER_READS &&
+           (n = sim_peer_read(c->peer, c->in + c->in_size, IN_MAX - c->in_size)) != -1) {
+        c->in_size += (size_t)n;
+        if (n == 0) {
+            c->over = true;
+            return;
+        }
+    }
+    if (c->manner != NEVER_READS && errno == ECONNRESET)
+        c->over = true;
+}
+
+static void rudeness(struct io *io, struct client *c)
+{
+    switch (c->manner) {
+    case RESETS:
+        sim_peer_reset(c->peer);
+        c->over = true;
+        c->peer = NULL;
+        break;
+    case HALF_CLOSES:
+        sim_peer_shutdown(c->peer);
+        c->manner = GOES_SILENT;
+        break;
+    default:
+        break;
+    }
+    (void)io;
+}
+
+static void client_step(struct io *io, struct client *c)
+{
+    size_t left = c->out_stop - c->out_done;
+
+    if (c->over)
+        return;
+    if (left > 0) {
+        size_t most = 1 + sim_random(io, sim_random(io, 2) ? 40 : 8192);
+
+        c->out_done += sim_peer_write(c->peer, c->out + c->out_done, left < most ? left : most);
+    } else if (c->manner != POLITE) {
+        rudeness(io, c);
+    }
+    if (!c->over)
+        read_some(c);
+}
+
+/* ---- judging what came ------------------------------------------------------------------- */
+
+static size_t number_behind(struct slice head, const char *name, size_t missing)
+{
+    size_t at = slice_search(head, slice_str(name));
+    uint64_t n;
+
+    if (at == head.size)
+        return missing;
+    struct slice rest = slice_skip(head, at + strlen(name));
+
+    MUST(slice_to_u64(slice_cut(&rest, '\r'), SIZE_MAX / 2, &n));
+    return (size_t)n;
+}
+
+/* Cuts one answer off *in and compares it with what was asked. */
+static void judge_answer(const struct ask *a, struct slice *in)
+{
+    size_t end = slice_search(*in, SLICE("\r\n\r\n"));
+    uint64_t status;
+
+    MUST(end < in->size);
+    struct slice head = slice_head(*in, end + 2);
+
+    MUST(slice_starts(head, SLICE("HTTP/1.1 ")));
+    MUST(slice_to_u64(slice_head(slice_skip(head, 9), 3), 999, &status));
+    if (status != a->status)
+        fprintf(stderr, "asked %.40s… got %llu\n", a->text, (unsigned long long)status);
+    MUST(status == a->status);
+    size_t length = number_behind(head, "Content-Length: ", 0);
+
+    *in = slice_skip(*in, end + 4);
+    MUST(a->body == SIZE_MAX || length == a->body);
+    if (a->head)
+        return;
+    MUST(in->size >= length);
+    if (a->begins != NULL)
+        MUST(slice_starts(*in, slice_str(a->begins)));
+    for (size_t i = 0; length == BIG_SIZE && i < length; i++)
+        MUST(in->at[i] == (char)('a' + i % 23));
+    *in = slice_skip(*in, length);
+}
+
+static void judge(const struct client *c)
+{
+    struct slice in = slice_of(c->in, c->in_size);
+
+    if (c->manner != POLITE)
+        return;
+    for (unsigned i = 0; i < c->ask_count; i++)
+        if (c->asks[i]->status != 0)
+            judge_answer(c->asks[i], &in);
+    MUST(in.size == 0);
+}
+
+/* ---- one seed --------------------------------------------------------------------------------- */
+
+static void run(uint64_t seed)
+{
+    struct loop *loop = open_loop(seed);
+    struct io *io = loop->io;
+    struct sim_ledger before = sim_ledger(io);
+    struct client clients[CLIENTS_MAX];
+    unsigned count = 1 + sim_random(io, CLIENTS_MAX);
+    struct sim_faults faults = { .short_io = (uint8_t)sim_random(io, 90),
+                                 .delay = (uint8_t)sim_random(io, 60),
+                                 .late_cancel = (uint8_t)sim_random(io, 100),
+                                 .no_bufs = (uint8_t)sim_random(io, 30),
+                                 .delay_max_us = 1 + sim_random(io, 20000),
+                                 .queue_max = 64u << sim_random(io, 12) };
+
+    sim_faults(io, &faults);
+    for (unsigned i = 0; i < count; i++)
+        make_client(io, &clients[i]);
+    for (unsigned s = 0; s < PATIENCE_S * 1000; s++) {
+        bool over = true;
+
+        for (unsigned i = 0; i < count; i++) {
+            client_step(io, &clients[i]);
+            over &= clients[i].over || clients[i].manner == NEVER_READS;
+        }
+        sim_step(io, 1000000);
+        if (over && loop->conn_count == 0)
+            break;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        judge(&clients[i]);
+        free(clients[i].in);
+        if (clients[i].peer != NULL)
+            sim_peer_close(clients[i].peer);
+    }
+    sim_step(io, PATIENCE_S * 1000000000ull);
+    MUST(loop->conn_count == 0);
+    MUST(world.uses[0].count == 0);
+    MUST(loop->conn_slab.taken == 0 && loop->request_slab.taken == 0 && loop->out_slab.taken == 0);
+    struct sim_ledger after = sim_ledger(io);
+
+    MUST(memcmp(&before, &after, sizeof before) == 0);
+    close_loop(loop);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
+    uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+
+    signal(SIGPIPE, SIG_IGN);
+    load_world();
+    for (seed_now = first; seed_now < first + count; seed_now++)
+        run(seed_now);
+    unload_world();
+    printf("%llu seeds passed\n", (unsigned long long)count);
+    return 0;
+}
