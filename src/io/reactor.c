@@ -51,18 +51,11 @@ static enum verdict try_connect(struct io *io, struct io_op *op, struct io_way *
 
 /* A read that did not fill the buffer has emptied the socket: unless the peer is done, what
  * comes later will be announced, and asking before would be a wasted call. */
-static enum verdict try_recv(struct io *io, struct io_op *op, struct io_way *w,
-                             struct io_result *r)
+bool reactor_received(struct io *io, struct io_op *op, struct io_buf *b, ssize_t n, int error,
+                      struct io_result *r)
 {
-    struct io_buf *b = io_buf_take(io);
-    ssize_t n;
+    struct io_way *w = io_way_at(io, op->fd);
 
-    if (b == NULL)
-        return STARVED;
-    do {
-        io->stats->syscalls++;
-        n = recv(op->fd, b->bytes, b->size, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
     if (n > 0) {
         if ((size_t)n < b->size && !w->ended)
             w->dry |= IO_READABLE;
@@ -70,15 +63,34 @@ static enum verdict try_recv(struct io *io, struct io_op *op, struct io_way *w,
         b->filled = (uint32_t)n;
         *r = io_result((int32_t)n, op->flags & IO_MULTI ? IO_MORE : 0);
         r->buf = b;
-        return r->flags & IO_MORE ? MORE : FINAL;
+        return true;
     }
-    int error = n < 0 ? -errno : 0;
     io_buf_release(io, b);
-    if (error != -EAGAIN)
-        return final(r, error);
-    w->dry |= IO_READABLE;
-    w->ended = false;
-    return PARK;
+    if (n < 0 && error == EAGAIN) {
+        w->dry |= IO_READABLE;
+        w->ended = false;
+        return false;
+    }
+    *r = io_result(n < 0 ? -error : 0, 0);
+    return n == 0 || error != EINTR;
+}
+
+static enum verdict try_recv(struct io *io, struct io_op *op, struct io_way *w,
+                             struct io_result *r)
+{
+    struct io_buf *b = io_buf_take(io);
+    ssize_t n;
+
+    (void)w;
+    if (b == NULL)
+        return STARVED;
+    do {
+        io->stats->syscalls++;
+        n = recv(op->fd, b->bytes, b->size, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (!reactor_received(io, op, b, n, errno, r))
+        return PARK;
+    return r->flags & IO_MORE ? MORE : FINAL;
 }
 
 static enum verdict try_recv_dgram(struct io *io, struct io_op *op, struct io_way *w,
@@ -112,33 +124,40 @@ static enum verdict try_recv_dgram(struct io *io, struct io_op *op, struct io_wa
     return PARK;
 }
 
+/* A short write has filled the socket. */
+bool reactor_sent(struct io *io, struct io_op *op, ssize_t n, int error, struct io_result *r)
+{
+    if (n > 0)
+        op->send.sent += (uint32_t)n;
+    if (op->send.sent == way_send_total(op)) {
+        *r = io_result((int32_t)op->send.sent, 0);
+        return true;
+    }
+    if (n < 0 && error != EAGAIN && error != EINTR) {
+        *r = io_result(-error, 0);
+        return true;
+    }
+    io_way_at(io, op->fd)->dry |= IO_WRITABLE;
+    return false;
+}
+
 static enum verdict try_send(struct io *io, struct io_op *op, struct io_way *w,
                              struct io_result *r)
 {
     struct iovec rest[IO_IOV_MAX];
+    struct msghdr m = { .msg_iov = rest, .msg_iovlen = (size_t)way_send_rest(op, rest) };
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (op->flags & IO_HOLD ? MSG_MORE : 0);
-    int count = way_send_rest(op, rest);
+    ssize_t n = 0;
 
-    while (count > 0) {
-        struct msghdr m = { .msg_iov = rest, .msg_iovlen = (size_t)count };
-
+    (void)w;
+    if (m.msg_iovlen == 0)
+        return final(r, (int32_t)op->send.sent);
+    do {
         io->stats->syscalls++;
-        ssize_t n = count == 1 ? send(op->fd, rest[0].iov_base, rest[0].iov_len, flags)
-                               : sendmsg(op->fd, &m, flags);
-        if (n >= 0) {
-            op->send.sent += (uint32_t)n;
-            count = way_send_rest(op, rest);
-            if (count == 0)
-                break;
-        } else if (errno == EINTR) {
-            continue;
-        } else if (errno != EAGAIN) {
-            return final(r, -errno);
-        }
-        w->dry |= IO_WRITABLE;      /* a short write has filled the socket */
-        return PARK;
-    }
-    return final(r, (int32_t)op->send.sent);
+        n = m.msg_iovlen == 1 ? send(op->fd, rest[0].iov_base, rest[0].iov_len, flags)
+                              : sendmsg(op->fd, &m, flags);
+    } while (n < 0 && errno == EINTR);
+    return reactor_sent(io, op, n, errno, r) ? FINAL : PARK;
 }
 
 static enum verdict try_send_dgram(struct io *io, struct io_op *op, struct io_way *w,
@@ -194,7 +213,7 @@ static enum verdict try_op(struct io *io, struct io_op *op, struct io_way *w,
 
 /* ---- parking ------------------------------------------------------------------------------------ */
 
-unsigned reactor_wants(const struct io_way *w)
+static unsigned reactor_wants(const struct io_way *w)
 {
     unsigned in = w->in != NULL && w->in->state == IO_FLYING ? IO_READABLE : 0;
     unsigned out = w->out != NULL && w->out->state == IO_FLYING ? IO_WRITABLE : 0;
@@ -202,8 +221,9 @@ unsigned reactor_wants(const struct io_way *w)
     return in | out;
 }
 
-static int rewatch(struct io *io, int fd, const struct io_way *w)
+int reactor_rewatch(struct io *io, int fd)
 {
+    const struct io_way *w = io_way_at(io, fd);
     unsigned wants = reactor_wants(w);
 
     return wants == w->watched ? 0 : io->engine->watch(io, fd, wants);
@@ -232,7 +252,7 @@ void reactor_submit(struct io *io, struct io_op *op)
     case PARK:
         break;
     }
-    int error = rewatch(io, op->fd, w);
+    int error = reactor_rewatch(io, op->fd);
     if (error != 0)
         io_defer(io, op, io_result(error, 0));
 }
@@ -242,7 +262,7 @@ void reactor_cancel(struct io *io, struct io_op *op)
     int fd = op->fd;
 
     io_defer(io, op, io_result(-ECANCELED, 0));
-    (void)rewatch(io, fd, io_way_at(io, fd));   /* asking for less cannot fail */
+    (void)reactor_rewatch(io, fd);   /* asking for less cannot fail */
 }
 
 /* Runs the op that waits for this direction until it would block again or had its share. */
@@ -289,5 +309,5 @@ void reactor_ready(struct io *io, int fd, unsigned what, bool ended)
     if (what & IO_READABLE && w->generation == generation)
         run_parked(io, w, &w->in);
     if (w->generation == generation)
-        (void)rewatch(io, fd, w);
+        (void)reactor_rewatch(io, fd);
 }

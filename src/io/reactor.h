@@ -20,7 +20,13 @@ void reactor_cancel(struct io *, struct io_op *);
  * short read does not mean that the next one would block. */
 void reactor_ready(struct io *, int fd, unsigned what, bool ended);
 
-/* Directions in which something is parked. */
-unsigned reactor_wants(const struct io_way *);
+/* What a recv(2), or send(2), of a parked op returned; error is its errno. True: *r is to be
+ * delivered. Takes the buffer. */
+bool reactor_received(struct io *, struct io_op *, struct io_buf *, ssize_t n, int error,
+                      struct io_result *);
+bool reactor_sent(struct io *, struct io_op *, ssize_t n, int error, struct io_result *);
+
+/* Tells the back end which directions are waited for, if that has changed. 0 or -errno. */
+int reactor_rewatch(struct io *, int fd);
 
 #endif

@@ -83,13 +83,22 @@ void note(struct io *io, struct io_op *op, struct io_result r)
 
 /* ---- links ------------------------------------------------------------------------------------ */
 
+struct io *loop_open(void)
+{
+    if (!t.branches && strcmp(t.engine, "threads") == 0)
+        return t.io;
+    struct io *io = io_branch(t.io);
+
+    MUST(io != NULL);
+    return io;
+}
+
 static void link_start(struct link *l, int ours, int peer)
 {
     int small = SNDBUF_SMALL;
 
     *l = (struct link){ .fd = ours, .peer = peer };
-    l->io = io_branch(t.io);
-    MUST(l->io != NULL);
+    l->io = loop_open();
     HAVE(fcntl(peer, F_SETFL, O_NONBLOCK) == 0);
     setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     MUST(io_adopt(l->io, ours) == 0);

@@ -64,6 +64,8 @@ struct link {
     struct seen end;
 };
 
+/* The loop for one more link. */
+struct io *loop_open(void);
 void link_open(struct link *);          /* a stream with small buffers                        */
 void link_open_tcp(struct link *);      /* over loopback                                      */
 void link_shut(struct link *);          /* closes ours, waits for it, then the peer's         */

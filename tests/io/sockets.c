@@ -157,7 +157,7 @@ static void connects(void)
     char got[4];
     int n, listener = listener_open(&at, 8);
 
-    l.io = io_branch(t.io);
+    l.io = loop_open();
     l.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     MUST(io_adopt(l.io, l.fd) == 0);
     io_connect(l.io, &con.op, l.fd, (struct sockaddr *)&at, sizeof at, note);
