@@ -41,6 +41,7 @@ struct conn {
     bool in_failed;             /* … by a reset                                         */
     bool in_paused;             /* receiving was cancelled: enough is queued             */
     bool send_failed;
+    bool taken_known;           /* net_taken() was asked since this send began            */
     bool last_answer;           /* the connection ends behind what is in `out`           */
     bool closing, closed;       /* conn_close() was called; the close has completed       */
     uint16_t live_requests;     /* whose memory is not gone yet: they may outlive the fd   */

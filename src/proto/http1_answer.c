@@ -21,6 +21,7 @@ struct out *h1_out(struct conn *c)
 static void send_out(struct conn *c, int iov_count, unsigned flags)
 {
     c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
+    c->taken_known = false;
     conn_deadline(c, c->request != NULL ? h1_core(c)->send_timeout : c->send_ms);
     io_send(c->io, &c->tx, c->fd, c->out->iov, iov_count, flags, conn_on_sent);
 }
@@ -215,6 +216,7 @@ static void send_file(struct conn *c, struct out *out)
         send_out(c, 1, IO_HOLD);
         return;
     }
+    c->taken_known = false;
     conn_deadline(c, h1_core(c)->send_timeout);
     io_sendfile(c->io, &c->tx, c->fd, out->chunk.file, out->chunk.offset,
                 (uint32_t)out->chunk.size, conn_on_sent);
@@ -346,14 +348,17 @@ void send_sent(struct conn *c)
     send_enter(c);
 }
 
-/* The deadline is for progress, not for a whole send: a slow client that takes bytes stays. */
+/* The deadline is for progress, not for a whole send: a slow client that takes bytes stays. How
+ * much was taken is asked only now; a first look makes the mark, a second one compares. */
 void send_late(struct conn *c)
 {
     uint64_t taken = net_taken(c->fd);
+    int64_t most = c->request != NULL ? h1_core(c)->send_timeout : c->send_ms;
 
-    if (taken > c->taken) {
+    if (!c->taken_known || taken > c->taken) {
+        conn_deadline(c, c->taken_known ? most : most / SEND_SECOND_LOOK + 1);
+        c->taken_known = true;
         c->taken = taken;
-        conn_deadline(c, c->request != NULL ? h1_core(c)->send_timeout : c->send_ms);
         return;
     }
     if (c->request != NULL && h1_core(c)->reset_timedout)

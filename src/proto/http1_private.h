@@ -13,6 +13,7 @@ enum {
     HEAD_ROOM = 1024,                   /* free space worth beginning another answer in       */
     COPY_MAX = 4096,                    /* bodies up to this are copied behind their head     */
     DRAIN_MAX = 64 * 1024,              /* request body read for an answer that ignores it    */
+    SEND_SECOND_LOOK = 8,               /* part of send_timeout until the second look         */
     RATE_GRACE_SEC = 10, RATE_MIN = 500 /* bytes a second a request body must bring           */
 };
 
