@@ -230,9 +230,14 @@ class Server:
             time.sleep(0.02)
         return path.read_text(errors='replace')
 
-    def worker(self):
+    def worker(self, seconds=5):
+        """Its process id, as soon as there is one."""
         children = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
-        return int(open(children).read().split()[0])
+        end = time.monotonic() + seconds
+        while not (pids := open(children).read().split()):
+            assert time.monotonic() < end, 'there is no worker'
+            time.sleep(0.02)
+        return int(pids[0])
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -275,9 +280,14 @@ http {{
 '''
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    return request.param
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'one_engine: what is shown does not depend on the engine')
+
+
+def pytest_generate_tests(metafunc):
+    if 'engine' in metafunc.fixturenames:
+        one = metafunc.definition.get_closest_marker('one_engine')
+        metafunc.parametrize('engine', ENGINES[1:2] if one else ENGINES)
 
 
 def launch(keep, engine, body='', http='', main='', servers=None, connections=512, start=True,
