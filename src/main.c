@@ -12,7 +12,7 @@ static int help(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
-    int (*run)(const struct registry *, int argc, char **argv);     /* argv[0] is the word */
+    int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
     { "serve", serve },
     { "help", help },
@@ -56,8 +56,8 @@ static int server(const struct registry *registry, int argc, char **argv)
     if (!options_paths(&options))
         return 1;
     if (options.error_log != NULL)
-        log_error_default = strcmp(options.error_log, "stderr") == 0 ? "/dev/stderr"
-                                                                     : options.error_log;
+        log_error_default =
+            strcmp(options.error_log, "stderr") == 0 ? "/dev/stderr" : options.error_log;
     if (options.test)
         return tell_test(&options, registry);
     if (options.signal != NULL)

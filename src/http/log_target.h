@@ -43,14 +43,9 @@ struct log_targets {
 };
 extern const struct feature feature_logs;      /* rows error_log; http/error_log.c */
 
-/* Where logs are when the configuration does not say: below the prefix, as nginx has them. */
-#ifdef WEIR_HTTP_LOG_PATH
+/* Where logs are when the configuration does not say: the build decides. */
 #define LOG_ACCESS_DEFAULT WEIR_HTTP_LOG_PATH
 #define LOG_ERROR_DEFAULT  WEIR_ERROR_LOG_PATH
-#else
-#define LOG_ACCESS_DEFAULT "logs/access.log"
-#define LOG_ERROR_DEFAULT  "logs/error.log"
-#endif
 /* LOG_ERROR_DEFAULT, unless the command line said otherwise (-e): set before the first load. */
 extern const char *log_error_default;
 
@@ -96,8 +91,8 @@ enum { LOG_RECORD_MAX = 64 * 1024 };
 
 /* Implemented by server/log_book.c, installed once at boot; tests may install their own. The
  * pointer itself is defined by http/access_log.c.
- * `line` includes the newline; path is the evaluated path_expr (absolute) or empty. Never blocks on a
- * peer; a line that cannot be written is dropped and counted. */
+ * `line` includes the newline; path is the evaluated path_expr (absolute) or empty. Never blocks
+ * on a peer; a line that cannot be written is dropped and counted. */
 struct log_writer {
     void (*line)(struct loop *, const struct log_policy *, struct slice path, struct slice line);
 };

@@ -66,7 +66,7 @@ int addr_unix(const char *path, struct sockaddr_storage *to, socklen_t *ret_size
     return 0;
 }
 
-/* ---- text -------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------- */
 
 static bool parse_ip(struct slice text, uint8_t family, struct addr *ret)
 {
@@ -111,7 +111,7 @@ bool addr_parse(struct slice text, uint16_t default_port, struct addr *ret)
     if (text.size > 0 && text.at[0] == '[') {
         good = parse_bracketed(text, &a);
     } else if (slice_find(text, ':') == text.size && parse_port(text, &a.port)) {
-        good = true;                    /* a port alone: any address */
+        good = true; /* a port alone: any address */
     } else {
         size_t colon = slice_find(text, ':');
 
@@ -213,7 +213,7 @@ bool addr_in_net(const struct addr *a, const struct addr_net *net)
     return memcmp(ip, net->base.ip, size) == 0;
 }
 
-/* ---- ends of a socket ----------------------------------------------------------------- */
+/* ---- ends of a socket ------------------------------------------------------------------- */
 
 typedef int name_fn(int, struct sockaddr *, socklen_t *);
 

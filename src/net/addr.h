@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 
 struct addr {
-    uint8_t family;         /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not known */
-    uint16_t port;          /* host byte order */
-    uint8_t ip[16];         /* IPv4 in the first four bytes */
+    uint8_t family; /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not known */
+    uint16_t port;  /* host byte order */
+    uint8_t ip[16]; /* IPv4 in the first four bytes */
 };
 
 enum { ADDR_TEXT_MAX = 64 };
@@ -34,7 +34,7 @@ void addr_print(const struct addr *, struct gather *);
 /* The 4 or 16 bytes of $binary_remote_addr. */
 struct slice addr_bytes(const struct addr *);
 bool addr_is_any(const struct addr *);
-bool addr_eq(const struct addr *, const struct addr *);     /* ip and port */
+bool addr_eq(const struct addr *, const struct addr *); /* ip and port */
 
 /* CIDR: "10.0.0.0/8", "::/0", "127.0.0.1". *ret_low_bits: bits beyond the mask were set. */
 struct addr_net {

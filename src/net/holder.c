@@ -8,8 +8,14 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = 512, INODES_MAX = 64, NAME_SIZE = 64, PATH_SIZE = 320, WORDS = 10,
-       STATE_LISTEN = 0x0a };
+enum {
+    LINE_SIZE = 512,
+    INODES_MAX = 64,
+    NAME_SIZE = 64,
+    PATH_SIZE = 320,
+    WORDS = 10,
+    STATE_LISTEN = 0x0a
+};
 
 enum { WORD_LOCAL = 1, WORD_STATE = 3, WORD_INODE = 9 };
 

@@ -78,8 +78,7 @@ static int set_options(int fd, const struct listen_wish *w, const char **ret_ste
         *ret_step = "setsockopt(TCP_DEFER_ACCEPT)";
         error = set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
     }
-    return error != 0 ? error
-                      : set_numbers(fd, w, tcp_numbers, COUNT_OF(tcp_numbers), ret_step);
+    return error != 0 ? error : set_numbers(fd, w, tcp_numbers, COUNT_OF(tcp_numbers), ret_step);
 }
 
 /* A path that a dead server left behind refuses connections; a live one's does not. */
@@ -180,18 +179,17 @@ int listen_stop_syns(int fd)
     };
     struct sock_fprog program = { .len = COUNT_OF(drop_syns), .filter = drop_syns };
 
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0
-                                                                                       : -errno;
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
 }
 
 int listen_waiting(int fd)
 {
-    struct tcp_info info;
-    socklen_t size = sizeof info;
+    struct tcp_info state;
+    socklen_t size = sizeof state;
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &size) != 0)
         return -1;
-    return (int)info.tcpi_unacked;      /* of a listening socket: its accept queue */
+    return (int)state.tcpi_unacked; /* of a listening socket: its accept queue */
 }
 
 bool listen_describe(int fd, struct addr *ret, char path[LISTEN_PATH_SIZE])

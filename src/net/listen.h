@@ -14,7 +14,7 @@
 /* Numbers below 0 mean: not said. */
 struct listen_wish {
     struct addr addr;
-    const char *unix_path;          /* AF_UNIX                                              */
+    const char *unix_path; /* AF_UNIX                                              */
     bool ipv6only, reuseport, deferred, keepalive_set, keepalive;
     int backlog, rcvbuf, sndbuf, fastopen, keep_idle, keep_interval, keep_count;
 };

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct tcp_now {
-    uint32_t rtt_us, rttvar_us;         /* smoothed round trip time, and its variance        */
-    uint32_t snd_cwnd, rcv_space;       /* segments; bytes                                   */
+    uint32_t rtt_us, rttvar_us;   /* smoothed round trip time, and its variance        */
+    uint32_t snd_cwnd, rcv_space; /* segments; bytes                                   */
 };
 
 /* False when fd is no TCP socket. See tcp(7), TCP_INFO. */

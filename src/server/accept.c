@@ -19,11 +19,11 @@
 #include <unistd.h>
 
 enum {
-    MUTE_MS = 500,                  /* no descriptors, nothing to reclaim                        */
-    MUTE_SHORT_MS = 10,         /* something was reclaimed: it is closed by then             */
+    MUTE_MS = 500,      /* no descriptors, nothing to reclaim                        */
+    MUTE_SHORT_MS = 10, /* something was reclaimed: it is closed by then             */
     RECLAIM_AT_ONCE = 32,
-    FULL_PERCENT = 90,          /* of worker_connections: idle ones begin to make room       */
-    LEAVE_MIN_MS = 200,         /* handshakes that have begun may still end                  */
+    FULL_PERCENT = 90,  /* of worker_connections: idle ones begin to make room       */
+    LEAVE_MIN_MS = 200, /* handshakes that have begun may still end                  */
     LEAVE_MAX_MS = 5000,
 };
 
@@ -32,11 +32,11 @@ struct accepting {
     struct io_timer unmute;
     struct loop_thread *thread;
     struct listener *listener;
-    uint32_t listener_id, socket;   /* and which of its sockets                              */
+    uint32_t listener_id, socket; /* and which of its sockets                              */
     bool leaving, alone;
-    bool over;                  /* the op is at rest for good, the listener let go           */
+    bool over; /* the op is at rest for good, the listener let go           */
     uint64_t leaving_since_ns;
-    struct site *last_site;     /* held: the last one with this listener; its connections'   */
+    struct site *last_site; /* held: the last one with this listener; its connections'   */
     struct accepting *next;
 };
 
@@ -88,7 +88,7 @@ static void begin(struct loop_thread *t, int fd, uint32_t listener_id)
         io_branch_end(branch);
 }
 
-/* ---- handing over ------------------------------------------------------------------------ */
+/* ---- handing over ----------------------------------------------------------------------- */
 
 struct handed {
     int fd;
@@ -150,7 +150,7 @@ static void spread(struct accepting *a, int fd)
     begin(here, fd, a->listener_id);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------ */
+/* ---- accepting -------------------------------------------------------------------------- */
 
 static void go(struct accepting *a)
 {
@@ -177,7 +177,8 @@ static void shortage(struct accepting *a, int error)
     if (log_limit_pass(&limit_shortage, &held))
         log_write(log_of(a->thread), LOG_CRIT, -error,
                   "accept4() failed; %u idle connections were closed to make room; accepting "
-                  "goes on in %u ms", reclaimed, (unsigned)wait_ms);
+                  "goes on in %u ms",
+                  reclaimed, (unsigned)wait_ms);
     io_timer_set(loop->io, &a->unmute, wait_ms * NS_PER_MS, on_unmute);
 }
 
@@ -212,8 +213,7 @@ static void start(struct loop_thread *t, struct listener *l, uint32_t socket)
     int error = a != NULL ? io_adopt(t->loop.io, l->fds[socket]) : -ENOMEM;
 
     if (error != 0) {
-        log_write(log_of(t), LOG_ALERT, -error, "cannot accept on descriptor %d",
-                  l->fds[socket]);
+        log_write(log_of(t), LOG_ALERT, -error, "cannot accept on descriptor %d", l->fds[socket]);
         free(a);
         return;
     }
@@ -227,7 +227,7 @@ static void start(struct loop_thread *t, struct listener *l, uint32_t socket)
     go(a);
 }
 
-/* ---- leaving a listener ----------------------------------------------------------------------- */
+/* ---- leaving a listener ----------------------------------------------------------------- */
 
 static void leave(struct accepting *a, bool alone)
 {
@@ -240,7 +240,7 @@ static void leave(struct accepting *a, bool alone)
     if (!io_busy(&a->op))
         a->over = true;
     else if (!alone)
-        io_cancel(io, &a->op);      /* who else accepts on it serves what waits */
+        io_cancel(io, &a->op); /* who else accepts on it serves what waits */
     else
         (void)listen_stop_syns(a->listener->fds[a->socket]);
 }
@@ -313,8 +313,8 @@ void accept_follow(struct loop_thread *t, const struct generation *g, struct sit
     for (struct accepting *a = t->accepting; a != NULL; a = a->next) {
         uint32_t id = a->listener_id;
 
-        if (a->leaving || (g != NULL && id < g->site->listener_count &&
-                           g->listeners[id] == a->listener))
+        if (a->leaving ||
+            (g != NULL && id < g->site->listener_count && g->listeners[id] == a->listener))
             continue;
         leave(a, alone);
         if (old != NULL && old != t->loop.site) {

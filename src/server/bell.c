@@ -18,7 +18,7 @@ static void on_byte(struct io *io, struct io_op *op, struct io_result r)
     if (r.buf != NULL)
         io_buf_release(io, r.buf);
     if (r.res <= 0)
-        return;                     /* taken down */
+        return; /* taken down */
     if (!(r.flags & IO_MORE))
         io_recv(io, op, b->ends[0], IO_MULTI, on_byte);
     b->rung(b->arg);

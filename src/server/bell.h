@@ -10,7 +10,7 @@
 
 struct bell {
     struct io *io;
-    int ends[2];                    /* [0] the loop's, [1] the ringers'                      */
+    int ends[2]; /* [0] the loop's, [1] the ringers'                      */
     struct io_op hear, end;
     void (*rung)(void *arg);
     void *arg;

@@ -24,7 +24,7 @@ void listener_key(const struct listen_addr *a, char into[LISTENER_KEY_SIZE])
     into[g.used] = '\0';
 }
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing ---------------------------------------------------------------------------- */
 
 struct writer {
     int fd, error;
@@ -88,7 +88,7 @@ static void put_all(struct writer *w, const struct bundle *b, const struct confi
         put_number(w, (uint32_t)-i->error);
         put_bytes(w, i->bytes);
     }
-    put_number(w, ABSENT);              /* no further item */
+    put_number(w, ABSENT); /* no further item */
 }
 
 int bundle_write(const struct bundle *b, const struct config *c)
@@ -98,8 +98,8 @@ int bundle_write(const struct bundle *b, const struct config *c)
     if (w.fd < 0)
         return -errno;
     put_all(&w, b, c);
-    if (w.error == 0 && fcntl(w.fd, F_ADD_SEALS,
-                              F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+    if (w.error == 0 &&
+        fcntl(w.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
         w.error = -errno;
     if (w.error == 0)
         return w.fd;
@@ -107,7 +107,7 @@ int bundle_write(const struct bundle *b, const struct config *c)
     return w.error;
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------- */
 
 struct reader {
     struct slice left;

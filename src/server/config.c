@@ -65,7 +65,7 @@ void config_destroy(struct config *c)
     free(c);
 }
 
-/* ---- complaints ----------------------------------------------------------------------- */
+/* ---- complaints ------------------------------------------------------------------------- */
 
 struct printing {
     bool quiet;
@@ -94,8 +94,9 @@ struct logging {
 /* A complaint has several lines; each becomes a line of the log. */
 static void log_one(void *arg, struct slice text, enum conf_severity severity)
 {
-    static const enum log_level levels[] = { [CONF_NOTICE] = LOG_NOTICE, [CONF_WARN] = LOG_WARN,
-                                             [CONF_EMERG] = LOG_EMERG };
+    static const enum log_level levels[] = {
+        [CONF_NOTICE] = LOG_NOTICE, [CONF_WARN] = LOG_WARN, [CONF_EMERG] = LOG_EMERG
+    };
     const struct logging *l = arg;
 
     if (l->text != NULL && severity == CONF_EMERG)

@@ -18,7 +18,7 @@
 
 /* What a configuration is read from, besides its files. Copied. */
 struct config_place {
-    const char *prefix, *conf_path, *globals;   /* globals may be NULL */
+    const char *prefix, *conf_path, *globals; /* globals may be NULL */
 };
 
 struct config {
@@ -26,11 +26,11 @@ struct config {
     struct arena arena;
     struct config_place place;
     struct conf_load *load;
-    struct scope *root;             /* NULL when reading failed                               */
+    struct scope *root; /* NULL when reading failed                               */
     struct site *site;
     const struct main_conf *main, *events;
     struct log_targets *logs;
-    struct slice map;               /* the bundle it came in; at NULL: from files            */
+    struct slice map; /* the bundle it came in; at NULL: from files            */
 };
 
 /* `disk`: files may be read. */

@@ -27,15 +27,19 @@ static bool probe(unsigned loops, const struct io_limits *limits, char *why, siz
 const struct io_engine *engine_choose(int use, unsigned loops, const struct io_limits *limits,
                                       const struct log *log)
 {
-    static const char *const names[] = { [USE_AUTO] = "io_uring", [USE_URING] = "io_uring",
-                                         [USE_EPOLL] = "epoll",   [USE_POLL] = "poll",
-                                         [USE_SELECT] = "select", [USE_THREADS] = "threads" };
+    static const char *const names[] = {
+        [USE_AUTO] = "io_uring", [USE_URING] = "io_uring", [USE_EPOLL] = "epoll",
+        [USE_POLL] = "poll",     [USE_SELECT] = "select",  [USE_THREADS] = "threads"
+    };
     const char *off = getenv("WEIR_NO_IO_URING");
     const struct io_engine *wanted = io_engine_find(names[use]);
     char why[WHY_SIZE];
 
     if (use != USE_AUTO && use != USE_URING) {
-        uint32_t most = io_engine_fds_max(wanted);
+        uint32_t most;
+
+        CHECK(wanted != NULL);
+        most = io_engine_fds_max(wanted);
 
         if (most != 0 && limits->fds > most)
             log_write(log, LOG_NOTICE, 0, "%s can watch %u descriptors at most", names[use], most);
@@ -43,8 +47,7 @@ const struct io_engine *engine_choose(int use, unsigned loops, const struct io_l
         return wanted;
     }
     if (use == USE_AUTO && off != NULL && off[0] == '1') {
-        log_write(log, LOG_NOTICE, 0,
-                  "using the \"epoll\" event method: WEIR_NO_IO_URING is set");
+        log_write(log, LOG_NOTICE, 0, "using the \"epoll\" event method: WEIR_NO_IO_URING is set");
         return &io_engine_epoll;
     }
     if (probe(loops, limits, why, sizeof why)) {

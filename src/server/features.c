@@ -43,16 +43,22 @@ static const struct step steps[] = {
 
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
-    { "error-status", filter_error_status }, { "conditional", filter_conditional },
-    { "range", filter_range },               { "headers", filter_headers },
+    { "error-status", filter_error_status },
+    { "conditional", filter_conditional },
+    { "range", filter_range },
+    { "headers", filter_headers },
     { "redirect", filter_redirect },
 };
 
 enum { ROUTE_STEP = 1 };
 
 const struct pipeline pipeline = {
-    .steps = steps, .step_count = COUNT_OF(steps), .route_step = ROUTE_STEP,
-    .filters = filters, .filter_count = COUNT_OF(filters), .log = access_log_request,
+    .steps = steps,
+    .step_count = COUNT_OF(steps),
+    .route_step = ROUTE_STEP,
+    .filters = filters,
+    .filter_count = COUNT_OF(filters),
+    .log = access_log_request,
 };
 
 int features_loop_open(struct loop *loop)

@@ -25,7 +25,7 @@ static struct listener *listener_create(uint32_t id, uint32_t sockets, const int
     l->id = id;
     l->sockets = sockets;
     memcpy(l->fds, fds, sockets * sizeof *fds);
-    atomic_init(&l->users, 1);      /* the book's own */
+    atomic_init(&l->users, 1); /* the book's own */
     return l;
 }
 
@@ -72,11 +72,11 @@ void listeners_sweep(struct listener **leaving)
     }
 }
 
-/* ---- building ---------------------------------------------------------------------------- */
+/* ---- building --------------------------------------------------------------------------- */
 
 struct building {
     const int *fds;
-    uint32_t count, used;           /* descriptors: given, taken so far                      */
+    uint32_t count, used; /* descriptors: given, taken so far                      */
     const struct generation_around *around;
     unsigned loop_count;
     struct bundle bundle;
@@ -132,8 +132,8 @@ static bool number_listeners(struct site *site, const struct bundle *b,
         if (w->id >= site->listener_count)
             site->listener_count = w->id + 1;
     }
-    site->by_listener = arena_must(site->arena,
-                                   (site->listener_count + 1) * sizeof *site->by_listener);
+    site->by_listener =
+        arena_must(site->arena, (site->listener_count + 1) * sizeof *site->by_listener);
     for (struct listener_want *w = site->listeners; w != NULL; w = w->next)
         site->by_listener[w->id] = w;
     if (around->now != NULL)
@@ -144,8 +144,8 @@ static bool number_listeners(struct site *site, const struct bundle *b,
 /* Sockets the book knows already came once more: those duplicates are closed. */
 static bool take_listeners(struct building *b, struct generation *g)
 {
-    g->listeners = arena_must(g->site->arena,
-                              (g->site->listener_count + 1) * sizeof(struct listener *));
+    g->listeners =
+        arena_must(g->site->arena, (g->site->listener_count + 1) * sizeof(struct listener *));
     for (uint32_t i = 0; i < b->bundle.listener_count; i++) {
         const struct bundle_listener *said = &b->bundle.listeners[i];
         struct listener *l = find(*b->around->book, said->id);
@@ -205,8 +205,9 @@ static const char *build(struct building *b, struct generation *g)
 struct generation *generation_build(const struct generation_around *around, const int *fds,
                                     uint32_t count, char *text, size_t size)
 {
-    struct building b = { .fds = fds, .count = count, .used = 1, .around = around,
-                          .loop_count = around->loop_count };
+    struct building b = {
+        .fds = fds, .count = count, .used = 1, .around = around, .loop_count = around->loop_count
+    };
     struct generation *g = calloc(1, sizeof *g);
 
     CHECK(g != NULL && count > 0);

@@ -20,7 +20,7 @@
  * them; once one is out of the book and the last loop let go of it, it is swept away. */
 struct listener {
     uint32_t id, sockets;
-    _Atomic uint32_t users;         /* loops that accept on it, and the book                 */
+    _Atomic uint32_t users; /* loops that accept on it, and the book                 */
     struct listener *next;
     int fds[];
 };
@@ -29,18 +29,18 @@ struct generation {
     uint32_t number;
     struct config *config;
     struct site *site;
-    struct listener **listeners;    /* by id, or NULL; as many as site->listener_count        */
-    unsigned loops;                 /* wanted by this configuration                          */
-    bool alone;                     /* nobody else accepts on listeners that it gives up      */
-    _Atomic uint32_t loops_on_it;   /* that run it, or have requests that do                  */
+    struct listener **listeners;  /* by id, or NULL; as many as site->listener_count        */
+    unsigned loops;               /* wanted by this configuration                          */
+    bool alone;                   /* nobody else accepts on listeners that it gives up      */
+    _Atomic uint32_t loops_on_it; /* that run it, or have requests that do                  */
     struct generation *next;
 };
 
 /* What is there already, for a new generation to fit in. */
 struct generation_around {
     const struct registry *registry;
-    unsigned loop_count;                        /* 0: as many as the bundle says             */
-    const struct generation *now;               /* in force, or NULL                         */
+    unsigned loop_count;          /* 0: as many as the bundle says             */
+    const struct generation *now; /* in force, or NULL                         */
     struct listener **book;
     const struct listener *leaving;
 };

@@ -18,15 +18,20 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8, GZIP_SLACK = 1024, HOST_SIZE = 64,
-       SYSLOG_HEAD_SIZE = 192 };
+enum {
+    GZIP_WINDOW = 15 + 16,
+    GZIP_MEMORY = 8,
+    GZIP_SLACK = 1024,
+    HOST_SIZE = 64,
+    SYSLOG_HEAD_SIZE = 192
+};
 
 /* The lines of one access_log directive that are not written yet. */
 struct log_buffer {
     const struct log_policy *policy;
     char *bytes;
     size_t used, size;
-    uint64_t since_ns;              /* when its first line came                              */
+    uint64_t since_ns; /* when its first line came                              */
     struct log_buffer *next;
 };
 
@@ -35,16 +40,16 @@ struct log_book {
     struct log_buffer *buffers;
     struct log_paths paths;
     struct io_timer flush;
-    bool flush_wanted;              /* an errand that arms the timer is on its way           */
+    bool flush_wanted; /* an errand that arms the timer is on its way           */
     z_stream gzip;
-    int gzip_level;                 /* that `gzip` is set up for; 0: it is not               */
+    int gzip_level; /* that `gzip` is set up for; 0: it is not               */
     char *packed;
     size_t packed_size;
 };
 
 static struct log_limit limit_dropped;
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ---------------------------------------------------------------------------- */
 
 static void dropped(struct loop *loop, struct log_sink *sink, struct slice path, int error)
 {
@@ -54,7 +59,8 @@ static void dropped(struct loop *loop, struct log_sink *sink, struct slice path,
     if (log_limit_pass(&limit_dropped, &held))
         log_write(loop->site->log, LOG_ALERT, error,
                   "write() to \"%.*s\" failed; lines of the access log are lost (%u more since "
-                  "the last time this was said)", SLICE_FMT(path), held);
+                  "the last time this was said)",
+                  SLICE_FMT(path), held);
 }
 
 static int write_all(int fd, struct slice bytes)
@@ -112,7 +118,7 @@ static void write_target(struct loop *loop, const struct log_policy *policy, str
         dropped(loop, &t->sink, t->kind == LOG_TO_SYSLOG ? t->syslog.server : t->path, error);
 }
 
-/* ---- compressing --------------------------------------------------------------------------- */
+/* ---- compressing ------------------------------------------------------------------------ */
 
 static bool gzip_ready(struct log_book *book, int level, size_t size)
 {
@@ -121,7 +127,9 @@ static bool gzip_ready(struct log_book *book, int level, size_t size)
             deflateEnd(&book->gzip);
         memset(&book->gzip, 0, sizeof book->gzip);
         book->gzip_level = deflateInit2(&book->gzip, level, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
-                                        Z_DEFAULT_STRATEGY) == Z_OK ? level : 0;
+                                        Z_DEFAULT_STRATEGY) == Z_OK
+                               ? level
+                               : 0;
     }
     size_t room = size + size / 8 + GZIP_SLACK;
 
@@ -147,7 +155,7 @@ static struct slice pack(struct log_book *book, const struct log_buffer *b)
     return slice_of(book->packed, book->packed_size - book->gzip.avail_out);
 }
 
-/* ---- buffers --------------------------------------------------------------------------------- */
+/* ---- buffers ---------------------------------------------------------------------------- */
 
 static void buffer_write(struct loop *loop, struct log_buffer *b)
 {
@@ -241,7 +249,7 @@ static void want_flush(struct loop *loop)
     book->flush_wanted = loop_post(book->owner, arm_flush, NULL);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------ */
 
 static void write_path(struct loop *loop, const struct log_policy *policy, struct slice path,
                        struct slice line)
@@ -290,7 +298,7 @@ static void line(struct loop *loop, const struct log_policy *policy, struct slic
 
 const struct log_writer log_book_writer = { line };
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------- */
 
 struct log_book *log_book_create(struct loop *loop)
 {

@@ -17,7 +17,7 @@ struct site;
 extern const struct log_writer log_book_writer;
 
 struct log_book *log_book_create(struct loop *) MUST_USE;
-void log_book_destroy(struct loop *);       /* writes what is buffered                      */
+void log_book_destroy(struct loop *); /* writes what is buffered                      */
 
 /* Writes what is buffered and closes files of changing names: before logs are reopened. */
 void log_book_flush(struct loop *);

@@ -27,7 +27,7 @@ static void set_fd(struct log_target *t, int fd)
     atomic_store_explicit(&t->sink.fd, fd, memory_order_release);
 }
 
-/* ---- syslog ------------------------------------------------------------------------- */
+/* ---- syslog ----------------------------------------------------------------------------- */
 
 static int connected(int family, const struct sockaddr *to, socklen_t size)
 {
@@ -86,7 +86,7 @@ static int open_syslog(struct slice server)
     return connected(a.family, (struct sockaddr *)&to, size);
 }
 
-/* ---- any --------------------------------------------------------------------------------- */
+/* ---- any -------------------------------------------------------------------------------- */
 
 int log_file_open(const struct log_target *t)
 {
@@ -105,6 +105,22 @@ int log_file_open(const struct log_target *t)
     return fd >= 0 ? fd : -errno;
 }
 
+/* Nobody asked for it by name: it is where the build puts logs. */
+static bool implied(const struct log_target *t)
+{
+    return t->kind == LOG_TO_FILE && (slice_eq(t->path, slice_str(LOG_ACCESS_DEFAULT)) ||
+                                      slice_eq(t->path, slice_str(LOG_ERROR_DEFAULT)));
+}
+
+/* A machine without that directory is no reason not to serve. */
+static void warn_of_default(const struct log_target *t, int error)
+{
+    fprintf(stderr, "weir: [warn] open() \"%.*s\" failed (%d: %s); %s\n", SLICE_FMT(t->path),
+            -error, strerror(-error),
+            t->error_log ? "errors go to the standard error stream until error_log says where"
+                         : "requests are not logged until access_log says where");
+}
+
 bool log_files_open(struct log_targets *list, char *text, size_t size)
 {
     for (struct log_target *t = list->first; t != NULL; t = t->next) {
@@ -116,6 +132,11 @@ bool log_files_open(struct log_targets *list, char *text, size_t size)
             continue;
         int fd = log_file_open(t);
 
+        if (fd < 0 && implied(t) && (fd == -ENOENT || fd == -EACCES)) {
+            warn_of_default(t, fd);
+            fd = t->error_log ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
+                              : open("/dev/null", O_WRONLY | O_CLOEXEC);
+        }
         if (fd < 0) {
             snprintf(text, size, "open() \"%.*s\" failed (%d: %s)", SLICE_FMT(t->path), -fd,
                      strerror(-fd));

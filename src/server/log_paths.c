@@ -12,8 +12,8 @@
 enum { PATH_SIZE = 4096, LOG_MODE = 0644, KEPT_MAX = 4096 };
 
 struct log_path {
-    int fd;                         /* -1: used too rarely to be kept open                   */
-    uint32_t uses;                  /* since `since_ns`                                      */
+    int fd;        /* -1: used too rarely to be kept open                   */
+    uint32_t uses; /* since `since_ns`                                      */
     uint64_t since_ns, used_ns, checked_ns;
     int64_t inactive_ms;
     struct log_path *next;
@@ -30,8 +30,8 @@ static int open_path(const char *path)
 static bool harmless(struct slice path)
 {
     return path.size > 0 && path.size < PATH_SIZE && path.at[0] == '/' &&
-           slice_find(path, '\0') == path.size &&
-           slice_search(path, SLICE("/../")) == path.size && !slice_ends(path, SLICE("/.."));
+           slice_find(path, '\0') == path.size && slice_search(path, SLICE("/../")) == path.size &&
+           !slice_ends(path, SLICE("/.."));
 }
 
 static void drop(struct log_paths *p, struct log_path **at)
@@ -51,8 +51,7 @@ static void expire(struct log_paths *p, uint64_t now_ns, int64_t most)
     int64_t nth = 0;
 
     for (struct log_path **at = &p->first; *at != NULL;) {
-        if (nth++ >= most ||
-            now_ns - (*at)->used_ns > (uint64_t)(*at)->inactive_ms * NS_PER_MS)
+        if (nth++ >= most || now_ns - (*at)->used_ns > (uint64_t)(*at)->inactive_ms * NS_PER_MS)
             drop(p, at);
         else
             at = &(*at)->next;

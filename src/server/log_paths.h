@@ -8,7 +8,7 @@ struct log_path;
 
 /* Zero-initialised: empty. Belongs to one loop. */
 struct log_paths {
-    struct log_path *first;         /* the one used last                                     */
+    struct log_path *first; /* the one used last                                     */
     uint32_t count;
 };
 

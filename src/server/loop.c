@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 enum {
-    CONNS_PER_BLOCK = 64, REQUESTS_PER_BLOCK = 16, OUTS_PER_BLOCK = 8,
-    FRESH_MS = 1000,            /* leaving: what a connection without a request is given     */
+    CONNS_PER_BLOCK = 64,
+    REQUESTS_PER_BLOCK = 16,
+    OUTS_PER_BLOCK = 8,
+    FRESH_MS = 1000, /* leaving: what a connection without a request is given     */
 };
 
-/* ---- errands -------------------------------------------------------------------------------- */
+/* ---- errands ---------------------------------------------------------------------------- */
 
 /* Counts down; the control thread waits for zero. */
 struct rendezvous {
@@ -56,7 +58,7 @@ static void rendezvous_wait(struct rendezvous *z)
 struct errand {
     errand_fn *run;
     void *arg;
-    struct rendezvous *with;        /* or NULL: nobody waits                                 */
+    struct rendezvous *with; /* or NULL: nobody waits                                 */
     struct errand *next;
 };
 
@@ -136,7 +138,7 @@ static void on_bell(void *arg)
     run_errands(arg, take_errands(arg, false));
 }
 
-/* ---- generations ---------------------------------------------------------------------------- */
+/* ---- generations ------------------------------------------------------------------------ */
 
 static void site_unused(struct loop *loop, struct site *site)
 {
@@ -160,16 +162,16 @@ void loop_use(struct loop_thread *t, void *arg)
     struct site *old = t->loop.site;
 
     t->loop.site = g->site;
-    t->loop.conn_max = (uint32_t)(g->config->events->connections > 0
-                                      ? g->config->events->connections
-                                      : CONNECTIONS_DEFAULT);
+    t->loop.conn_max =
+        (uint32_t)(g->config->events->connections > 0 ? g->config->events->connections
+                                                      : CONNECTIONS_DEFAULT);
     accept_follow(t, g, old, g->alone);
     arm_tick(t);
     if (old != NULL && old->uses[t->index].count == 0)
         site_unused(&t->loop, old);
 }
 
-/* ---- leaving ---------------------------------------------------------------------------------- */
+/* ---- leaving ---------------------------------------------------------------------------- */
 
 /* Idle connections go at once, except ones that have not said anything yet: their request may
  * be on its way. */
@@ -203,7 +205,7 @@ static void on_tick(struct io *io, struct io_timer *timer)
         return;
     }
     run_errands(t, take_errands(t, true));
-    if (t->loop.conn_count > 0) {       /* one was handed over at the last moment */
+    if (t->loop.conn_count > 0) { /* one was handed over at the last moment */
         arm_tick(t);
         return;
     }
@@ -236,7 +238,7 @@ void loop_flush_logs(struct loop_thread *t, void *arg)
     log_book_flush(&t->loop);
 }
 
-/* ---- the thread --------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------- */
 
 struct starting {
     struct worker *worker;
@@ -253,7 +255,7 @@ static void pin(const struct loop_thread *t)
 
     if (!main->affinity_auto) {
         for (unsigned i = 0; mask != NULL && i < t->index && mask->next != NULL; i++)
-            mask = mask->next;      /* the last mask is for all further loops */
+            mask = mask->next; /* the last mask is for all further loops */
         if (mask != NULL)
             (void)sched_setaffinity(0, sizeof mask->set, &mask->set);
         return;
@@ -326,7 +328,7 @@ static void *loop_main(void *arg)
     (void)pthread_setname_np(pthread_self(), name);
     pin(t);
     t->error = loop_open(t);
-    rendezvous_arrive(s->with);     /* s is gone now */
+    rendezvous_arrive(s->with); /* s is gone now */
     if (t->error != 0)
         return NULL;
     while (!t->ended)

@@ -21,20 +21,20 @@ struct accepting;
 struct errand;
 
 struct loop_thread {
-    _Alignas(64) struct loop loop;  /* what http/ and proto/ see                              */
+    _Alignas(64) struct loop loop; /* what http/ and proto/ see                              */
     struct worker *worker;
     unsigned index;
     pthread_t thread;
     struct bell bell;
-    pthread_mutex_t mutex;          /* of the errands                                         */
+    pthread_mutex_t mutex; /* of the errands                                         */
     struct errand *errands, **errands_end;
-    struct accepting *accepting;    /* one per socket it accepts on                           */
-    _Atomic uint32_t promised;      /* connections other loops handed over, not yet begun     */
-    struct io_timer tick;           /* while leaving, or while a listener is leaving          */
+    struct accepting *accepting; /* one per socket it accepts on                           */
+    _Atomic uint32_t promised;   /* connections other loops handed over, not yet begun     */
+    struct io_timer tick;        /* while leaving, or while a listener is leaving          */
     uint64_t leaving_since_ns;
     bool leaving, ended;
-    _Atomic bool gone;              /* the thread's last act                                  */
-    int error;                      /* of starting                                            */
+    _Atomic bool gone; /* the thread's last act                                  */
+    int error;         /* of starting                                            */
 };
 
 /* Starts the worker's loops on its newest generation; waits until each runs. 0 or -errno; then

@@ -1,8 +1,6 @@
 /* main_conf.c - the directives of the main context and of events{}. */
 #include "server/main_conf.h"
 
-#include "server/build.h"
-
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -11,7 +9,7 @@
 
 static uint32_t main_index;
 
-#define SETTER(name)                                                                  \
+#define SETTER(name)                                                                   \
     static bool name(struct conf_load *load, const struct conf_node *node, void *conf, \
                      const struct directive *row)
 #define UNUSED_REST (void)conf, (void)row
@@ -24,7 +22,7 @@ static const char *text_of(struct conf_load *load, struct slice s)
     return copy.at;
 }
 
-/* ---- users ----------------------------------------------------------------------------- */
+/* ---- users ------------------------------------------------------------------------------ */
 
 SETTER(set_user)
 {
@@ -132,7 +130,7 @@ SETTER(set_priority)
     return false;
 }
 
-/* ---- the environment ------------------------------------------------------------------ */
+/* ---- the environment -------------------------------------------------------------------- */
 
 SETTER(set_env)
 {
@@ -152,7 +150,7 @@ SETTER(set_env)
     return true;
 }
 
-/* ---- what means nothing here ----------------------------------------------------------- */
+/* ---- what means nothing here ------------------------------------------------------------ */
 
 static const struct {
     const char *name, *why;
@@ -184,7 +182,7 @@ SETTER(set_pointless)
 static const struct {
     const char *word;
     int use;
-    bool foreign;               /* of another system                                       */
+    bool foreign; /* of another system                                       */
 } methods[] = {
     { "auto", USE_AUTO, false },     { "io_uring", USE_URING, false },
     { "epoll", USE_EPOLL, false },   { "poll", USE_POLL, false },
@@ -256,12 +254,15 @@ unsigned main_conf_loops(const struct main_conf *main)
     return count < 1 ? 1 : count > LOOPS_MAX ? LOOPS_MAX : (unsigned)count;
 }
 
-/* ---- the rows ------------------------------------------------------------------------------ */
+/* ---- the rows --------------------------------------------------------------------------- */
 
 #define M(member) offsetof(struct main_conf, member)
-#define POINTLESS(text, where, least, most, arguments)                                \
-    { text, where, least, most, CONF_CUSTOM, .set = set_pointless, .repeats = true,   \
-      .syntax = arguments, .help = "Accepted with a notice: it has no effect here." }
+#define POINTLESS(text, where, least, most, arguments)                  \
+    {                                                                   \
+        text, where, least, most, CONF_CUSTOM,                          \
+            .set = set_pointless, .repeats = true, .syntax = arguments, \
+            .help = "Accepted with a notice: it has no effect here."    \
+    }
 
 static const struct directive rows[] = {
     { "user", CTX_MAIN, 1, 2, CONF_CUSTOM, .set = set_user, .syntax = "user [group]",
@@ -272,8 +273,7 @@ static const struct directive rows[] = {
               "processor.",
       .example = "worker_processes auto;" },
     { "worker_cpu_affinity", CTX_MAIN, 1, ARGS_MANY, CONF_CUSTOM, .set = set_affinity,
-      .syntax = "mask … | auto [mask]",
-      .help = "The processors that each loop may run on.",
+      .syntax = "mask … | auto [mask]", .help = "The processors that each loop may run on.",
       .example = "worker_cpu_affinity auto;" },
     { "worker_priority", CTX_MAIN, 1, 1, CONF_CUSTOM, .set = set_priority, .syntax = "number",
       .help = "The worker's nice value, -20 to 19." },
@@ -282,8 +282,7 @@ static const struct directive rows[] = {
       .help = "How many descriptors the worker may have open." },
     { "worker_rlimit_core", CTX_MAIN, 1, 1, CONF_SIZE, M(rlimit_core), NULL, .syntax = "size",
       .help = "The largest core dump of the worker." },
-    { "worker_shutdown_timeout", CTX_MAIN, 1, 1, CONF_MSEC, M(shutdown_ms), NULL,
-      .syntax = "time",
+    { "worker_shutdown_timeout", CTX_MAIN, 1, 1, CONF_MSEC, M(shutdown_ms), NULL, .syntax = "time",
       .help = "How long a graceful quit may take before connections are closed by force." },
     { "daemon", CTX_MAIN, 1, 1, CONF_FLAG, M(daemon), "on", .syntax = "on | off",
       .help = "Whether to go to the background." },

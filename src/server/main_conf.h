@@ -11,7 +11,7 @@ enum { LOOPS_MAX = 256, CONNECTIONS_DEFAULT = 512 };
 enum { USE_AUTO, USE_URING, USE_EPOLL, USE_POLL, USE_SELECT, USE_THREADS };
 
 struct env_wish {
-    const char *name, *value;       /* value NULL: as the master has it                      */
+    const char *name, *value; /* value NULL: as the master has it                      */
     struct env_wish *next;
 };
 
@@ -21,18 +21,18 @@ struct cpu_mask {
 };
 
 struct main_conf {
-    struct slice user, group;       /* size 0: not said                                      */
-    int64_t loops;                  /* worker_processes; 0: not said; -1: auto               */
+    struct slice user, group; /* size 0: not said                                      */
+    int64_t loops;            /* worker_processes; 0: not said; -1: auto               */
     bool affinity_auto;
     struct cpu_mask *masks, **masks_end;
-    int64_t priority, rlimit_nofile, rlimit_core;   /* 0: as inherited                       */
-    int64_t shutdown_ms;            /* 0: however long it takes                              */
+    int64_t priority, rlimit_nofile, rlimit_core; /* 0: as inherited                       */
+    int64_t shutdown_ms; /* 0: however long it takes                              */
     bool daemon, master, jit;
     struct slice pid, lock, directory;
     struct env_wish *env;
     /* events{} */
     int use;
-    int64_t connections;            /* a loop                                                */
+    int64_t connections; /* a loop                                                */
 };
 
 extern const struct feature feature_main;

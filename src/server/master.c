@@ -2,7 +2,6 @@
 #include "server/master.h"
 
 #include "base/clock.h"
-#include "server/build.h"
 #include "server/log_files.h"
 #include "server/privileges.h"
 
@@ -47,8 +46,7 @@ static void reopen(struct master *m)
         int fd = log_file_open(t);
 
         if (fd < 0) {
-            log_write(master_log(m), LOG_EMERG, -fd, "open() \"%.*s\" failed",
-                      SLICE_FMT(t->path));
+            log_write(master_log(m), LOG_EMERG, -fd, "open() \"%.*s\" failed", SLICE_FMT(t->path));
             continue;
         }
         log_files_swap(m->config->logs, t, fd);
@@ -79,7 +77,7 @@ static void stop(struct master *m)
 static void rest(struct master *m)
 {
     if (!m->config->main->daemon && m->predecessor == 0 && m->successor == 0)
-        return;                     /* a terminal window that changes its size */
+        return; /* a terminal window that changes its size */
     m->resting = true;
     if (m->worker != 0)
         worker_quit(m);
@@ -87,7 +85,7 @@ static void rest(struct master *m)
 
 static void reload(struct master *m)
 {
-    if (m->resting) {               /* the way back: what ran before runs again */
+    if (m->resting) { /* the way back: what ran before runs again */
         m->resting = false;
         if (m->worker == 0)
             worker_spawn(m);
@@ -101,9 +99,12 @@ static const struct {
     void (*act)(struct master *);
     const char *name;
 } signals[] = {
-    { SIGCHLD, worker_reap, NULL },        { SIGTERM, stop, "SIGTERM: exiting" },
-    { SIGINT, stop, "SIGINT: exiting" },   { SIGQUIT, quit, "SIGQUIT: shutting down" },
-    { SIGHUP, reload, "SIGHUP: reconfiguring" }, { SIGUSR1, reopen, NULL },
+    { SIGCHLD, worker_reap, NULL },
+    { SIGTERM, stop, "SIGTERM: exiting" },
+    { SIGINT, stop, "SIGINT: exiting" },
+    { SIGQUIT, quit, "SIGQUIT: shutting down" },
+    { SIGHUP, reload, "SIGHUP: reconfiguring" },
+    { SIGUSR1, reopen, NULL },
     { SIGUSR2, upgrade_begin, "SIGUSR2: changing binary" },
     { SIGWINCH, rest, NULL },
 };
@@ -135,7 +136,7 @@ static void catch_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* ---- starting --------------------------------------------------------------------------------- */
+/* ---- starting --------------------------------------------------------------------------- */
 
 /* Before the logs are open, and while somebody waits at a terminal. */
 static bool fail(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -238,14 +239,14 @@ static bool write_pid(struct master *m)
 
 static bool open_loop(struct master *m)
 {
-    struct io_limits limits = { .fds = (uint32_t)privileges_descriptors(), .bufs = CONTROL_BUFS,
+    struct io_limits limits = { .fds = (uint32_t)privileges_descriptors(),
+                                .bufs = CONTROL_BUFS,
                                 .buf_size = CONTROL_BUF_SIZE };
     int error;
 
     /* poll has no object in the kernel that a forked worker would share. */
     m->io = io_create(&io_engine_poll, &limits, &error);
-    if (m->io == NULL || bell_open(&m->bell) != 0 ||
-        bell_hang(&m->bell, m->io, on_bell, m) != 0)
+    if (m->io == NULL || bell_open(&m->bell) != 0 || bell_hang(&m->bell, m->io, on_bell, m) != 0)
         return fail("the master's loop cannot be made (%d: %s)", -error, strerror(-error));
     return true;
 }
@@ -266,7 +267,7 @@ static bool start(struct master *m)
     return true;
 }
 
-/* ---- ending ----------------------------------------------------------------------------------- */
+/* ---- ending ----------------------------------------------------------------------------- */
 
 void master_end(struct master *m, int exit_status)
 {

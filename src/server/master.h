@@ -28,7 +28,7 @@ struct master_client {
     struct io_op rx, end;
     int fd;
     bool used, asked, closing;
-    uint32_t waits_for;             /* the number of the reload                               */
+    uint32_t waits_for; /* the number of the reload                               */
 };
 
 struct master {
@@ -39,33 +39,33 @@ struct master {
     struct sockets sockets;
     char pid_path[PID_PATH_SIZE];
     bool pid_written;
-    bool background;                /* nobody sees our standard error stream any more          */
-    int daemon_pipe;                /* tells the command that started us how it went; or -1   */
+    bool background; /* nobody sees our standard error stream any more          */
+    int daemon_pipe; /* tells the command that started us how it went; or -1   */
     int exit_status;
     bool ended;
 
     /* The configuration in force. */
     struct config *config;
-    uint32_t number;                /* of its generation                                      */
+    uint32_t number; /* of its generation                                      */
     unsigned loops;
 
     /* The worker. */
-    pid_t worker;                   /* 0: none                                                */
-    pthread_t worker_thread;        /* master_process off                                     */
+    pid_t worker;            /* 0: none                                                */
+    pthread_t worker_thread; /* master_process off                                     */
     bool worker_is_thread, worker_running, worker_quitting;
     struct order_line line;
     struct io_op reports, line_end;
-    bool never_ran, hopeless;       /* no worker has run yet; none will                       */
+    bool never_ran, hopeless; /* no worker has run yet; none will                       */
     struct io_timer respawn, hurry;
     uint64_t worker_since_ns;
-    uint32_t respawn_ms;            /* the next wait                                          */
+    uint32_t respawn_ms; /* the next wait                                          */
 
     /* A reload on its way. */
-    struct config *next;            /* NULL: none                                             */
-    uint32_t attempts;              /* reloads begun                                          */
-    bool reload_again;              /* asked for while one was on its way                     */
+    struct config *next; /* NULL: none                                             */
+    uint32_t attempts;   /* reloads begun                                          */
+    bool reload_again;   /* asked for while one was on its way                     */
     struct io_timer reload_late;
-    char text[MASTER_TEXT_SIZE];    /* what the last one came to                              */
+    char text[MASTER_TEXT_SIZE]; /* what the last one came to                              */
 
     /* Commands over the master's socket. */
     int command_fd;
@@ -73,9 +73,9 @@ struct master {
     struct master_client clients[MASTER_CLIENTS_MAX];
 
     bool stopping, quitting;
-    bool resting;                   /* WINCH: no worker on purpose                            */
-    pid_t successor;                /* the binary that USR2 started; 0: none                   */
-    pid_t predecessor;              /* the master that started us so; 0: none                  */
+    bool resting;      /* WINCH: no worker on purpose                            */
+    pid_t successor;   /* the binary that USR2 started; 0: none                   */
+    pid_t predecessor; /* the master that started us so; 0: none                  */
 };
 
 int master_run(const struct options *, const struct registry *);
@@ -90,12 +90,12 @@ void master_stderr_to_log(const struct master *);
 
 /* master_worker.c */
 void worker_spawn(struct master *);
-bool worker_send_generation(struct master *, const struct config *, uint32_t number,
-                            char *text, size_t size) MUST_USE;
+bool worker_send_generation(struct master *, const struct config *, uint32_t number, char *text,
+                            size_t size) MUST_USE;
 void worker_send_reopen(struct master *);
 void worker_quit(struct master *);
 void worker_stop(struct master *);
-void worker_reap(struct master *);          /* after SIGCHLD                                 */
+void worker_reap(struct master *); /* after SIGCHLD                                 */
 
 /* master_reload.c */
 void reload_begin(struct master *);

@@ -55,7 +55,7 @@ static void on_word(struct io *io, struct io_op *op, struct io_result r)
     }
     reload_begin(m);
     if (!k->closing && k->used)
-        io_recv(io, op, k->fd, 0, on_word);     /* notices a client that gives up */
+        io_recv(io, op, k->fd, 0, on_word); /* notices a client that gives up */
 }
 
 void command_answer(struct master *m, uint32_t attempt, bool good)

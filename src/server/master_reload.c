@@ -27,7 +27,7 @@ struct config *master_load(const struct master *m)
     return c;
 }
 
-/* ---- the end of an attempt ------------------------------------------------------------------ */
+/* ---- the end of an attempt -------------------------------------------------------------- */
 
 static void move_pid_file(struct master *m)
 {
@@ -101,7 +101,7 @@ static void on_late(struct io *io, struct io_timer *timer)
         (void)kill(m->worker, SIGKILL);
 }
 
-/* ---- its beginning ----------------------------------------------------------------------------- */
+/* ---- its beginning ---------------------------------------------------------------------- */
 
 static bool prepare(struct master *m, char *text, size_t size)
 {
@@ -133,7 +133,7 @@ void reload_begin(struct master *m)
         reload_outcome(m, false, text);
         return;
     }
-    if (m->worker == 0) {           /* between two workers: the next one starts on it */
+    if (m->worker == 0) { /* between two workers: the next one starts on it */
         reload_outcome(m, true, "");
         return;
     }

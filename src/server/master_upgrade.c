@@ -23,8 +23,8 @@ static bool rename_pid(struct master *m, bool aside)
     else
         snprintf(old, sizeof old, "%.*s", (int)(size - suffix), m->pid_path);
     if (strlen(old) >= sizeof m->pid_path || rename(m->pid_path, old) != 0) {
-        log_write(master_log(m), LOG_ALERT, errno, "rename() \"%s\" to \"%s\" failed",
-                  m->pid_path, old);
+        log_write(master_log(m), LOG_ALERT, errno, "rename() \"%s\" to \"%s\" failed", m->pid_path,
+                  old);
         return false;
     }
     memcpy(m->pid_path, old, strlen(old) + 1);

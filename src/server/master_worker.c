@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 enum {
-    RESPAWN_FIRST_MS = 100, RESPAWN_MAX_MS = 10000,
-    STEADY_MS = 5000,           /* a worker that lived so long was not a failed start        */
-    HURRY_MS = 1000,            /* SIGTERM is given so long before SIGKILL                   */
-    FATAL_STATUS = 2,           /* the worker says: starting me again will not help          */
+    RESPAWN_FIRST_MS = 100,
+    RESPAWN_MAX_MS = 10000,
+    STEADY_MS = 5000, /* a worker that lived so long was not a failed start        */
+    HURRY_MS = 1000,  /* SIGTERM is given so long before SIGKILL                   */
+    FATAL_STATUS = 2, /* the worker says: starting me again will not help          */
 };
 
-/* ---- bundles ------------------------------------------------------------------------------ */
+/* ---- bundles ---------------------------------------------------------------------------- */
 
 struct parcel {
     struct bundle bundle;
@@ -28,8 +29,7 @@ struct parcel {
     uint32_t count;
 };
 
-static bool pack(struct parcel *p, const struct master *m, const struct config *c,
-                 uint32_t number)
+static bool pack(struct parcel *p, const struct master *m, const struct config *c, uint32_t number)
 {
     uint32_t socket_count, logs = log_files_count(c->logs);
     int *sockets;
@@ -55,13 +55,14 @@ static void unpack(struct parcel *p)
     bundle_done(&p->bundle);
 }
 
-bool worker_send_generation(struct master *m, const struct config *c, uint32_t number,
-                            char *text, size_t size)
+bool worker_send_generation(struct master *m, const struct config *c, uint32_t number, char *text,
+                            size_t size)
 {
     struct parcel p;
     bool packed = pack(&p, m, c, number);
-    struct order order = { .kind = ORDER_GENERATION, .number = number, .descriptors = p.count,
-                           .alone = master_alone(m) };
+    struct order order = {
+        .kind = ORDER_GENERATION, .number = number, .descriptors = p.count, .alone = master_alone(m)
+    };
     int error = packed ? descriptors_send(m->line.descriptors[0], p.fds, p.count) : p.fds[0];
 
     if (error == 0)
@@ -92,7 +93,7 @@ void worker_send_reopen(struct master *m)
     free(fds);
 }
 
-/* ---- reports ---------------------------------------------------------------------------------- */
+/* ---- reports ---------------------------------------------------------------------------- */
 
 static void started(struct master *m)
 {
@@ -147,7 +148,7 @@ static void on_report(struct io *io, struct io_op *op, struct io_result r)
         worker_gone(m, 0);
 }
 
-/* ---- starting -------------------------------------------------------------------------------- */
+/* ---- starting --------------------------------------------------------------------------- */
 
 /* In the child: nothing of the master's stays open but what the worker is given. */
 static void close_others(const struct order_line *line)
@@ -240,11 +241,12 @@ static void on_respawn(struct io *io, struct io_timer *timer)
         worker_spawn(m);
 }
 
-/* ---- ending ------------------------------------------------------------------------------------ */
+/* ---- ending ----------------------------------------------------------------------------- */
 
 void worker_quit(struct master *m)
 {
-    struct order order = { .kind = ORDER_QUIT, .number = m->number,
+    struct order order = { .kind = ORDER_QUIT,
+                           .number = m->number,
                            .alone = master_alone(m) && !m->resting };
     int error;
 
@@ -271,7 +273,7 @@ void worker_stop(struct master *m)
     if (m->worker_is_thread) {
         log_files_close(m->config->logs);
         (void)unlink(m->pid_path);
-        _exit(0);                   /* its threads end with us */
+        _exit(0); /* its threads end with us */
     }
     (void)kill(m->worker, SIGTERM);
     io_timer_set(m->io, &m->hurry, (uint64_t)HURRY_MS * NS_PER_MS, on_hurry);
@@ -281,8 +283,7 @@ static void say_how(const struct master *m, int status)
 {
     if (WIFSIGNALED(status))
         log_write(master_log(m), LOG_ALERT, 0, "worker process %d exited on signal %d%s",
-                  (int)m->worker, WTERMSIG(status),
-                  WCOREDUMP(status) ? " (core dumped)" : "");
+                  (int)m->worker, WTERMSIG(status), WCOREDUMP(status) ? " (core dumped)" : "");
     else
         log_write(master_log(m), m->worker_quitting ? LOG_NOTICE : LOG_ALERT, 0,
                   "worker process %d exited with code %d", (int)m->worker, WEXITSTATUS(status));

@@ -2,7 +2,6 @@
 #include "server/options.h"
 
 #include "io/io.h"
-#include "server/build.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 struct letter {
     char letter;
     bool valued;
-    size_t offset;              /* of a bool, or of a const char *                          */
+    size_t offset; /* of a bool, or of a const char *                          */
     const char *value, *help;
 };
 
@@ -155,13 +154,7 @@ void options_version(bool build_too)
     fprintf(stderr, "weir version: weir/" WEIR_VERSION "\n");
     if (!build_too)
         return;
-    fprintf(stderr, "built by %s " __VERSION__ "\n",
-#ifdef __clang__
-            "clang"
-#else
-            "gcc"
-#endif
-    );
+    fprintf(stderr, "built by a compiler that calls itself " __VERSION__ "\n");
     fprintf(stderr, "with zlib %s\nengines:", zlibVersion());
     for (size_t i = 0; i < COUNT_OF(engines); i++)
         if (io_engine_find(engines[i]) != NULL)
@@ -172,4 +165,3 @@ void options_version(bool build_too)
     fprintf(stderr, "paths: prefix=" WEIR_PREFIX " conf=" WEIR_CONF_PATH " pid=" WEIR_PID_PATH
                     " error-log=" WEIR_ERROR_LOG_PATH " http-log=" WEIR_HTTP_LOG_PATH "\n");
 }
-

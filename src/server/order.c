@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { AT_ONCE_MAX = 128 };         /* descriptors in one message; the kernel's limit is 253 */
+enum { AT_ONCE_MAX = 128 }; /* descriptors in one message; the kernel's limit is 253 */
 
 int order_line_open(struct order_line *line)
 {
@@ -42,7 +42,7 @@ int order_send(int fd, const void *message, size_t size)
 }
 
 union ancillary {
-    struct cmsghdr head;            /* for its alignment */
+    struct cmsghdr head; /* for its alignment */
     char room[CMSG_SPACE(AT_ONCE_MAX * sizeof(int))];
 };
 
@@ -51,13 +51,16 @@ static int send_some(int fd, const int *fds, uint32_t count)
     char byte = 'd';
     struct iovec iov = { &byte, 1 };
     union ancillary space;
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space,
+    struct msghdr m = { .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = &space,
                         .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
     ssize_t n;
 
     memset(&space, 0, sizeof space);
     space.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
-                                   .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+                                   .cmsg_level = SOL_SOCKET,
+                                   .cmsg_type = SCM_RIGHTS };
     memcpy(CMSG_DATA(&space.head), fds, count * sizeof(int));
     do
         n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -83,8 +86,9 @@ static int receive_some(int fd, int *fds, uint32_t room)
     char byte;
     struct iovec iov = { &byte, 1 };
     union ancillary space;
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space,
-                        .msg_controllen = sizeof space };
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space
+    };
     ssize_t n;
 
     do

@@ -13,16 +13,16 @@
 #include <stdint.h>
 
 enum order_kind {
-    ORDER_GENERATION = 1,   /* run this bundle; its descriptors: bundle, sockets, logs       */
-    ORDER_REOPEN,           /* the newest generation's logs, opened again: as many as in it  */
-    ORDER_QUIT,             /* finish what there is, then leave                              */
+    ORDER_GENERATION = 1, /* run this bundle; its descriptors: bundle, sockets, logs       */
+    ORDER_REOPEN,         /* the newest generation's logs, opened again: as many as in it  */
+    ORDER_QUIT,           /* finish what there is, then leave                              */
 };
 
 struct order {
     uint32_t kind;
-    uint32_t number;        /* of the generation                                             */
-    uint32_t descriptors;   /* sent before this                                              */
-    uint32_t alone;         /* nobody else accepts on the sockets that are given up          */
+    uint32_t number;      /* of the generation                                             */
+    uint32_t descriptors; /* sent before this                                              */
+    uint32_t alone;       /* nobody else accepts on the sockets that are given up          */
 };
 
 enum report_kind { REPORT_RUNNING = 1, REPORT_REFUSED };
@@ -31,7 +31,7 @@ enum { REPORT_TEXT_SIZE = 1024 };
 
 struct report {
     uint32_t kind;
-    uint32_t number;        /* of the generation it is about                                 */
+    uint32_t number; /* of the generation it is about                                 */
     char text[REPORT_TEXT_SIZE];
 };
 

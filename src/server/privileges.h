@@ -7,8 +7,8 @@
 /* Sets limits, priority, user, no_new_privs, directory and environment as the configuration
  * says. `connections`: what all loops together may have; room for descriptors is made as far as
  * the hard limit goes. False: text says what failed. */
-bool privileges_drop(const struct main_conf *, uint64_t connections, char *text, size_t size)
-    MUST_USE;
+bool privileges_drop(const struct main_conf *, uint64_t connections, char *text,
+                     size_t size) MUST_USE;
 
 /* How many descriptors this process may have now. */
 uint64_t privileges_descriptors(void);

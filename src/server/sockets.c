@@ -60,7 +60,7 @@ static void drop(struct held_socket **at, bool alone)
     free(s);
 }
 
-/* ---- from the binary before us -------------------------------------------------------------- */
+/* ---- from the binary before us ---------------------------------------------------------- */
 
 static void inherit_one(struct sockets *book, int fd)
 {
@@ -111,17 +111,26 @@ bool sockets_hand_down(const struct sockets *book, char *list, size_t size)
     return !g.full;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ---------------------------------------------------------------------------- */
 
 static struct listen_wish wish_of(const struct listen_addr *a, char path[LISTEN_PATH_SIZE])
 {
     snprintf(path, LISTEN_PATH_SIZE, "%.*s", SLICE_FMT(a->unix_path));
     return (struct listen_wish){
-        .addr = a->addr, .unix_path = path, .ipv6only = a->ipv6only, .reuseport = a->reuseport,
-        .deferred = a->deferred, .keepalive_set = a->so_keepalive_set,
-        .keepalive = a->so_keepalive, .backlog = a->backlog, .rcvbuf = a->rcvbuf,
-        .sndbuf = a->sndbuf, .fastopen = a->fastopen, .keep_idle = a->keep_idle,
-        .keep_interval = a->keep_interval, .keep_count = a->keep_count,
+        .addr = a->addr,
+        .unix_path = path,
+        .ipv6only = a->ipv6only,
+        .reuseport = a->reuseport,
+        .deferred = a->deferred,
+        .keepalive_set = a->so_keepalive_set,
+        .keepalive = a->so_keepalive,
+        .backlog = a->backlog,
+        .rcvbuf = a->rcvbuf,
+        .sndbuf = a->sndbuf,
+        .fastopen = a->fastopen,
+        .keep_idle = a->keep_idle,
+        .keep_interval = a->keep_interval,
+        .keep_count = a->keep_count,
     };
 }
 

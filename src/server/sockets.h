@@ -14,11 +14,11 @@
 
 struct held_socket {
     char key[LISTENER_KEY_SIZE];
-    uint32_t id, count;             /* count of fds                                          */
+    uint32_t id, count; /* count of fds                                          */
     int *fds;
-    char *unix_path;                /* to be unlinked at the end; or NULL                    */
-    bool fresh;                     /* opened since the last commit                          */
-    bool wanted;                    /* by the configuration being prepared                   */
+    char *unix_path; /* to be unlinked at the end; or NULL                    */
+    bool fresh;      /* opened since the last commit                          */
+    bool wanted;     /* by the configuration being prepared                   */
     struct held_socket *next;
 };
 

@@ -12,7 +12,7 @@ enum { FIRST_ROOM = 16 * 1024 };
 
 static void *must(void *p)
 {
-    CHECK(p != NULL);               /* boot and configuration: no memory is the end */
+    CHECK(p != NULL); /* boot and configuration: no memory is the end */
     return p;
 }
 
@@ -99,7 +99,7 @@ static int source_read(struct conf_source *base, const char *path, struct slice 
     return error;
 }
 
-/* ---- patterns ------------------------------------------------------------------------------ */
+/* ---- patterns --------------------------------------------------------------------------- */
 
 static int glob_disk(const char *pattern, struct slice *ret)
 {
@@ -146,7 +146,7 @@ static int source_glob(struct conf_source *base, const char *pattern,
     return error;
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------- */
 
 void source_init(struct source *s, bool disk)
 {

@@ -15,15 +15,15 @@ enum source_kind { SOURCE_FILE, SOURCE_GLOB };
 struct source_item {
     enum source_kind kind;
     char *name;
-    int error;                      /* 0 or -errno                                           */
+    int error; /* 0 or -errno                                           */
     struct slice bytes;
-    bool owned;                     /* bytes are freed with the item                          */
+    bool owned; /* bytes are freed with the item                          */
     struct source_item *next;
 };
 
 struct source {
-    struct conf_source base;        /* first: the loader's view                               */
-    bool disk;                      /* unknown names are looked up on the disk               */
+    struct conf_source base; /* first: the loader's view                               */
+    bool disk;               /* unknown names are looked up on the disk               */
     struct source_item *items, **end;
 };
 
@@ -31,7 +31,7 @@ void source_init(struct source *, bool disk);
 void source_done(struct source *);
 
 /* Puts an answer in by hand. Copies the name; borrows bytes unless owned. */
-void source_add(struct source *, enum source_kind, const char *name, int error,
-                struct slice bytes, bool owned);
+void source_add(struct source *, enum source_kind, const char *name, int error, struct slice bytes,
+                bool owned);
 
 #endif

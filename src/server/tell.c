@@ -22,7 +22,7 @@ static struct config *load(const struct options *o, const struct registry *regis
     return c;
 }
 
-/* ---- -t and -T ------------------------------------------------------------------------------ */
+/* ---- -t and -T -------------------------------------------------------------------------- */
 
 static void dump(const struct config *c)
 {
@@ -44,14 +44,15 @@ int tell_test(const struct options *o, const struct registry *registry)
     if (good && !o->quiet)
         fprintf(stderr,
                 "weir: the configuration file %s syntax is ok\n"
-                "weir: configuration file %s test is successful\n", o->conf, o->conf);
+                "weir: configuration file %s test is successful\n",
+                o->conf, o->conf);
     if (good && o->dump)
         dump(c);
     config_destroy(c);
     return good ? 0 : 1;
 }
 
-/* ---- -s -------------------------------------------------------------------------------------- */
+/* ---- -s --------------------------------------------------------------------------------- */
 
 static int deliver(pid_t pid, int number)
 {
@@ -124,7 +125,10 @@ static const struct {
     const char *word;
     int number;
 } signals[] = {
-    { "stop", SIGTERM }, { "quit", SIGQUIT }, { "reopen", SIGUSR1 }, { "reload", SIGHUP },
+    { "stop", SIGTERM },
+    { "quit", SIGQUIT },
+    { "reopen", SIGUSR1 },
+    { "reload", SIGHUP },
 };
 
 static int tell_master(const struct options *o, const struct config *c)

@@ -27,10 +27,10 @@ static void report(struct worker *w, enum report_kind kind, uint32_t number, con
     struct report r = { .kind = kind, .number = number };
 
     snprintf(r.text, sizeof r.text, "%s", text);
-    (void)!order_send(w->orders, &r, sizeof r);     /* a master that is gone shows elsewhere */
+    (void)!order_send(w->orders, &r, sizeof r); /* a master that is gone shows elsewhere */
 }
 
-/* ---- signals ------------------------------------------------------------------------------- */
+/* ---- signals ---------------------------------------------------------------------------- */
 
 static struct bell *signal_bell;
 static volatile sig_atomic_t signal_stop, signal_quit;
@@ -62,7 +62,7 @@ static void catch_signals(struct worker *w)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* ---- generations ------------------------------------------------------------------------------ */
+/* ---- generations ------------------------------------------------------------------------ */
 
 static void sweep(struct worker *w)
 {
@@ -83,8 +83,8 @@ static void sweep(struct worker *w)
 static bool settle(struct worker *w, char *text, size_t size)
 {
     const struct config *c = w->now->config;
-    uint64_t connections = (uint64_t)(c->events->connections > 0 ? c->events->connections
-                                                                 : CONNECTIONS_DEFAULT);
+    uint64_t connections =
+        (uint64_t)(c->events->connections > 0 ? c->events->connections : CONNECTIONS_DEFAULT);
 
     if (w->as_process && !privileges_drop(c->main, connections * w->loop_count, text, size))
         return false;
@@ -93,8 +93,8 @@ static bool settle(struct worker *w, char *text, size_t size)
     if (privileges_descriptors() < connections)
         log_write(log_of(w), LOG_WARN, 0,
                   "%llu worker_connections are more than the %llu descriptors we may have: "
-                  "worker_rlimit_nofile", (unsigned long long)connections,
-                  (unsigned long long)privileges_descriptors());
+                  "worker_rlimit_nofile",
+                  (unsigned long long)connections, (unsigned long long)privileges_descriptors());
     return loops_start(w, text, size) == 0;
 }
 
@@ -113,8 +113,11 @@ static void warn_of_fixed(const struct worker *w, const struct generation *g)
 static void run_generation(struct worker *w, const int *fds, uint32_t count,
                            const struct order *order)
 {
-    struct generation_around around = { .registry = w->registry, .loop_count = w->loop_count,
-                                        .now = w->now, .book = &w->book, .leaving = w->leaving };
+    struct generation_around around = { .registry = w->registry,
+                                        .loop_count = w->loop_count,
+                                        .now = w->now,
+                                        .book = &w->book,
+                                        .leaving = w->leaving };
     char text[REPORT_TEXT_SIZE] = "";
     struct generation *g = generation_build(&around, fds, count, text, sizeof text);
 
@@ -131,7 +134,7 @@ static void run_generation(struct worker *w, const int *fds, uint32_t count,
         if (!settle(w, text, sizeof text)) {
             log_write(log_of(w), LOG_EMERG, 0, "%s", text);
             report(w, REPORT_REFUSED, order->number, text);
-            _exit(2);               /* some loops may run already: there is no way back */
+            _exit(2); /* some loops may run already: there is no way back */
         }
     } else {
         warn_of_fixed(w, g);
@@ -146,7 +149,7 @@ static void run_generation(struct worker *w, const int *fds, uint32_t count,
     sweep(w);
 }
 
-/* ---- logs ------------------------------------------------------------------------------------ */
+/* ---- logs ------------------------------------------------------------------------------- */
 
 /* The new descriptors go behind the numbers in use, in every generation that writes there. */
 static void reopen_logs(struct worker *w, const int *fds, uint32_t count)
@@ -168,7 +171,7 @@ static void reopen_logs(struct worker *w, const int *fds, uint32_t count)
         close(fds[i]);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end ---------------------------------------------------------------------------- */
 
 static void on_deadline(struct io *io, struct io_timer *timer)
 {
@@ -191,8 +194,8 @@ static void quit(struct worker *w, bool alone)
     }
     log_write(log_of(w), LOG_NOTICE, 0, "gracefully shutting down");
     if (w->now->config->main->shutdown_ms > 0)
-        io_timer_set(w->io, &w->deadline,
-                     (uint64_t)w->now->config->main->shutdown_ms * NS_PER_MS, on_deadline);
+        io_timer_set(w->io, &w->deadline, (uint64_t)w->now->config->main->shutdown_ms * NS_PER_MS,
+                     on_deadline);
     loops_do(w, loop_begin_leaving, &alone);
     listeners_give_up(&w->book, &w->leaving, NULL);
 }
@@ -228,12 +231,13 @@ static void on_bell(void *arg)
     }
 }
 
-/* ---- orders ------------------------------------------------------------------------------------- */
+/* ---- orders ----------------------------------------------------------------------------- */
 
 static void obey(struct worker *w, const struct order *order)
 {
     int *fds = calloc((size_t)order->descriptors + 1, sizeof *fds);
-    int error = fds != NULL ? descriptors_receive(w->descriptors, fds, order->descriptors) : -ENOMEM;
+    int error =
+        fds != NULL ? descriptors_receive(w->descriptors, fds, order->descriptors) : -ENOMEM;
 
     if (error != 0) {
         log_write(log_of(w), LOG_ALERT, -error, "descriptors from the master were lost");
@@ -286,7 +290,8 @@ static void on_order(struct io *io, struct io_op *op, struct io_result r)
 static bool control_open(struct worker *w)
 {
     uint32_t highest = (uint32_t)(w->orders > w->bell.ends[0] ? w->orders : w->bell.ends[0]);
-    struct io_limits limits = { .fds = highest + CONTROL_FDS_SPARE, .bufs = CONTROL_BUFS,
+    struct io_limits limits = { .fds = highest + CONTROL_FDS_SPARE,
+                                .bufs = CONTROL_BUFS,
                                 .buf_size = CONTROL_BUF_SIZE };
     int error;
 
@@ -300,8 +305,9 @@ static bool control_open(struct worker *w)
 
 int worker_run(const struct registry *registry, int orders, int descriptors, bool as_process)
 {
-    struct worker w = { .registry = registry, .orders = orders, .descriptors = descriptors,
-                        .as_process = as_process };
+    struct worker w = {
+        .registry = registry, .orders = orders, .descriptors = descriptors, .as_process = as_process
+    };
 
     if (bell_open(&w.bell) != 0 || !control_open(&w))
         return 2;

@@ -14,19 +14,19 @@ struct loop_thread;
 
 struct worker {
     const struct registry *registry;
-    int orders, descriptors;        /* our ends of the lines to the master                   */
-    struct io *io;                  /* the control thread's                                  */
-    struct bell bell;               /* signals, and loops that have news                     */
+    int orders, descriptors; /* our ends of the lines to the master                   */
+    struct io *io;           /* the control thread's                                  */
+    struct bell bell;        /* signals, and loops that have news                     */
     struct io_op rx;
-    struct io_timer deadline;       /* worker_shutdown_timeout                               */
+    struct io_timer deadline; /* worker_shutdown_timeout                               */
 
-    struct generation *now, *old;   /* in force; left behind, but with requests on them      */
+    struct generation *now, *old; /* in force; left behind, but with requests on them      */
     struct listener *book, *leaving;
     const struct io_engine *engine;
     struct io_limits limits;
     struct loop_thread *loops;
     unsigned loop_count;
-    bool as_process;                /* not a thread of the master (master_process off)        */
+    bool as_process; /* not a thread of the master (master_process off)        */
     bool quitting, ended;
     int exit_status;
 };

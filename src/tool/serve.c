@@ -98,7 +98,7 @@ static bool write_config(const struct serving *s, struct serve_wish *wish)
                    "daemon off;\nworker_processes 1;\nerror_log stderr notice;\npid ");
     gather_quoted(&g, s->print_only ? "weir.pid" : wish->prefix);
     if (!s->print_only) {
-        g.used--;                       /* the closing quote: the file is in that directory */
+        g.used--; /* the closing quote: the file is in that directory */
         gather_printf(&g, "/weir-serve-%d.pid\"", (int)getpid());
     }
     gather_lit(&g, ";\n");
@@ -117,7 +117,7 @@ static bool write_config(const struct serving *s, struct serve_wish *wish)
     return !g.full;
 }
 
-/* ---- where it will be found ------------------------------------------------------------------ */
+/* ---- where it will be found ------------------------------------------------------------- */
 
 static void print_url(const struct addr *a, const char *about)
 {
@@ -145,7 +145,7 @@ static void print_interfaces(const struct serving *s)
             continue;
         addr_from_sockaddr(&a, i->ifa_addr, sizeof(struct sockaddr_storage));
         if (a.family == AF_INET6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80)
-            continue;                   /* link-local: of no use in a URL */
+            continue; /* link-local: of no use in a URL */
         a.port = s->addr.port;
         print_url(&a, "");
     }

@@ -12,8 +12,8 @@
 enum { SERVE_TEXT_SIZE = 16 * 1024, SERVE_PATH_SIZE = 4096 };
 
 struct serve_wish {
-    char config[SERVE_TEXT_SIZE];       /* what to run                                      */
-    char prefix[SERVE_PATH_SIZE];       /* a directory of the user's for what must be written */
+    char config[SERVE_TEXT_SIZE]; /* what to run                                      */
+    char prefix[SERVE_PATH_SIZE]; /* a directory of the user's for what must be written */
 };
 
 /* argv[0] is "serve". Negative: run wish->config in the foreground; else the exit status of a
