@@ -51,7 +51,7 @@ struct conn {
     uint32_t listener_id;
     uint32_t keepalive_ms;      /* how long it may be idle                              */
     uint32_t send_ms;           /* send_timeout of the last request                     */
-    uint32_t linger_ms;         /* lingering_timeout; 0: no lingering                   */
+    uint32_t linger_ms, linger_all_ms;  /* lingering_timeout (0: none), lingering_time   */
     uint32_t requests;          /* begun on this connection                              */
     const struct conn_state *states;
     struct loop *loop;
@@ -63,8 +63,10 @@ struct conn {
     struct request *request;
     struct out *out;            /* answers on their way; NULL while idle                  */
     struct link all, idle;      /* in loop->conns, loop->idle                             */
-    uint64_t linger_until_ns;
-    uint64_t taken;             /* net_taken() when last looked                          */
+    union {
+        uint64_t taken;             /* sending: net_taken() when last looked                 */
+        uint64_t linger_until_ns;   /* after the last answer                                 */
+    };
     uint64_t number, opened_ns;
     struct addr peer;           /* AF_UNSPEC until asked for                              */
 };

@@ -43,7 +43,7 @@ static void answer_done(struct conn *c)
     if (!keep && core->lingering_close != LINGER_OFF &&
         (linger || !x->body_read || conn_peek(c).size > 0)) {
         c->linger_ms = (uint32_t)core->lingering_timeout;
-        c->linger_until_ns = io_now_ns(c->io) + (uint64_t)core->lingering_time * 1000000u;
+        c->linger_all_ms = (uint32_t)core->lingering_time;
     }
     c->request = NULL;
     r->complete = true;
@@ -435,6 +435,7 @@ void linger_enter(struct conn *c)
     slab_give(&c->loop->out_slab, c->out);
     c->out = NULL;
     io_finish(c->io, c->fd);
+    c->linger_until_ns = io_now_ns(c->io) + (uint64_t)c->linger_all_ms * 1000000u;
     linger_deadline(c);
     linger_bytes(c);
 }
