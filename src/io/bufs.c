@@ -10,17 +10,17 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { BRANCH_BUFS = 16 };      /* most that a branch's callers may hold */
+enum { BRANCH_BUFS = 16 }; /* most that a branch's callers may hold */
 
 static int bufs_map(struct io *io)
 {
     size_t size = (size_t)io->limits.bufs * io->limits.buf_size;
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1, 0);
     if (at == MAP_FAILED)
         return -errno;
     io->bufs.bytes = at;
-    (void)madvise(at, size, MADV_NOHUGEPAGE);   /* sparse use must cost sparse memory */
+    (void)madvise(at, size, MADV_NOHUGEPAGE); /* sparse use must cost sparse memory */
     return 0;
 }
 
@@ -59,7 +59,7 @@ void io_bufs_close(struct io *io)
 {
     struct io_bufs *b = &io->bufs;
 
-    CHECK(b->lent == 0);            /* L5 */
+    CHECK(b->lent == 0); /* L5 */
     if (b->single && b->free != NULL)
         single_free(b->free);
     if (b->bytes != NULL)
@@ -128,7 +128,7 @@ void io_buf_release(struct io *io, struct io_buf *b)
         io_touch(io);
 }
 
-/* ---- datagrams ------------------------------------------------------------------------------ */
+/* ---- datagrams --------------------------------------------------------------------------- */
 
 struct io_dgram *io_buf_dgram_at(const struct io_buf *b)
 {

@@ -15,16 +15,16 @@
 #include "io/io.h"
 
 enum {
-    IO_FOREVER_MS = 3600 * 1000,    /* longest single wait: nobody minds one wake-up an hour */
-    IO_ACCEPTS_PER_TURN = 64,       /* of one listener, then others have their turn          */
-    IO_BUFS_PER_TURN = 4,           /* of one descriptor, likewise                           */
+    IO_FOREVER_MS = 3600 * 1000, /* longest single wait: nobody minds one wake-up an hour */
+    IO_ACCEPTS_PER_TURN = 64,    /* of one listener, then others have their turn          */
+    IO_BUFS_PER_TURN = 4,        /* of one descriptor, likewise                           */
     IO_DGRAMS_PER_TURN = 32,
 };
 
 struct io_engine {
     const char *name;
-    uint32_t fds_max;               /* 0: as many as you like                                */
-    bool nonblock;                  /* its sockets are O_NONBLOCK                            */
+    uint32_t fds_max; /* 0: as many as you like                                */
+    bool nonblock;    /* its sockets are O_NONBLOCK                            */
     size_t state_size;
     int (*open)(struct io *);
     void (*close)(struct io *);
@@ -32,16 +32,18 @@ struct io_engine {
     void (*submit)(struct io *, struct io_op *);
     void (*cancel)(struct io *, struct io_op *);
     void (*wait)(struct io *, uint64_t wait_ns);
-    void (*wake)(struct io *);                      /* any thread, any signal                */
-    void (*forget)(struct io *, int fd);            /* the rest is optional                  */
-    void (*buf_home)(struct io *, struct io_buf *); /* else it goes to the free list         */
-    int (*watch)(struct io *, int fd, unsigned what);   /* reactors: see reactor.h           */
+    void (*wake)(struct io *);                        /* any thread, any signal                */
+    void (*forget)(struct io *, int fd);              /* the rest is optional                  */
+    void (*buf_home)(struct io *, struct io_buf *);   /* else it goes to the free list         */
+    int (*watch)(struct io *, int fd, unsigned what); /* reactors: see reactor.h           */
     struct io *(*branch)(struct io *home);
     void (*branch_end)(struct io *);
-    void (*kick)(struct io *);      /* the loop is blocked, the caller has its home's lock    */
+    void (*kick)(struct io *); /* the loop is blocked, the caller has its home's lock    */
+    void (*work)(struct io *, struct io_op *); /* reads and work, instead of offload.c; then
+                                                  cancel() is asked about them, too */
     uint64_t (*clock)(struct io *);
-    int (*shut)(struct io *, int fd);               /* instead of close(2)                   */
-    void (*finish)(struct io *, int fd);            /* instead of shutdown(2)                */
+    int (*shut)(struct io *, int fd);    /* instead of close(2)                   */
+    void (*finish)(struct io *, int fd); /* instead of shutdown(2)                */
 };
 
 enum { IO_READABLE = 1, IO_WRITABLE = 2 };
@@ -51,17 +53,17 @@ struct way_msg;
 /* One per descriptor number. Zero: nobody's. */
 struct io_way {
     struct io_op *in, *out, *closing;
-    struct way_msg *msg;            /* io_uring: where the kernel puts a datagram's address  */
-    uint32_t generation;            /* of the number: grows at each close                    */
-    uint32_t slot;                  /* poll: where it is in the set, + 1                     */
-    uint32_t recv_wait_ms, send_wait_ms;    /* threads: SO_RCVTIMEO, SO_SNDTIMEO as set      */
-    uint16_t reads;                 /* io_read() ops                                         */
-    uint8_t dry;                    /* directions that would block until an event says not   */
-    uint8_t watched;                /* what the kernel has been asked for                    */
-    bool ended;                     /* the peer is done: reading never blocks again          */
-    bool listens;                   /* epoll: it is registered as a listener                 */
-    bool waiting;                   /* io_uring: more bytes wait, the last answer said       */
-    uint8_t stream;                 /* io_uring: see uring.c                                 */
+    struct way_msg *msg;                 /* io_uring: where the kernel puts a datagram's address  */
+    uint32_t generation;                 /* of the number: grows at each close                    */
+    uint32_t slot;                       /* poll: where it is in the set, + 1                     */
+    uint32_t recv_wait_ms, send_wait_ms; /* threads: SO_RCVTIMEO, SO_SNDTIMEO as set      */
+    uint16_t reads;                      /* io_read() ops                                         */
+    uint8_t dry;                         /* directions that would block until an event says not   */
+    uint8_t watched;                     /* what the kernel has been asked for                    */
+    bool ended;                          /* the peer is done: reading never blocks again          */
+    bool listens;                        /* epoll: it is registered as a listener                 */
+    bool waiting;                        /* io_uring: more bytes wait, the last answer said       */
+    uint8_t stream;                      /* io_uring: see uring.c                                 */
 };
 
 struct io_queue {
@@ -69,7 +71,7 @@ struct io_queue {
 };
 
 struct io_timer_slot {
-    uint64_t at_ns;                 /* the timer's own at_ns may be later: see timer.c       */
+    uint64_t at_ns; /* the timer's own at_ns may be later: see timer.c       */
     struct io_timer *timer;
 };
 
@@ -81,34 +83,34 @@ struct io_heap {
 struct io_bufs {
     struct io_buf *all, *free;
     uint8_t *bytes;
-    uint32_t total, lent;           /* lent: to callers                                      */
-    bool single;                    /* threads: each is allocated alone, when it is needed   */
+    uint32_t total, lent; /* lent: to callers                                      */
+    bool single;          /* threads: each is allocated alone, when it is needed   */
 };
 
 struct offload;
 
 struct io {
     const struct io_engine *engine;
-    void *state;                    /* the engine's                                          */
-    struct io *home;                /* itself, unless it is a branch                         */
+    void *state;     /* the engine's                                          */
+    struct io *home; /* itself, unless it is a branch                         */
     struct io_limits limits;
-    struct io_way *ways;            /* by fd - fd_base; a branch uses its home's             */
+    struct io_way *ways; /* by fd - fd_base; a branch uses its home's             */
     size_t ways_size;
-    int fd_base, fd_top;            /* numbers in use are below fd_top                       */
+    int fd_base, fd_top; /* numbers in use are below fd_top                       */
     struct io_queue ready, starved;
-    uint32_t starved_doomed;        /* cancelled ones among the starved                      */
+    uint32_t starved_doomed; /* cancelled ones among the starved                      */
     struct io_bufs bufs;
     struct io_heap timers;
     uint64_t now_ns, turn;
     uint32_t flying, ran;
     bool in_turn, in_done;
-    bool blocked;                   /* threads: waits without the lock; others must kick it  */
-    struct offload *offload;        /* the home's                                            */
-    struct io_stats *stats;         /* the home's                                            */
+    bool blocked;            /* threads: waits without the lock; others must kick it  */
+    struct offload *offload; /* the home's                                            */
+    struct io_stats *stats;  /* the home's                                            */
     struct io_stats own_stats;
 };
 
-/* ---- io.c, for engines ------------------------------------------------------------------ */
+/* ---- io.c, for engines ------------------------------------------------------------------- */
 
 /* The kernel has answered: reads the clock. At the top of what wait() delivers. */
 void io_woke(struct io *);
@@ -131,7 +133,7 @@ bool io_fd_fits(const struct io *, int fd);
 
 /* Everything but the wait: for loops that are not turned by io_turn(). */
 void io_run_ready(struct io *);
-uint64_t io_patience(struct io *, uint64_t wait_ns);    /* 0 if something waits to be run     */
+uint64_t io_patience(struct io *, uint64_t wait_ns); /* 0 if something waits to be run     */
 int io_init(struct io *, const struct io_engine *, const struct io_limits *);
 void io_done(struct io *);
 
@@ -159,20 +161,20 @@ struct io_dgram *io_buf_dgram_at(const struct io_buf *);
 static inline uint32_t io_dgram_room(uint32_t buf_size)
 {
     return (buf_size - (uint32_t)sizeof(struct io_dgram)) &
-           ~((uint32_t)_Alignof(struct io_dgram) - 1);
+           ~((uint32_t) _Alignof(struct io_dgram) - 1);
 }
 static inline uint32_t io_bufs_left(const struct io *io)
 {
     return io->bufs.total - io->bufs.lent;
 }
 
-/* ---- timer.c ------------------------------------------------------------------------------ */
+/* ---- timer.c ----------------------------------------------------------------------------- */
 
-uint64_t io_timers_next(const struct io *);     /* UINT64_MAX: none. May be too early.        */
+uint64_t io_timers_next(const struct io *); /* UINT64_MAX: none. May be too early.        */
 void io_timers_run(struct io *);
 void io_timers_close(struct io *);
 
-/* ---- offload.c: the helper threads of a home loop ------------------------------------------ */
+/* ---- offload.c: the helper threads of a home loop ---------------------------------------- */
 
 int offload_open(struct io *);
 void offload_close(struct io *);
@@ -181,11 +183,11 @@ void offload_work(struct io *, struct io_op *);
 /* True: it had not begun, and is nobody's now. */
 bool offload_cancel(struct io *, struct io_op *);
 void offload_cancel_reads(struct io *, int fd);
-void offload_harvest(struct io *);              /* home only; from wait()                     */
+void offload_harvest(struct io *); /* home only; from wait()                     */
 
-/* ---- way.c: what all engines do to descriptors in the same words ----------------------------- */
+/* ---- way.c: what all engines do to descriptors in the same words ------------------------- */
 
-int way_mode(int fd, bool nonblock);            /* 0 or -errno                                */
+int way_mode(int fd, bool nonblock); /* 0 or -errno                                */
 bool way_listens(int fd);
 /* Can accept go on after this error? */
 bool way_accept_absorbs(int error);
@@ -210,9 +212,9 @@ void way_msg_to_recv(struct way_msg *, void *bytes, size_t size);
 void way_msg_received(const struct way_msg *, struct io_dgram *);
 void way_msg_to_send(struct way_msg *, const struct io_op *);
 
-/* ---- an eventfd as a bell --------------------------------------------------------------------- */
+/* ---- an eventfd as a bell ---------------------------------------------------------------- */
 
-int bell_fd_open(void);                         /* fd or -errno                               */
+int bell_fd_open(void); /* fd or -errno                               */
 void bell_fd_ring(int fd);
 void bell_fd_drain(int fd);
 

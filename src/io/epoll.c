@@ -75,7 +75,7 @@ static int epoll_watch(struct io *io, int fd, unsigned wants)
     if (w->listens)
         return watch_listener(io, fd, w, wants);
     if ((wants & ~w->watched) == 0)
-        return 0;                   /* registered already: edges keep coming */
+        return 0; /* registered already: edges keep coming */
     if (wants & IO_WRITABLE)
         events |= EPOLLOUT;
     int error = control(io, w->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, events);

@@ -10,48 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { READY_ROUNDS = 8 };  /* of completions that submit what completes at once, in one turn */
+enum { READY_ROUNDS = 8 }; /* of completions that submit what completes at once, in one turn */
 
-/* ---- names ------------------------------------------------------------------------------ */
-
-static const char *const kind_names[] = {
-#define X(up, low) [IO_##up] = #low,
-    IO_KINDS(X)
-#undef X
-};
-
-static const char *const state_names[] = { "rest", "flying", "ready", "starved" };
-
-/* sim is not here: it belongs to the tests. */
-static const struct io_engine *const engines[] = {
-    &io_engine_uring, &io_engine_epoll, &io_engine_poll, &io_engine_select, &io_engine_threads,
-};
-
-const char *io_kind_name(enum io_kind kind)
-{
-    CHECK((size_t)kind < COUNT_OF(kind_names));
-    return kind_names[kind];
-}
-
-const struct io_engine *io_engine_find(const char *name)
-{
-    for (size_t i = 0; i < COUNT_OF(engines); i++)
-        if (strcmp(engines[i]->name, name) == 0)
-            return engines[i];
-    return NULL;
-}
-
-const char *io_engine_name(const struct io_engine *engine)
-{
-    return engine->name;
-}
-
-uint32_t io_engine_fds_max(const struct io_engine *engine)
-{
-    return engine->fds_max;
-}
-
-/* ---- birth and death ---------------------------------------------------------------------- */
+/* ---- birth and death --------------------------------------------------------------------- */
 
 static void queue_init(struct io_queue *q)
 {
@@ -156,7 +117,7 @@ void io_destroy(struct io *io)
     io_free(io);
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------- */
+/* ---- descriptors ------------------------------------------------------------------------- */
 
 bool io_fd_fits(const struct io *io, int fd)
 {
@@ -197,7 +158,7 @@ static struct io_op **way_slot(struct io_way *w, const struct io_op *op)
     return is_inbound(op) ? &w->in : &w->out;
 }
 
-/* ---- submitting -------------------------------------------------------------------------------- */
+/* ---- submitting -------------------------------------------------------------------------- */
 
 static void op_born(struct io *io, struct io_op *op, enum io_kind kind, int fd, unsigned flags,
                     io_done_fn *done)
@@ -219,7 +180,7 @@ static void op_submit(struct io *io, struct io_op *op)
     struct io_way *w = io_way_at(io, op->fd);
     struct io_op **slot = way_slot(w, op);
 
-    CHECK(*slot == NULL && w->closing == NULL);     /* L8, and nothing after a close */
+    CHECK(*slot == NULL && w->closing == NULL); /* L8, and nothing after a close */
     *slot = op;
     if (op->fd >= io->home->fd_top)
         io->home->fd_top = op->fd + 1;
@@ -281,8 +242,8 @@ void io_send_dgram(struct io *io, struct io_op *op, int fd, const struct io_dgra
     op_submit(io, op);
 }
 
-void io_sendfile(struct io *io, struct io_op *op, int fd, int file, uint64_t offset,
-                 uint32_t size, io_done_fn *done)
+void io_sendfile(struct io *io, struct io_op *op, int fd, int file, uint64_t offset, uint32_t size,
+                 io_done_fn *done)
 {
     CHECK(size <= IO_SENDFILE_MAX);
     op_born(io, op, IO_SENDFILE, fd, 0, done);
@@ -293,8 +254,8 @@ void io_sendfile(struct io *io, struct io_op *op, int fd, int file, uint64_t off
     op_submit(io, op);
 }
 
-void io_read(struct io *io, struct io_op *op, int file, void *into, uint32_t size,
-             uint64_t offset, io_done_fn *done)
+void io_read(struct io *io, struct io_op *op, int file, void *into, uint32_t size, uint64_t offset,
+             io_done_fn *done)
 {
     struct io_way *w = way_of_file(io, file);
 
@@ -306,7 +267,10 @@ void io_read(struct io *io, struct io_op *op, int file, void *into, uint32_t siz
     op->read.io = io;
     if (w != NULL)
         w->reads++;
-    offload_read(io, op);
+    if (io->engine->work != NULL)
+        io->engine->work(io, op);
+    else
+        offload_read(io, op);
     io_touch(io);
 }
 
@@ -315,7 +279,10 @@ void io_work(struct io *io, struct io_op *op, io_work_fn *fn, io_done_fn *done)
     op_born(io, op, IO_WORK, -1, 0, done);
     op->work.fn = fn;
     op->work.io = io;
-    offload_work(io, op);
+    if (io->engine->work != NULL)
+        io->engine->work(io, op);
+    else
+        offload_work(io, op);
     io_touch(io);
 }
 
@@ -326,10 +293,20 @@ void io_finish(struct io *io, int fd)
         return;
     }
     io->stats->syscalls++;
-    (void)shutdown(fd, SHUT_WR);    /* not connected any more: recv will say so */
+    (void)shutdown(fd, SHUT_WR); /* not connected any more: recv will say so */
 }
 
-/* ---- cancel and close ---------------------------------------------------------------------- */
+/* ---- cancel and close -------------------------------------------------------------------- */
+
+static void cancel_flying(struct io *io, struct io_op *op)
+{
+    bool helped = op->kind == IO_WORK || op->kind == IO_READ;
+
+    if (!helped || io->engine->work != NULL)
+        io->engine->cancel(io, op);
+    else if (offload_cancel(io, op))
+        io_defer(io, op, io_result(-ECANCELED, 0));
+}
 
 void io_cancel(struct io *io, struct io_op *op)
 {
@@ -338,13 +315,9 @@ void io_cancel(struct io *io, struct io_op *op)
     op->doomed = true;
     io->stats->cancelled++;
     if (op->state == IO_STARVED)
-        io->starved_doomed++;       /* swept before the next wait */
-    else if (op->state == IO_FLYING && (op->kind == IO_WORK || op->kind == IO_READ)) {
-        if (offload_cancel(io, op))
-            io_defer(io, op, io_result(-ECANCELED, 0));
-    } else if (op->state == IO_FLYING) {
-        io->engine->cancel(io, op);
-    }
+        io->starved_doomed++; /* swept before the next wait */
+    else if (op->state == IO_FLYING)
+        cancel_flying(io, op);
     io_touch(io);
 }
 
@@ -386,11 +359,11 @@ static int32_t close_now(struct io *io, int fd)
     return closed == 0 || errno == EINTR ? 0 : -errno;
 }
 
-/* ---- completing ------------------------------------------------------------------------------- */
+/* ---- completing -------------------------------------------------------------------------- */
 
 static void run_done(struct io *io, struct io_op *op, struct io_result r)
 {
-    CHECK(!io->in_done);            /* L2 */
+    CHECK(!io->in_done); /* L2 */
     io->in_done = true;
     io->ran++;
     op->done(io, op, r);
@@ -403,7 +376,7 @@ static void complete(struct io *io, struct io_op *op, struct io_result r)
     struct io_way *w = NULL;
     int fd = op->fd;
 
-    if (r.res == -ENOBUFS)          /* L3; a caller can do about it what it does about ENOMEM */
+    if (r.res == -ENOBUFS) /* L3; a caller can do about it what it does about ENOMEM */
         r.res = -ENOMEM;
     if (op->kind == IO_CLOSE) {
         r.res = close_now(io, fd);
@@ -460,9 +433,9 @@ static void deliver_more(struct io *io, struct io_op *op)
 
     op->state = IO_FLYING;
     run_done(io, op, op->result);
-    CHECK(*slot == op);             /* L1: not final, so it is still ours */
+    CHECK(*slot == op); /* L1: not final, so it is still ours */
     if (op->state != IO_FLYING)
-        return;                     /* cancelled meanwhile, and the engine saw to it */
+        return; /* cancelled meanwhile, and the engine saw to it */
     if (op->doomed)
         io_defer(io, op, io_result(-ECANCELED, 0));
     else
@@ -489,7 +462,7 @@ void io_run_ready(struct io *io)
     }
 }
 
-/* ---- starvation ---------------------------------------------------------------------------------- */
+/* ---- starvation -------------------------------------------------------------------------- */
 
 static void sweep_starved(struct io *io)
 {
@@ -524,7 +497,7 @@ static void feed_starved(struct io *io)
     }
 }
 
-/* ---- the turn -------------------------------------------------------------------------------------- */
+/* ---- the turn ---------------------------------------------------------------------------- */
 
 void io_woke(struct io *io)
 {
@@ -577,7 +550,7 @@ uint64_t io_now_ns(const struct io *io)
     return io->blocked ? io->home->now_ns : io->now_ns;
 }
 
-/* ---- branches ------------------------------------------------------------------------------------- */
+/* ---- branches ---------------------------------------------------------------------------- */
 
 struct io *io_branch(struct io *home)
 {
@@ -593,36 +566,4 @@ void io_branch_end(struct io *branch)
 struct io *io_home(struct io *io)
 {
     return io->home;
-}
-
-/* ---- seeing inside ------------------------------------------------------------------------------------ */
-
-const struct io_stats *io_stats(const struct io *io)
-{
-    return io->stats;
-}
-
-static void dump_op(const struct io_op *op, FILE *to)
-{
-    if (op != NULL)
-        fprintf(to, "  fd %d: %s, %s%s%s\n", op->fd, kind_names[op->kind],
-                state_names[op->state], op->flags & IO_MULTI ? ", multi" : "",
-                op->doomed ? ", doomed" : "");
-}
-
-void io_dump(const struct io *io, FILE *to)
-{
-    const struct io *home = io->home;
-
-    fprintf(to, "io: %s, %u ops in flight, %u buffers lent, %u timers\n", io->engine->name,
-            io->flying, io->bufs.lent, io->timers.count);
-    for (int fd = home->fd_base; fd < home->fd_top; fd++) {
-        const struct io_way *w = io_way_at(home, fd);
-
-        dump_op(w->in, to);
-        dump_op(w->out, to);
-        dump_op(w->closing, to);
-        if (w->reads > 0)
-            fprintf(to, "  fd %d: %u reads\n", fd, w->reads);
-    }
 }

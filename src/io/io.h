@@ -50,12 +50,12 @@ struct io_op;
 struct io_buf;
 struct io_timer;
 
-/* ---- completions -------------------------------------------------------- */
+/* ---- completions ------------------------------------------------------------------------- */
 
 enum {
-    IO_MORE = 1 << 0,   /* result: not final, this op will complete again          */
-    IO_MULTI = 1 << 1,  /* submit: keep completing until cancelled or failed       */
-    IO_HOLD = 1 << 2,   /* submit: more follows at once, the kernel may wait (MSG_MORE) */
+    IO_MORE = 1 << 0,  /* result: not final, this op will complete again          */
+    IO_MULTI = 1 << 1, /* submit: keep completing until cancelled or failed       */
+    IO_HOLD = 1 << 2,  /* submit: more follows at once, the kernel may wait (MSG_MORE) */
 };
 
 /* `buf` is set by recv alone. */
@@ -68,12 +68,14 @@ struct io_result {
 typedef void io_done_fn(struct io *, struct io_op *, struct io_result);
 typedef int32_t io_work_fn(struct io_op *);
 
-/* ---- operations: embed them in what owns them, never allocate them ------- */
+/* ---- operations: embed them in what owns them, never allocate them ----------------------- */
 
-#define IO_KINDS(X) \
-    X(IDLE, idle) X(ACCEPT, accept) X(CONNECT, connect) X(RECV, recv) \
-    X(RECV_DGRAM, recv_dgram) X(SEND, send) X(SEND_DGRAM, send_dgram) \
-    X(SENDFILE, sendfile) X(READ, read) X(WORK, work) X(CLOSE, close)
+#define IO_KINDS(X)                                                                 \
+    X(IDLE, idle)                                                                   \
+    X(ACCEPT, accept)                                                               \
+    X(CONNECT, connect) X(RECV, recv) X(RECV_DGRAM, recv_dgram) X(SEND, send)       \
+        X(SEND_DGRAM, send_dgram) X(SENDFILE, sendfile) X(READ, read) X(WORK, work) \
+            X(CLOSE, close)
 
 enum io_kind {
 #define X(up, low) IO_##up,
@@ -85,25 +87,43 @@ enum io_state { IO_REST, IO_FLYING, IO_READY, IO_STARVED };
 
 /* Zero-initialised means at rest. At most 88 bytes: three of them live in every connection. */
 struct io_op {
-    uint8_t kind;       /* enum io_kind: what it is, for dumps and engines   */
-    uint8_t state;      /* enum io_state: whose it is                        */
-    uint8_t flags;      /* IO_MULTI, IO_HOLD                                 */
-    bool doomed;        /* a cancel has been asked for                       */
+    uint8_t kind;  /* enum io_kind: what it is, for dumps and engines   */
+    uint8_t state; /* enum io_state: whose it is                        */
+    uint8_t flags; /* IO_MULTI, IO_HOLD                                 */
+    bool doomed;   /* a cancel has been asked for                       */
     int fd;
     io_done_fn *done;
-    union {             /* the verb's own arguments                          */
-        struct { const struct iovec *iov; uint32_t iov_count, sent;
-                 const struct io_dgram *to; } send;
-        struct { const struct sockaddr *addr; socklen_t len; } connect;
-        struct { uint64_t offset; uint32_t left, sent; int file; } file;
-        struct { void *into; uint64_t offset; struct io *io; uint32_t size; } read;
-        struct { io_work_fn *fn; struct io *io; } work;
+    union { /* the verb's own arguments                          */
+        struct {
+            const struct iovec *iov;
+            uint32_t iov_count, sent;
+            const struct io_dgram *to;
+        } send;
+        struct {
+            const struct sockaddr *addr;
+            socklen_t len;
+        } connect;
+        struct {
+            uint64_t offset;
+            uint32_t left, sent;
+            int file;
+        } file;
+        struct {
+            void *into;
+            uint64_t offset;
+            struct io *io;
+            uint32_t size;
+        } read;
+        struct {
+            io_work_fn *fn;
+            struct io *io;
+        } work;
     };
     struct io_op *next; /* the loop's: ready or starved queue                */
     struct io_result result;
 };
 
-/* ---- verbs ---------------------------------------------------------------- */
+/* ---- verbs ------------------------------------------------------------------------------- */
 
 /* res is a connected fd, already in the mode this engine needs, close-on-exec. With IO_MULTI
  * it goes on until cancelled; transient errors (ECONNABORTED, EPROTO …) are absorbed.
@@ -124,20 +144,20 @@ void io_recv(struct io *, struct io_op *, int fd, unsigned flags, io_done_fn *);
 /* Borrows iov and the bytes it names until the final completion. Takes IO_HOLD. At most
  * IO_SEND_MAX bytes and IO_IOV_MAX pieces: one deadline must be able to cover one send. */
 enum { IO_SEND_MAX = 256 * 1024, IO_IOV_MAX = 8 };
-void io_send(struct io *, struct io_op *, int fd, const struct iovec *iov,
-             int iov_count, unsigned flags, io_done_fn *);
+void io_send(struct io *, struct io_op *, int fd, const struct iovec *iov, int iov_count,
+             unsigned flags, io_done_fn *);
 
 /* Sends `size` bytes of the open file `file` from `offset` with sendfile(2); at most
  * IO_SENDFILE_MAX. res == size, or -ENODATA if the file ends before (what was there has been
  * sent), or another error. Progress (op->file.sent) may be read by the owner at any time. */
 enum { IO_SENDFILE_MAX = 1024 * 1024 };
-void io_sendfile(struct io *, struct io_op *, int fd, int file, uint64_t offset,
-                 uint32_t size, io_done_fn *);
+void io_sendfile(struct io *, struct io_op *, int fd, int file, uint64_t offset, uint32_t size,
+                 io_done_fn *);
 
 /* Reads up to size bytes at offset. Borrows into. res: bytes read, 0 at the end of the file.
  * Never blocks the loop: what is not in the page cache is read by a helper thread. */
-void io_read(struct io *, struct io_op *, int file, void *into, uint32_t size,
-             uint64_t offset, io_done_fn *);
+void io_read(struct io *, struct io_op *, int file, void *into, uint32_t size, uint64_t offset,
+             io_done_fn *);
 
 /* Sends FIN and keeps receiving: shutdown(2) with SHUT_WR. What is in flight is not touched. */
 void io_finish(struct io *, int fd);
@@ -153,7 +173,7 @@ static inline bool io_busy(const struct io_op *op)
     return op->state != IO_REST;
 }
 
-/* ---- what may block -------------------------------------------------------- */
+/* ---- what may block ---------------------------------------------------------------------- */
 
 /* Runs fn(op) on a helper thread; res is what it returned (negative: -errno). For opening a
  * file on a slow disk, name look-ups, private-key work. fn may touch only what the op's owner
@@ -161,12 +181,12 @@ static inline bool io_busy(const struct io_op *op)
  * comes later is answered when fn ends. */
 void io_work(struct io *, struct io_op *, io_work_fn *, io_done_fn *);
 
-/* ---- datagrams -------------------------------------------------------------- */
+/* ---- datagrams --------------------------------------------------------------------------- */
 
 struct io_dgram {
     struct sockaddr_storage peer;
     socklen_t peer_size;
-    uint16_t segment;   /* GSO/GRO: bytes per datagram when there are several; 0: one */
+    uint16_t segment; /* GSO/GRO: bytes per datagram when there are several; 0: one */
     uint8_t ecn;
 };
 
@@ -179,28 +199,28 @@ const struct io_dgram *io_buf_dgram(const struct io_buf *);
 void io_send_dgram(struct io *, struct io_op *, int fd, const struct io_dgram *to,
                    const struct iovec *iov, int iov_count, io_done_fn *);
 
-/* ---- received bytes --------------------------------------------------------- */
+/* ---- received bytes ---------------------------------------------------------------------- */
 
 struct io_buf {
-    uint8_t *bytes;     /* the bytes received: result.res of them            */
-    uint32_t size;      /* room, not content                                 */
+    uint8_t *bytes; /* the bytes received: result.res of them            */
+    uint32_t size;  /* room, not content                                 */
     uint32_t id;
-    uint32_t used;      /* free for the borrower: how much of it is consumed  */
-    uint32_t filled;    /* the bytes received, as result.res                  */
-    struct io_buf *next;/* free for the borrower's own use while lent        */
+    uint32_t used;       /* free for the borrower: how much of it is consumed  */
+    uint32_t filled;     /* the bytes received, as result.res                  */
+    struct io_buf *next; /* free for the borrower's own use while lent        */
 };
 
 void io_buf_release(struct io *, struct io_buf *);
 
-/* ---- time -------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 typedef void io_fire_fn(struct io *, struct io_timer *);
 
 /* Zero-initialised means not set. */
 struct io_timer {
-    uint64_t at_ns;     /* when it shall fire; 0: not set                    */
+    uint64_t at_ns; /* when it shall fire; 0: not set                    */
     io_fire_fn *fire;
-    uint32_t slot;      /* the loop's                                        */
+    uint32_t slot; /* the loop's                                        */
 };
 
 /* Monotonic, read once per turn, so every callback of a turn sees the same instant. */
@@ -212,22 +232,22 @@ uint64_t io_now_ns(const struct io *);
 void io_timer_set(struct io *, struct io_timer *, uint64_t after_ns, io_fire_fn *);
 void io_timer_stop(struct io *, struct io_timer *);
 
-/* ---- the loop ------------------------------------------------------------------ */
+/* ---- the loop ---------------------------------------------------------------------------- */
 
 struct io_limits {
-    uint32_t fds;       /* highest fd number + 1 (an upper bound; memory follows use)  */
-    uint32_t bufs;      /* receive buffers; at the last one, reading waits             */
+    uint32_t fds;  /* highest fd number + 1 (an upper bound; memory follows use)  */
+    uint32_t bufs; /* receive buffers; at the last one, reading waits             */
     uint32_t buf_size;
 };
 
 struct io_engine;
-extern const struct io_engine io_engine_uring, io_engine_epoll, io_engine_poll,
-    io_engine_select, io_engine_threads, io_engine_sim;
+extern const struct io_engine io_engine_uring, io_engine_epoll, io_engine_poll, io_engine_select,
+    io_engine_threads, io_engine_sim;
 
 /* "io_uring", "epoll", "poll", "select", "threads"; NULL for anything else. */
 const struct io_engine *io_engine_find(const char *name);
 const char *io_engine_name(const struct io_engine *);
-uint32_t io_engine_fds_max(const struct io_engine *);   /* 0: no limit of its own; select: 1024 */
+uint32_t io_engine_fds_max(const struct io_engine *); /* 0: no limit of its own; select: 1024 */
 
 /* Can this machine run io_uring with `loops` loops of these limits? 0, or -errno with a
  * sentence in why[0..why_size) that says what refused it: kernel, seccomp, sysctl, memory lock.
@@ -236,13 +256,13 @@ int io_uring_probe(unsigned loops, const struct io_limits *, char *why, size_t w
 
 /* NULL, and *error = -errno. To be called by the thread that will turn the loop. */
 struct io *io_create(const struct io_engine *, const struct io_limits *, int *error);
-void io_destroy(struct io *);                   /* all ops must be at rest    */
+void io_destroy(struct io *); /* all ops must be at rest    */
 
 /* One turn: run what is ready; else wait up to wait_ns (UINT64_MAX: until something
  * happens); run it; then timers. Returns how many completions and timers ran. */
 int io_turn(struct io *, uint64_t wait_ns);
 
-void io_wake(struct io *);                      /* any thread, any signal     */
+void io_wake(struct io *); /* any thread, any signal     */
 
 /* A number that changes with every turn that delivered something: "checked in this turn". */
 uint64_t io_turn_number(const struct io *);
@@ -252,7 +272,7 @@ uint64_t io_turn_number(const struct io *);
  * number is above what this engine can watch). */
 int io_adopt(struct io *, int fd) MUST_USE;
 
-/* ---- a loop for one connection --------------------------------------------------- */
+/* ---- a loop for one connection ----------------------------------------------------------- */
 
 /* Reactors and io_uring return the loop itself. The threads engine starts a thread with a
  * loop of its own, which blocks in recv, send or poll without the home loop's lock and runs
@@ -268,15 +288,15 @@ void io_branch_end(struct io *branch);
 /* The loop a branch belongs to; the loop itself on other engines. */
 struct io *io_home(struct io *);
 
-/* ---- seeing inside ---------------------------------------------------------------- */
+/* ---- seeing inside ----------------------------------------------------------------------- */
 
-struct io_stats {                               /* the same on every engine   */
+struct io_stats { /* the same on every engine   */
     uint64_t turns, submitted, completed, cancelled, starved, syscalls;
 };
 
 /* A loop's own, its branches' included. */
 const struct io_stats *io_stats(const struct io *);
 const char *io_kind_name(enum io_kind);
-void io_dump(const struct io *, FILE *);        /* every op in flight         */
+void io_dump(const struct io *, FILE *); /* every op in flight         */
 
 #endif

@@ -16,7 +16,7 @@
 enum { HELPERS = 4, HELPER_STACK = 512 * 1024 };
 
 struct offload {
-    pthread_mutex_t lock;       /* everything below */
+    pthread_mutex_t lock; /* everything below */
     pthread_cond_t more;
     struct io_op *queue, **queue_end;
     struct io_op *done;
@@ -57,7 +57,7 @@ void offload_close(struct io *io)
     io->offload = NULL;
 }
 
-/* ---- helpers ---------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------- */
 
 static int32_t run(struct io_op *op)
 {
@@ -122,7 +122,7 @@ static void start_helper(struct offload *o)
     pthread_attr_destroy(&attr);
 }
 
-/* ---- the loop's side ----------------------------------------------------------------------------- */
+/* ---- the loop's side --------------------------------------------------------------------- */
 
 static void enqueue(struct io *io, struct io_op *op)
 {
@@ -140,7 +140,7 @@ static void enqueue(struct io *io, struct io_op *op)
         pthread_cond_signal(&o->more);
     }
     pthread_mutex_unlock(&o->lock);
-    if (!helped)                    /* not one thread could be had */
+    if (!helped) /* not one thread could be had */
         io_defer(io, op, io_result(-ENOMEM, 0));
 }
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 struct state {
-    struct poll_set set;        /* the first entry is the bell */
+    struct poll_set set; /* the first entry is the bell */
     int bell;
 };
 

@@ -66,8 +66,8 @@ void poll_set_tell(struct io *io, const struct pollfd *p)
 {
     int e = p->revents;
     bool broken = (e & (POLLHUP | POLLERR | POLLNVAL)) != 0;
-    unsigned what = (e & POLLIN || broken ? IO_READABLE : 0) |
-                    (e & POLLOUT || broken ? IO_WRITABLE : 0);
+    unsigned what =
+        (e & POLLIN || broken ? IO_READABLE : 0) | (e & POLLOUT || broken ? IO_WRITABLE : 0);
 
     if (p->fd >= 0)
         reactor_ready(io, p->fd, what, broken);

@@ -16,7 +16,7 @@ static enum verdict final(struct io_result *r, int32_t res)
     return FINAL;
 }
 
-/* ---- the tries ------------------------------------------------------------------------------ */
+/* ---- the tries --------------------------------------------------------------------------- */
 
 static enum verdict try_accept(struct io *io, struct io_op *op, struct io_way *w,
                                struct io_result *r)
@@ -75,8 +75,7 @@ bool reactor_received(struct io *io, struct io_op *op, struct io_buf *b, ssize_t
     return n == 0 || error != EINTR;
 }
 
-static enum verdict try_recv(struct io *io, struct io_op *op, struct io_way *w,
-                             struct io_result *r)
+static enum verdict try_recv(struct io *io, struct io_op *op, struct io_way *w, struct io_result *r)
 {
     struct io_buf *b = io_buf_take(io);
     ssize_t n;
@@ -141,8 +140,7 @@ bool reactor_sent(struct io *io, struct io_op *op, ssize_t n, int error, struct 
     return false;
 }
 
-static enum verdict try_send(struct io *io, struct io_op *op, struct io_way *w,
-                             struct io_result *r)
+static enum verdict try_send(struct io *io, struct io_op *op, struct io_way *w, struct io_result *r)
 {
     struct iovec rest[IO_IOV_MAX];
     struct msghdr m = { .msg_iov = rest, .msg_iovlen = (size_t)way_send_rest(op, rest) };
@@ -193,25 +191,27 @@ static enum verdict try_sendfile(struct io *io, struct io_op *op, struct io_way 
 }
 
 /* per_turn: how many results of a multi op are delivered before other descriptors' turn. */
-static const struct { try_fn *fn; uint8_t direction, per_turn; } tries[] = {
-    [IO_ACCEPT]     = { try_accept,     IO_READABLE, IO_ACCEPTS_PER_TURN },
-    [IO_RECV]       = { try_recv,       IO_READABLE, IO_BUFS_PER_TURN },
+static const struct {
+    try_fn *fn;
+    uint8_t direction, per_turn;
+} tries[] = {
+    [IO_ACCEPT] = { try_accept, IO_READABLE, IO_ACCEPTS_PER_TURN },
+    [IO_RECV] = { try_recv, IO_READABLE, IO_BUFS_PER_TURN },
     [IO_RECV_DGRAM] = { try_recv_dgram, IO_READABLE, IO_DGRAMS_PER_TURN },
-    [IO_CONNECT]    = { try_connect,    IO_WRITABLE, 1 },
-    [IO_SEND]       = { try_send,       IO_WRITABLE, 1 },
+    [IO_CONNECT] = { try_connect, IO_WRITABLE, 1 },
+    [IO_SEND] = { try_send, IO_WRITABLE, 1 },
     [IO_SEND_DGRAM] = { try_send_dgram, IO_WRITABLE, 1 },
-    [IO_SENDFILE]   = { try_sendfile,   IO_WRITABLE, 1 },
+    [IO_SENDFILE] = { try_sendfile, IO_WRITABLE, 1 },
 };
 
-static enum verdict try_op(struct io *io, struct io_op *op, struct io_way *w,
-                           struct io_result *r)
+static enum verdict try_op(struct io *io, struct io_op *op, struct io_way *w, struct io_result *r)
 {
     if (w->dry & tries[op->kind].direction)
         return PARK;
     return tries[op->kind].fn(io, op, w, r);
 }
 
-/* ---- parking ------------------------------------------------------------------------------------ */
+/* ---- parking ----------------------------------------------------------------------------- */
 
 static unsigned reactor_wants(const struct io_way *w)
 {
@@ -229,7 +229,7 @@ int reactor_rewatch(struct io *io, int fd)
     return wants == w->watched ? 0 : io->engine->watch(io, fd, wants);
 }
 
-/* ---- what engines call ----------------------------------------------------------------------------- */
+/* ---- what engines call ------------------------------------------------------------------- */
 
 int reactor_adopt(struct io *io, int fd)
 {
@@ -262,7 +262,7 @@ void reactor_cancel(struct io *io, struct io_op *op)
     int fd = op->fd;
 
     io_defer(io, op, io_result(-ECANCELED, 0));
-    (void)reactor_rewatch(io, fd);   /* asking for less cannot fail */
+    (void)reactor_rewatch(io, fd); /* asking for less cannot fail */
 }
 
 /* Runs the op that waits for this direction until it would block again or had its share. */

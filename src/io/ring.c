@@ -7,15 +7,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { WORKERS_MAX = 2 };       /* kernel helper threads per ring: nothing here should need one */
+enum { WORKERS_MAX = 2 }; /* kernel helper threads per ring: nothing here should need one */
 
-/* ---- setting up --------------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------------- */
 
 static int queues_open(struct ring *r)
 {
     struct io_uring_params p = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
         .cq_entries = RING_CQES,
     };
     int error = io_uring_queue_init_params(RING_SQES, &r->uring, &p);
@@ -54,7 +54,9 @@ static int bufs_open(struct ring *r, const struct io_limits *limits)
         return -errno;
     r->bufs = at;
     struct io_uring_buf_reg reg = {
-        .ring_addr = (uint64_t)(uintptr_t)at, .ring_entries = entries, .bgid = 0,
+        .ring_addr = (uint64_t)(uintptr_t)at,
+        .ring_entries = entries,
+        .bgid = 0,
     };
     int error = io_uring_register_buf_ring(&r->uring, &reg, 0);
     if (error == 0)
@@ -73,8 +75,8 @@ static int parts_open(struct ring *r, const struct io_limits *limits, const char
     int error = bufs_open(r, limits);
     if (error != 0)
         return error;
-    (void)io_uring_register_iowq_max_workers(&r->uring, workers);   /* a wish */
-    if (io_uring_register_ring_fd(&r->uring) == 1)                  /* another: saves a look-up */
+    (void)io_uring_register_iowq_max_workers(&r->uring, workers); /* a wish */
+    if (io_uring_register_ring_fd(&r->uring) == 1)                /* another: saves a look-up */
         r->enter_flags |= IORING_ENTER_REGISTERED_RING;
     return 0;
 }
@@ -100,7 +102,7 @@ void ring_close(struct ring *r)
         munmap(r->bufs, (size_t)(r->bufs_mask + 1) * sizeof(struct io_uring_buf));
 }
 
-/* ---- entering --------------------------------------------------------------------------------- */
+/* ---- entering ---------------------------------------------------------------------------- */
 
 static unsigned unsubmitted(const struct ring *r)
 {
@@ -127,8 +129,8 @@ static void flush(struct ring *r, struct io_stats *stats)
     publish(r);
     while (unsubmitted(r) > 0) {
         stats->syscalls++;
-        int res = io_uring_enter2((unsigned)r->uring.enter_ring_fd, unsubmitted(r), 0,
-                                  registered, NULL, 0);
+        int res = io_uring_enter2((unsigned)r->uring.enter_ring_fd, unsubmitted(r), 0, registered,
+                                  NULL, 0);
         check_entered(res);
     }
     r->scratch_used = 0;
@@ -152,7 +154,8 @@ struct ring_scratch *ring_scratch_take(struct ring *r, struct io_stats *stats)
 void ring_enter(struct ring *r, struct io_stats *stats, uint64_t wait_ns)
 {
     struct __kernel_timespec t = {
-        .tv_sec = (long long)(wait_ns / 1000000000u), .tv_nsec = (long long)(wait_ns % 1000000000u),
+        .tv_sec = (long long)(wait_ns / 1000000000u),
+        .tv_nsec = (long long)(wait_ns % 1000000000u),
     };
     struct io_uring_getevents_arg arg = { .ts = (uint64_t)(uintptr_t)&t };
     bool timed = wait_ns > 0 && wait_ns != UINT64_MAX;

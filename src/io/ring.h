@@ -15,7 +15,7 @@ enum { RING_SQES = 1024, RING_CQES = 16384, RING_BUFS_MAX = 32768, RING_SCRATCH 
 
 /* Newer than the headers this is built with. */
 enum {
-    RING_ENTER_NO_IOWAIT = 1 << 7,          /* 6.15: waiting is not counted as iowait         */
+    RING_ENTER_NO_IOWAIT = 1 << 7, /* 6.15: waiting is not counted as iowait         */
     RING_FEAT_NO_IOWAIT = 1 << 17,
 };
 

@@ -12,11 +12,11 @@
 enum { DISABLED_PATH_READ = 8 };
 
 static const unsigned char needed[] = {
-    IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_SEND,
-    IORING_OP_SENDMSG, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+    IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_RECV,     IORING_OP_RECVMSG,
+    IORING_OP_SEND,   IORING_OP_SENDMSG, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
 };
 
-/* ---- why not ------------------------------------------------------------------------------ */
+/* ---- why not ----------------------------------------------------------------------------- */
 
 static int sysctl_disabled(void)
 {
@@ -76,7 +76,7 @@ static int say(int error, const char *step, char *why, size_t size)
     return error;
 }
 
-/* ---- trying --------------------------------------------------------------------------------- */
+/* ---- trying ------------------------------------------------------------------------------ */
 
 static int verbs_missing(struct ring *r)
 {

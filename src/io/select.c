@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 struct state {
-    fd_set in, out;             /* who waits for what */
-    int top;                    /* highest number ever asked for, + 1 */
+    fd_set in, out; /* who waits for what */
+    int top;        /* highest number ever asked for, + 1 */
     int bell;
 };
 

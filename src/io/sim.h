@@ -24,12 +24,12 @@ enum { SIM_FD_BASE = 1 << 20 };
 
 /* Chances in percent. Zero-initialised: a quiet network that splits nothing. */
 struct sim_faults {
-    uint8_t short_io;       /* a read or write moves fewer bytes than it could           */
-    uint8_t delay;          /* an op completes a random time later                       */
-    uint8_t late_cancel;    /* a cancel loses against what was about to happen           */
-    uint8_t no_bufs;        /* a recv finds no buffer, once                              */
+    uint8_t short_io;    /* a read or write moves fewer bytes than it could           */
+    uint8_t delay;       /* an op completes a random time later                       */
+    uint8_t late_cancel; /* a cancel loses against what was about to happen           */
+    uint8_t no_bufs;     /* a recv finds no buffer, once                              */
     uint32_t delay_max_us;
-    uint32_t queue_max;     /* bytes a direction holds before writing waits; 0: 64 KiB    */
+    uint32_t queue_max; /* bytes a direction holds before writing waits; 0: 64 KiB    */
 };
 
 void sim_seed(struct io *, uint64_t seed);
@@ -37,7 +37,7 @@ void sim_faults(struct io *, const struct sim_faults *);
 /* A number below `below`, from the same seed: for the test's own choices. */
 uint32_t sim_random(struct io *, uint32_t below);
 
-/* ---- sockets and their other ends ------------------------------------------------------------ */
+/* ---- sockets and their other ends -------------------------------------------------------- */
 
 /* A connected stream; *ret_fd is ours. */
 struct sim_peer *sim_pair(struct io *, int *ret_fd) MUST_USE;
@@ -56,15 +56,15 @@ struct sim_peer *sim_accept(struct io *, uint16_t port) MUST_USE;
 size_t sim_peer_write(struct sim_peer *, const void *bytes, size_t size);
 /* Bytes; 0: our side finished or closed; -1 with errno EAGAIN or ECONNRESET. */
 ssize_t sim_peer_read(struct sim_peer *, void *into, size_t size);
-void sim_peer_shutdown(struct sim_peer *);  /* FIN                                              */
-void sim_peer_close(struct sim_peer *);     /* FIN; later bytes of ours are answered by a reset */
-void sim_peer_reset(struct sim_peer *);     /* RST; the peer is gone                            */
+void sim_peer_shutdown(struct sim_peer *); /* FIN                                              */
+void sim_peer_close(struct sim_peer *);    /* FIN; later bytes of ours are answered by a reset */
+void sim_peer_reset(struct sim_peer *);    /* RST; the peer is gone                            */
 bool sim_peer_reset_seen(const struct sim_peer *);
 
 /* Resets the connection when our side has read, or written, this many more bytes. */
 void sim_peer_reset_after(struct sim_peer *, uint64_t read, uint64_t written);
 
-/* ---- time and books ------------------------------------------------------------------------------ */
+/* ---- time and books ---------------------------------------------------------------------- */
 
 /* Runs the loop for so much virtual time. Returns how many completions and timers ran. */
 int sim_step(struct io *, uint64_t time_ns);

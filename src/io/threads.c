@@ -28,23 +28,23 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { BRANCH_STACK = 1024 * 1024 };
 #else
-enum { BRANCH_STACK = 256 * 1024 };     /* of which an HTTP connection touches a few pages */
+enum { BRANCH_STACK = 256 * 1024 }; /* of which an HTTP connection touches a few pages */
 #endif
 
 enum {
-    KICK_SIGNAL = SIGURG,               /* ignored by default: nobody misses it             */
-    FILE_STEP = 64 * 1024,              /* of a blocking sendfile: progress must be visible */
-    KICKED_MS = 1,                      /* what the handler made of a socket's timeout      */
+    KICK_SIGNAL = SIGURG,  /* ignored by default: nobody misses it             */
+    FILE_STEP = 64 * 1024, /* of a blocking sendfile: progress must be visible */
+    KICKED_MS = 1,         /* what the handler made of a socket's timeout      */
 };
 
 struct home {
     pthread_mutex_t lock;
-    pthread_cond_t gone;                /* a branch has ended */
+    pthread_cond_t gone; /* a branch has ended */
     uint32_t branches;
     int bell;
     bool kicked;
-    struct poll_set set;                /* the first entry is the bell */
-    struct pollfd *asked;               /* what poll is asked about while others change the set */
+    struct poll_set set;  /* the first entry is the bell */
+    struct pollfd *asked; /* what poll is asked about while others change the set */
     uint32_t asked_room;
 };
 
@@ -54,12 +54,12 @@ struct branch {
     struct poll_set set;
     struct pollfd *asked;
     uint32_t asked_room;
-    bool over;                          /* io_branch_end() was called                          */
-    bool kicked;                        /* since it blocked                                    */
-    const struct io_op *blocked_in;     /* the op whose system call it is in, or NULL          */
+    bool over;                      /* io_branch_end() was called                          */
+    bool kicked;                    /* since it blocked                                    */
+    const struct io_op *blocked_in; /* the op whose system call it is in, or NULL          */
     /* Between the thread and its own signal handler: */
-    volatile sig_atomic_t shortened;    /* the handler has touched the socket's timeout         */
-    volatile int call_fd, call_option;  /* the call to shorten; -1: none                        */
+    volatile sig_atomic_t shortened;   /* the handler has touched the socket's timeout         */
+    volatile int call_fd, call_option; /* the call to shorten; -1: none                        */
     volatile struct timespec poll_left;
 };
 
@@ -85,7 +85,7 @@ static struct poll_set *set_of(struct io *io)
     return is_branch(io) ? &branch_of(io)->set : &home_of(io)->set;
 }
 
-/* ---- kicking ------------------------------------------------------------------------------- */
+/* ---- kicking ----------------------------------------------------------------------------- */
 
 static void on_kick(int number)
 {
@@ -107,7 +107,7 @@ static void on_kick(int number)
 
 static void kicks_install(void)
 {
-    struct sigaction act = { .sa_handler = on_kick };   /* no SA_RESTART: calls must return */
+    struct sigaction act = { .sa_handler = on_kick }; /* no SA_RESTART: calls must return */
 
     sigfillset(&act.sa_mask);
     CHECK(sigaction(KICK_SIGNAL, &act, NULL) == 0);
@@ -154,7 +154,7 @@ static void block_end(struct io *io)
     io_woke(io);
 }
 
-/* ---- poll, for the home loop and for branches with several waits ------------------------------ */
+/* ---- poll, for the home loop and for branches with several waits ------------------------- */
 
 static int asked_copy(struct pollfd **asked, uint32_t *room, const struct poll_set *set)
 {
@@ -230,7 +230,7 @@ static void branch_poll(struct branch *b, uint64_t wait_ns)
             tell(&b->io, &b->asked[i]);
 }
 
-/* ---- blocking in one op -------------------------------------------------------------------------- */
+/* ---- blocking in one op ------------------------------------------------------------------ */
 
 static void timeout_set(struct io *io, int fd, int option, uint32_t *have_ms, uint64_t wait_ns)
 {
@@ -259,7 +259,7 @@ static void call_begin(struct branch *b, const struct io_op *op, int option)
 
 static void call_end(struct branch *b, uint32_t *have_ms)
 {
-    b->call_fd = -1;                    /* a late kick shortens nothing any more */
+    b->call_fd = -1; /* a late kick shortens nothing any more */
     block_end(&b->io);
     b->blocked_in = NULL;
     if (b->shortened) {
@@ -383,7 +383,7 @@ static void branch_wait(struct branch *b, uint64_t wait_ns)
 
     blocks[op->kind](b, op, w, wait_ns);
     if (w->generation == generation)
-        (void)reactor_rewatch(&b->io, fd);      /* it is parked less than before */
+        (void)reactor_rewatch(&b->io, fd); /* it is parked less than before */
 }
 
 static void threads_wait(struct io *io, uint64_t wait_ns)
@@ -391,7 +391,7 @@ static void threads_wait(struct io *io, uint64_t wait_ns)
     home_wait(io, wait_ns);
 }
 
-/* ---- what io.c asks for ------------------------------------------------------------------------------ */
+/* ---- what io.c asks for ------------------------------------------------------------------ */
 
 static int threads_watch(struct io *io, int fd, unsigned wants)
 {
@@ -434,7 +434,7 @@ static void threads_close(struct io *io)
 {
     struct home *h = io->state;
 
-    while (h->branches > 0)             /* told to end, on their way out */
+    while (h->branches > 0) /* told to end, on their way out */
         pthread_cond_wait(&h->gone, &h->lock);
     pthread_mutex_unlock(&h->lock);
     pthread_mutex_destroy(&h->lock);
@@ -444,7 +444,7 @@ static void threads_close(struct io *io)
     close(h->bell);
 }
 
-/* ---- branches -------------------------------------------------------------------------------------------- */
+/* ---- branches ---------------------------------------------------------------------------- */
 
 static void branch_free(struct branch *b)
 {
@@ -470,13 +470,16 @@ static void *branch_main(void *arg)
     pthread_mutex_t *lock = &home_of(io)->lock;
 
     here = b;
-    block_end(io);                      /* it was born blocked */
+    block_end(io); /* it was born blocked */
     while (!branch_over(b)) {
         io->ran = 0;
         io_run_ready(io);
         if (branch_over(b))
             break;
         branch_wait(b, io_patience(io, io->ran > 0 ? 0 : UINT64_MAX));
+        /* The lock may have come late: what arrived meanwhile beats a deadline (L9). */
+        if (io->ran == 0 && io_timers_next(io) <= io->now_ns)
+            branch_poll(b, 0);
         io_run_ready(io);
         io_timers_run(io);
         io->turn += io->ran > 0;
@@ -519,7 +522,7 @@ static struct io *threads_branch(struct io *home)
     b->io.ways = home->ways;
     b->io.stats = home->stats;
     b->io.now_ns = home->now_ns;
-    b->io.blocked = true;               /* until its thread has the lock it need not be told */
+    b->io.blocked = true; /* until its thread has the lock it need not be told */
     b->kicked = true;
     b->call_fd = -1;
     h->branches++;

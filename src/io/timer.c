@@ -54,7 +54,7 @@ static void heap_add(struct io_heap *h, struct io_timer *t)
         uint32_t room = h->room == 0 ? HEAP_ROOM_FIRST : h->room * 2;
         struct io_timer_slot *more = realloc(h->slots, room * sizeof *more);
 
-        CHECK(more != NULL);        /* a deadline that cannot be kept has no other way out */
+        CHECK(more != NULL); /* a deadline that cannot be kept has no other way out */
         h->slots = more;
         h->room = room;
     }
@@ -115,7 +115,7 @@ void io_timers_run(struct io *io)
     while (h->count > 0 && h->slots[0].at_ns <= io->now_ns) {
         struct io_timer *t = h->slots[0].timer;
 
-        if (t->at_ns > io->now_ns) {        /* it moved later meanwhile */
+        if (t->at_ns > io->now_ns) { /* it moved later meanwhile */
             sift_down(h, 0, (struct io_timer_slot){ t->at_ns, t });
             continue;
         }

@@ -46,7 +46,7 @@ static uint64_t name(const struct io *io, enum tag tag, int fd)
     return (uint64_t)(uint32_t)fd | (uint64_t)tag << TAG_SHIFT | generation << GENERATION_SHIFT;
 }
 
-/* ---- birth and death ------------------------------------------------------------------------ */
+/* ---- birth and death --------------------------------------------------------------------- */
 
 static void arm_bell(struct io *io)
 {
@@ -111,7 +111,7 @@ static void uring_wake(struct io *io)
     bell_fd_ring(((struct state *)io->state)->bell);
 }
 
-/* ---- submitting -------------------------------------------------------------------------------- */
+/* ---- submitting -------------------------------------------------------------------------- */
 
 /* The kernel has it from now on: it must answer before anything else becomes of the op. */
 static void launch(struct io *io, const struct io_op *op, struct io_uring_sqe *sqe, enum tag tag)
@@ -273,12 +273,9 @@ static void submit_sendfile(struct io *io, struct io_op *op, struct io_way *w)
 typedef void submit_fn(struct io *, struct io_op *, struct io_way *);
 
 static submit_fn *const submits[] = {
-    [IO_ACCEPT] = submit_accept,
-    [IO_CONNECT] = submit_connect,
-    [IO_RECV] = submit_recv,
-    [IO_RECV_DGRAM] = submit_recv_dgram,
-    [IO_SEND] = submit_send,
-    [IO_SEND_DGRAM] = submit_send_dgram,
+    [IO_ACCEPT] = submit_accept,     [IO_CONNECT] = submit_connect,
+    [IO_RECV] = submit_recv,         [IO_RECV_DGRAM] = submit_recv_dgram,
+    [IO_SEND] = submit_send,         [IO_SEND_DGRAM] = submit_send_dgram,
     [IO_SENDFILE] = submit_sendfile,
 };
 
@@ -309,7 +306,7 @@ static void uring_cancel(struct io *io, struct io_op *op)
     bool in = is_inbound(op);
 
     if ((w->watched & (in ? IO_READABLE : IO_WRITABLE)) == 0) {
-        io_defer(io, op, io_result(-ECANCELED, 0));     /* between two requests */
+        io_defer(io, op, io_result(-ECANCELED, 0)); /* between two requests */
         return;
     }
     cancel_named(io, name(io, in ? TAG_IN : TAG_OUT, op->fd));
@@ -317,7 +314,7 @@ static void uring_cancel(struct io *io, struct io_op *op)
         cancel_named(io, name(io, in ? TAG_IN_POLL : TAG_OUT_POLL, op->fd));
 }
 
-/* ---- completing ------------------------------------------------------------------------------------ */
+/* ---- completing -------------------------------------------------------------------------- */
 
 /* The request is over, the op is not: another request, unless someone has cancelled it. */
 static void again(struct io *io, struct io_op *op)
@@ -345,7 +342,7 @@ static void deliver_one(struct io *io, struct io_op *op, struct io_result r, boo
     }
     r.flags = IO_MORE;
     io_deliver(io, op, r);
-    CHECK(w->generation == generation && w->in == op);  /* L1: it was not final */
+    CHECK(w->generation == generation && w->in == op); /* L1: it was not final */
     if (!armed && op->state == IO_FLYING)
         again(io, op);
 }
@@ -375,8 +372,8 @@ static void accepted(struct io *io, struct io_op *op, struct io_way *w,
     else if (res == -ECANCELED && !op->doomed)
         again(io, op);
     else
-        io_deliver(io, op, io_result(res == -ECANCELED && op->result.res < 0 ? op->result.res : res,
-                                     0));
+        io_deliver(io, op,
+                   io_result(res == -ECANCELED && op->result.res < 0 ? op->result.res : res, 0));
 }
 
 static struct io_buf *buf_of(struct io *io, const struct io_uring_cqe *cqe)
@@ -416,8 +413,7 @@ static void received(struct io *io, struct io_op *op, struct io_way *w,
     }
 }
 
-static void sent(struct io *io, struct io_op *op, struct io_way *w,
-                 const struct io_uring_cqe *cqe)
+static void sent(struct io *io, struct io_op *op, struct io_way *w, const struct io_uring_cqe *cqe)
 {
     int res = cqe->res;
 
@@ -427,7 +423,7 @@ static void sent(struct io *io, struct io_op *op, struct io_way *w,
         if (op->send.sent == way_send_total(op))
             io_deliver(io, op, io_result((int32_t)op->send.sent, 0));
         else
-            again(io, op);          /* the error, if there is one, comes with the next */
+            again(io, op); /* the error, if there is one, comes with the next */
     } else if (passing(res) || (res == -ECANCELED && !op->doomed)) {
         again(io, op);
     } else {
@@ -470,12 +466,8 @@ static void file_goes_on(struct io *io, struct io_op *op, struct io_way *w,
 typedef void answer_fn(struct io *, struct io_op *, struct io_way *, const struct io_uring_cqe *);
 
 static answer_fn *const answers[] = {
-    [IO_ACCEPT] = accepted,
-    [IO_CONNECT] = connected,
-    [IO_RECV] = received,
-    [IO_RECV_DGRAM] = received,
-    [IO_SEND] = sent,
-    [IO_SEND_DGRAM] = sent,
+    [IO_ACCEPT] = accepted,       [IO_CONNECT] = connected, [IO_RECV] = received,
+    [IO_RECV_DGRAM] = received,   [IO_SEND] = sent,         [IO_SEND_DGRAM] = sent,
     [IO_SENDFILE] = file_goes_on,
 };
 
@@ -500,7 +492,7 @@ static void answer(struct io *io, const struct io_uring_cqe *cqe)
     CHECK((w->generation & GENERATION_MASK) == cqe->user_data >> GENERATION_SHIFT);
     CHECK(op != NULL && w->watched & (in ? IO_READABLE : IO_WRITABLE));
     if ((cqe->flags & IORING_CQE_F_MORE) == 0)
-        w->watched &= (uint8_t)~(in ? IO_READABLE : IO_WRITABLE);
+        w->watched &= (uint8_t) ~(in ? IO_READABLE : IO_WRITABLE);
     if (tag == TAG_IN_POLL)
         again(io, op);
     else

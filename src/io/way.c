@@ -10,7 +10,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
-/* ---- modes -------------------------------------------------------------------------------- */
+/* ---- modes ------------------------------------------------------------------------------- */
 
 int way_mode(int fd, bool nonblock)
 {
@@ -30,7 +30,7 @@ bool way_listens(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on != 0;
 }
 
-/* ---- accept -------------------------------------------------------------------------------- */
+/* ---- accept ------------------------------------------------------------------------------ */
 
 /* Errors of the connection that was waiting, or of the network: the next may be fine. */
 bool way_accept_absorbs(int error)
@@ -60,7 +60,7 @@ int32_t way_accepted(const struct io *io, int fd)
     return -EMFILE;
 }
 
-/* ---- send ------------------------------------------------------------------------------------ */
+/* ---- send -------------------------------------------------------------------------------- */
 
 uint64_t way_send_total(const struct io_op *op)
 {
@@ -120,11 +120,11 @@ int way_sendfile(struct io *io, struct io_op *op)
         return error;
     error = sendfile_all(io, op);
     if (!nonblock)
-        (void)way_mode(op->fd, false);      /* was possible a moment ago */
+        (void)way_mode(op->fd, false); /* was possible a moment ago */
     return error;
 }
 
-/* ---- connect ----------------------------------------------------------------------------------- */
+/* ---- connect ----------------------------------------------------------------------------- */
 
 /* Asking again is how to learn what became of it: 0 or EISCONN, EALREADY, or the error. */
 int way_connect(struct io *io, const struct io_op *op)
@@ -144,22 +144,25 @@ int way_connect(struct io *io, const struct io_op *op)
     case -EALREADY:
     case -EINTR:
         return -EINPROGRESS;
-    case -EAGAIN:               /* a Unix listener with a full queue: nothing would wake us */
+    case -EAGAIN: /* a Unix listener with a full queue: nothing would wake us */
         return -ECONNREFUSED;
     default:
         return error;
     }
 }
 
-/* ---- datagrams ------------------------------------------------------------------------------------ */
+/* ---- datagrams --------------------------------------------------------------------------- */
 
 void way_msg_to_recv(struct way_msg *m, void *bytes, size_t size)
 {
     m->iov = (struct iovec){ bytes, size };
     m->head = (struct msghdr){
-        .msg_name = &m->peer, .msg_namelen = sizeof m->peer,
-        .msg_iov = &m->iov, .msg_iovlen = 1,
-        .msg_control = m->control, .msg_controllen = sizeof m->control,
+        .msg_name = &m->peer,
+        .msg_namelen = sizeof m->peer,
+        .msg_iov = &m->iov,
+        .msg_iovlen = 1,
+        .msg_control = m->control,
+        .msg_controllen = sizeof m->control,
     };
 }
 
@@ -175,7 +178,7 @@ void way_msg_received(const struct way_msg *m, struct io_dgram *d)
         int value = 0;
 
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
-            d->ecn = *CMSG_DATA(c) & 3;             /* a byte here, an int in IPv6 */
+            d->ecn = *CMSG_DATA(c) & 3; /* a byte here, an int in IPv6 */
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
             memcpy(&value, CMSG_DATA(c), sizeof value);
             d->ecn = (uint8_t)(value & 3);
@@ -204,7 +207,8 @@ void way_msg_to_send(struct way_msg *m, const struct io_op *op)
     m->head = (struct msghdr){
         .msg_name = to->peer_size > 0 ? (void *)(uintptr_t)&to->peer : NULL,
         .msg_namelen = to->peer_size,
-        .msg_iov = (struct iovec *)(uintptr_t)op->send.iov, .msg_iovlen = op->send.iov_count,
+        .msg_iov = (struct iovec *)(uintptr_t)op->send.iov,
+        .msg_iovlen = op->send.iov_count,
         .msg_control = m->control,
     };
     memset(m->control, 0, sizeof m->control);
@@ -222,7 +226,7 @@ void way_msg_to_send(struct way_msg *m, const struct io_op *op)
         m->head.msg_control = NULL;
 }
 
-/* ---- an eventfd as a bell ------------------------------------------------------------------------------ */
+/* ---- an eventfd as a bell ---------------------------------------------------------------- */
 
 int bell_fd_open(void)
 {
@@ -233,7 +237,7 @@ int bell_fd_open(void)
 
 void bell_fd_ring(int fd)
 {
-    int saved = errno;              /* signal handlers ring, too */
+    int saved = errno; /* signal handlers ring, too */
     uint64_t one = 1;
 
     while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {

@@ -3,9 +3,12 @@
  *   conformance [engine [case]]      engines: io_uring epoll poll select threads branches sim
  *
  * Each case gets a fresh loop, and must leave no op in flight, no buffer lent and no descriptor
- * open. "threads" runs the cases on that engine's home loop, "branches" on a thread per link.
+ * open. "threads" runs the cases on that engine's home loop, "branches" on a thread per link;
+ * "sim" runs them on a quiet network, then with every fault there is, under SEEDS seeds.
  */
 #include "fixture.h"
+
+#include "io/sim.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -13,10 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SEEDS = 20 };
+
 static const struct variant {
     const char *name;
     const struct io_engine *engine;
-    unsigned without;           /* cases with such a flag are left out */
+    unsigned without; /* cases with such a flag are left out */
 } variants[] = {
     { "io_uring", &io_engine_uring, ONLY_SELECT },
     { "epoll", &io_engine_epoll, ONLY_SELECT },
@@ -49,21 +54,42 @@ static void on_panic(int fd)
     dprintf(fd, "  in case %s/%s\n", t.engine, t.name);
 }
 
-static void run(const struct variant *v, const struct test_case *c)
+static const struct sim_faults rough = {
+    .short_io = 30,
+    .delay = 30,
+    .late_cancel = 40,
+    .no_bufs = 20,
+    .delay_max_us = 3000,
+};
+
+static struct sim_ledger ledger(void)
+{
+    return t.sim ? sim_ledger(t.io) : (struct sim_ledger){ 0 };
+}
+
+static void run(const struct variant *v, const struct test_case *c, uint64_t seed)
 {
     static const struct io_limits usual = { .fds = 1024, .bufs = 16, .buf_size = 4096 };
     int error, before = descriptors();
 
-    t = (struct fixture){ .engine = io_engine_name(v->engine), .name = c->name,
+    t = (struct fixture){ .engine = io_engine_name(v->engine),
+                          .name = c->name,
                           .branches = strcmp(v->name, "branches") == 0,
-                          .sim = strcmp(v->name, "sim") == 0 };
-    alarm(120);                         /* a hang is a failure */
+                          .sim = strcmp(v->name, "sim") == 0,
+                          .seed = seed };
+    alarm(120); /* a hang is a failure */
     t.io = io_create(v->engine, c->limits.fds != 0 ? &c->limits : &usual, &error);
     if (t.io == NULL) {
         printf("cannot open %s: %s\n", v->name, strerror(-error));
         exit(1);
     }
+    if (seed > 0) {
+        sim_seed(t.io, seed);
+        sim_faults(t.io, &rough);
+    }
     c->run();
+    struct sim_ledger l = ledger();
+    MUST(l.sockets + l.peers + l.bufs_lent + l.flying + l.timers == 0);
     const struct io_stats s = *io_stats(t.io);
     MUST(s.submitted == s.completed);
     io_destroy(t.io);
@@ -85,7 +111,11 @@ int main(int argc, char **argv)
             for (const struct test_case *c = suites[s]; c->name != NULL; c++) {
                 if (c->flags & variants[v].without || strstr(c->name, only_case) == NULL)
                     continue;
-                run(&variants[v], c);
+                bool rough_too = variants[v].engine == &io_engine_sim && (c->flags & QUIET) == 0;
+
+                run(&variants[v], c, 0);
+                for (uint64_t seed = 1; rough_too && seed <= SEEDS; seed++)
+                    run(&variants[v], c, seed);
                 count++;
             }
         }

@@ -17,8 +17,8 @@ enum { SNDBUF_SMALL = 8192, PATTERN_STEP = 64 * 1024 };
 
 _Noreturn void fail_at(const char *file, int line, const char *func, const char *what)
 {
-    fprintf(stderr, "FAILED %s/%s\n  %s:%d in %s(): %s\n", t.engine, t.name, file, line, func,
-            what);
+    fprintf(stderr, "FAILED %s/%s (seed %llu)\n  %s:%d in %s(): %s\n", t.engine, t.name,
+            (unsigned long long)t.seed, file, line, func, what);
     if (t.io != NULL)
         io_dump(t.io, stderr);
     exit(1);
@@ -46,7 +46,7 @@ void settle(void)
         io_turn(t.io, 3 * MS);
 }
 
-/* ---- completions ----------------------------------------------------------------------------- */
+/* ---- completions ------------------------------------------------------------------------- */
 
 uint32_t hash_add(uint32_t hash, const void *bytes, size_t size)
 {
@@ -81,7 +81,7 @@ void note(struct io *io, struct io_op *op, struct io_result r)
     }
 }
 
-/* ---- links ------------------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------------------------- */
 
 struct io *loop_open(void)
 {
@@ -229,8 +229,8 @@ int listener_open(struct sockaddr_in *ret_at, int backlog)
     socklen_t size = sizeof *ret_at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    *ret_at = (struct sockaddr_in){ .sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    *ret_at =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     HAVE(fd >= 0 && bind(fd, (struct sockaddr *)ret_at, size) == 0);
     HAVE(listen(fd, backlog) == 0);
     HAVE(getsockname(fd, (struct sockaddr *)ret_at, &size) == 0);
@@ -247,7 +247,7 @@ int client_open(const struct sockaddr_in *at, bool nonblock)
     return fd;
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------- */
 
 void pattern_fill(uint8_t *bytes, size_t size, uint64_t offset)
 {

@@ -15,19 +15,20 @@
 enum { MS = 1000000, PATIENCE_MS = 5000, SETTLE_TURNS = 6 };
 
 struct fixture {
-    struct io *io;              /* the home loop */
+    struct io *io; /* the home loop */
     const char *engine, *name;
     bool branches, sim;
+    uint64_t seed;
 };
 extern struct fixture t;
 
 _Noreturn void fail_at(const char *file, int line, const char *func, const char *what);
 #define MUST(x) ((x) ? (void)0 : fail_at(__FILE__, __LINE__, __func__, #x))
-#define UNTIL(x)                                                                     \
-    do {                                                                             \
-        for (uint64_t end_ = patience_end(); !(x); io_turn(t.io, 5 * MS))            \
-            if (patience_over(end_))                                                 \
-                fail_at(__FILE__, __LINE__, __func__, "in time: " #x);               \
+#define UNTIL(x)                                                          \
+    do {                                                                  \
+        for (uint64_t end_ = patience_end(); !(x); io_turn(t.io, 5 * MS)) \
+            if (patience_over(end_))                                      \
+                fail_at(__FILE__, __LINE__, __func__, "in time: " #x);    \
     } while (0)
 
 uint64_t patience_end(void);
@@ -36,23 +37,23 @@ void settle(void);
 /* What the test itself prepared went wrong: not the engine's fault. */
 #define HAVE(x) MUST(x)
 
-/* ---- seeing completions ------------------------------------------------------------------- */
+/* ---- seeing completions ------------------------------------------------------------------ */
 
 /* `op` stays the first member: note() is the done function of all of them. */
 struct seen {
     struct io_op op;
-    struct io_result r;         /* the last one                          */
+    struct io_result r; /* the last one                          */
     int finals, mores;
-    uint64_t bytes;             /* sum of positive results               */
-    uint32_t hash;              /* of received bytes, in order           */
-    bool keep;                  /* keep the last buffer, else release it */
+    uint64_t bytes; /* sum of positive results               */
+    uint32_t hash;  /* of received bytes, in order           */
+    bool keep;      /* keep the last buffer, else release it */
     struct io_op *then_cancel;
     struct io *then_io;
 };
 io_done_fn note;
 uint32_t hash_add(uint32_t hash, const void *bytes, size_t size);
 
-/* ---- links ---------------------------------------------------------------------------------- */
+/* ---- links ------------------------------------------------------------------------------- */
 
 struct sim_peer;
 
@@ -66,13 +67,13 @@ struct link {
 
 /* The loop for one more link. */
 struct io *loop_open(void);
-void link_open(struct link *);          /* a stream with small buffers                        */
-void link_open_tcp(struct link *);      /* over loopback                                      */
-void link_shut(struct link *);          /* closes ours, waits for it, then the peer's         */
-void link_close_start(struct link *);   /* only asks for the close                            */
+void link_open(struct link *);        /* a stream with small buffers                        */
+void link_open_tcp(struct link *);    /* over loopback                                      */
+void link_shut(struct link *);        /* closes ours, waits for it, then the peer's         */
+void link_close_start(struct link *); /* only asks for the close                            */
 bool link_closed(const struct link *);
 
-void peer_put(struct link *, const void *bytes, size_t size);   /* all of it must fit          */
+void peer_put(struct link *, const void *bytes, size_t size); /* all of it must fit          */
 /* Bytes read, 0 at the end, -1 if there is nothing now, -2 after a reset. */
 int peer_get(struct link *, void *into, size_t size);
 void peer_finish(struct link *);
@@ -91,15 +92,16 @@ int file_open(size_t size, bool cold);
 void pattern_fill(uint8_t *bytes, size_t size, uint64_t offset);
 uint32_t pattern_hash(size_t size, uint64_t offset);
 
-/* ---- cases ------------------------------------------------------------------------------------ */
+/* ---- cases ------------------------------------------------------------------------------- */
 
-enum { NO_SIM = 1, NO_BRANCHES = 2, ONLY_SELECT = 4 };
+/* QUIET: it counts on bytes that come together to stay together. */
+enum { NO_SIM = 1, NO_BRANCHES = 2, ONLY_SELECT = 4, QUIET = 8 };
 
 struct test_case {
     const char *name;
     void (*run)(void);
     unsigned flags;
-    struct io_limits limits;    /* zero: the usual ones */
+    struct io_limits limits; /* zero: the usual ones */
 };
 extern const struct test_case law_cases[], stream_cases[], file_cases[], socket_cases[],
     loop_cases[];

@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* ---- timers ------------------------------------------------------------------------------- */
+/* ---- timers ------------------------------------------------------------------------------ */
 
 struct alarm_clock {
     struct io_timer timer;
@@ -49,7 +49,7 @@ static void data_beats_timeout(void)
     peer_put(&l, "x", 1);
     UNTIL(a.fired == 1);
     MUST(a.watched_first && rx.r.res == 1);
-    io_recv(l.io, &rx.op, l.fd, 0, note);       /* now only the timer */
+    io_recv(l.io, &rx.op, l.fd, 0, note); /* now only the timer */
     io_timer_set(l.io, &a.timer, 20 * MS, on_alarm);
     UNTIL(a.fired == 2);
     MUST(rx.finals == 1 && never.fired == 0);
@@ -73,7 +73,7 @@ static void timers_fire_in_order(void)
         io_timer_set(t.io, &a[i].timer, after, on_alarm);
         live++;
     }
-    for (int i = 0; i < TIMERS; i += 3) {       /* some are stopped, some moved both ways */
+    for (int i = 0; i < TIMERS; i += 3) { /* some are stopped, some moved both ways */
         io_timer_stop(t.io, &a[i].timer);
         live--;
         if (i + 1 < TIMERS) {
@@ -115,7 +115,7 @@ static void timer_moved_later(void)
     UNTIL(a.fired == 1);
     MUST(a.at_ns >= due);
     io_timer_set(t.io, &a.timer, 500 * MS, on_alarm);
-    io_timer_set(t.io, &a.timer, 5 * MS, on_alarm);     /* earlier counts at once */
+    io_timer_set(t.io, &a.timer, 5 * MS, on_alarm); /* earlier counts at once */
     due = io_now_ns(t.io) + 400 * MS;
     UNTIL(a.fired == 2);
     MUST(a.at_ns < due);
@@ -164,7 +164,7 @@ static void timer_stopped_by_another(void)
     MUST(pair_fired == 1);
 }
 
-/* ---- waking ------------------------------------------------------------------------------------ */
+/* ---- waking ------------------------------------------------------------------------------ */
 
 static void *ringer(void *arg)
 {
@@ -183,7 +183,7 @@ static void woken_by_a_thread(void)
         io_turn(t.io, 3000 * (uint64_t)MS);
     pthread_join(thread, NULL);
     MUST(clock_mono_ns() - start < 2000u * MS);
-    io_wake(t.io);                      /* before the wait counts, too */
+    io_wake(t.io); /* before the wait counts, too */
     start = clock_mono_ns();
     io_turn(t.io, 3000 * (uint64_t)MS);
     MUST(clock_mono_ns() - start < 2000u * MS);
@@ -235,7 +235,7 @@ static void storm_of_wakes(void)
     link_shut(&l);
 }
 
-/* ---- turns --------------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------------- */
 
 /* With nothing to do, a turn waits as long as it was told, and no longer. */
 static void turns_wait(void)
@@ -265,7 +265,7 @@ static void idle_does_not_spin(void)
     io_recv(l[1].io, &rx[1].op, l[1].fd, 0, note);
     peer_put(&l[1], "x", 1);
     UNTIL(rx[1].finals == 1);
-    peer_put(&l[1], "y", 1);            /* nobody waits for these bytes, nor for a reset */
+    peer_put(&l[1], "y", 1); /* nobody waits for these bytes, nor for a reset */
     peer_reset(&l[2]);
     settle();
     uint64_t before = io_stats(t.io)->turns;

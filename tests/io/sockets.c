@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ---- accept ------------------------------------------------------------------------------- */
+/* ---- accept ------------------------------------------------------------------------------ */
 
 static void close_fd(int fd)
 {
@@ -84,7 +84,7 @@ static void accept_burst_and_single(void)
         close(burst_fds[i]);
         close(client[i]);
     }
-    io_accept(t.io, &acc.op, listener, IO_MULTI, on_burst);     /* after a cancel, again */
+    io_accept(t.io, &acc.op, listener, IO_MULTI, on_burst); /* after a cancel, again */
     client[0] = client_open(&at, false);
     UNTIL(burst_count == CLIENTS + 1);
     close(burst_fds[CLIENTS]);
@@ -146,7 +146,7 @@ static void accept_without_descriptors(void)
     close_fd(listener);
 }
 
-/* ---- connect ---------------------------------------------------------------------------------- */
+/* ---- connect ----------------------------------------------------------------------------- */
 
 static void connects(void)
 {
@@ -184,7 +184,7 @@ static void connect_fails(void)
     struct seen con = { 0 };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    close(listener_open(&at, 1));       /* nobody listens there any more */
+    close(listener_open(&at, 1)); /* nobody listens there any more */
     MUST(io_adopt(t.io, fd) == 0);
     io_connect(t.io, &con.op, fd, (struct sockaddr *)&at, sizeof at, note);
     UNTIL(con.finals == 1);
@@ -205,7 +205,7 @@ static void connect_to_a_full_unix_listener(void)
     struct seen con[3] = { 0 };
     int fd[3], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    socklen_t size = sizeof(sa_family_t);       /* an abstract name of the kernel's choice */
+    socklen_t size = sizeof(sa_family_t); /* an abstract name of the kernel's choice */
     HAVE(bind(listener, (struct sockaddr *)&un, size) == 0 && listen(listener, 0) == 0);
     size = sizeof un;
     HAVE(getsockname(listener, (struct sockaddr *)&un, &size) == 0);
@@ -245,7 +245,7 @@ static void connect_cancelled(void)
     close(listener);
 }
 
-/* ---- datagrams -------------------------------------------------------------------------------- */
+/* ---- datagrams --------------------------------------------------------------------------- */
 
 static int dgram_open(struct io_dgram *ret_at)
 {
@@ -253,8 +253,7 @@ static int dgram_open(struct io_dgram *ret_at)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     memset(ret_at, 0, sizeof *ret_at);
-    *at = (struct sockaddr_in){ .sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    *at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     ret_at->peer_size = sizeof *at;
     HAVE(bind(fd, (struct sockaddr *)at, sizeof *at) == 0);
     HAVE(getsockname(fd, (struct sockaddr *)at, &ret_at->peer_size) == 0);
@@ -294,14 +293,14 @@ static void datagrams(void)
     UNTIL(rx.mores == 30);
     MUST(rx.bytes == 240 && rx.finals == 0 && last_ecn == 1);
     MUST(last_peer.sin_port == ((struct sockaddr_in *)&a_at.peer)->sin_port);
-    b_at.segment = 4;                   /* two datagrams by one call */
+    b_at.segment = 4; /* two datagrams by one call */
     b_at.ecn = 0;
     io_send_dgram(t.io, &tx.op, a, &b_at, v, 2, note);
     UNTIL(rx.mores == 32);
     MUST(tx.r.res == 8 && rx.bytes == 248 && rx.r.res == 4);
     HAVE(sendto(a, "", 0, 0, (struct sockaddr *)&b_at.peer, b_at.peer_size) == 0);
     settle();
-    MUST(rx.mores == 32 && rx.finals == 0);     /* an empty one is nothing */
+    MUST(rx.mores == 32 && rx.finals == 0); /* an empty one is nothing */
     close_fd(b);
     MUST(rx.finals == 1 && rx.r.res == -ECANCELED);
     close_fd(a);
@@ -327,7 +326,7 @@ static void datagram_single(void)
     close_fd(a);
 }
 
-/* ---- many --------------------------------------------------------------------------------------- */
+/* ---- many -------------------------------------------------------------------------------- */
 
 enum { MANY = 4000, MANY_SELECT = 480 };
 
@@ -385,7 +384,7 @@ static void above_the_limit(void)
     int client = client_open(&at, false);
     while ((fill[count] = dup(dull)) < 1023)
         count++;
-    close(fill[count]);                 /* number 1023 or above */
+    close(fill[count]); /* number 1023 or above */
     fill[count] = fcntl(dull, F_DUPFD_CLOEXEC, 1023);
     io_accept(t.io, &acc.op, listener, IO_MULTI, note);
     UNTIL(acc.finals == 1);
@@ -400,18 +399,22 @@ static void above_the_limit(void)
 const struct test_case socket_cases[] = {
     { .name = "accept_many_then_close", .run = accept_many_then_close, .flags = NO_SIM },
     { .name = "accept_burst_and_single", .run = accept_burst_and_single, .flags = NO_SIM },
-    { .name = "accept_is_left_to_others", .run = accept_is_left_to_others,
+    { .name = "accept_is_left_to_others",
+      .run = accept_is_left_to_others,
       .flags = NO_SIM | NO_BRANCHES },
     { .name = "accept_without_descriptors", .run = accept_without_descriptors, .flags = NO_SIM },
     { .name = "connects", .run = connects, .flags = NO_SIM },
     { .name = "connect_fails", .run = connect_fails, .flags = NO_SIM },
-    { .name = "connect_to_a_full_unix_listener", .run = connect_to_a_full_unix_listener,
+    { .name = "connect_to_a_full_unix_listener",
+      .run = connect_to_a_full_unix_listener,
       .flags = NO_SIM },
     { .name = "connect_cancelled", .run = connect_cancelled, .flags = NO_SIM },
     { .name = "datagrams", .run = datagrams, .flags = NO_SIM },
     { .name = "datagram_single", .run = datagram_single, .flags = NO_SIM },
-    { .name = "thousands", .run = thousands, .limits = { .fds = 20000, .bufs = 64,
-                                                          .buf_size = 2048 } },
+    { .name = "thousands",
+      .run = thousands,
+      .flags = QUIET,
+      .limits = { .fds = 20000, .bufs = 64, .buf_size = 2048 } },
     { .name = "above_the_limit", .run = above_the_limit, .flags = ONLY_SELECT },
     { 0 },
 };

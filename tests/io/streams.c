@@ -70,7 +70,7 @@ static void send_held_and_in_pieces(void)
     size_t got = 0;
 
     for (int i = 0; i < IO_IOV_MAX; i++) {
-        iov[i] = (struct iovec){ (void *)(uintptr_t) "abcdefgh" , (size_t)i };
+        iov[i] = (struct iovec){ (void *)(uintptr_t) "abcdefgh", (size_t)i };
         expect = hash_add(expect, "abcdefgh", (size_t)i);
     }
     link_open_tcp(&l);
@@ -85,7 +85,7 @@ static void send_held_and_in_pieces(void)
     link_shut(&l);
 }
 
-/* ---- multi recv ------------------------------------------------------------------------------ */
+/* ---- multi recv -------------------------------------------------------------------------- */
 
 static void multi_recv(void)
 {
@@ -161,7 +161,7 @@ static void greedy_peer_is_bounded(void)
     link_shut(&modest);
 }
 
-/* ---- starvation ---------------------------------------------------------------------------------- */
+/* ---- starvation -------------------------------------------------------------------------- */
 
 /* Buffers that a case holds on to. */
 static struct io_buf *held[16];
@@ -179,7 +179,7 @@ static void on_held(struct io *io, struct io_op *op, struct io_result r)
     }
 }
 
-enum { STARVERS = 8 };          /* with 4 buffers */
+enum { STARVERS = 8 }; /* with 4 buffers */
 
 static int fed(const struct seen rx[STARVERS])
 {
@@ -210,7 +210,7 @@ static void starved_waits(void)
         for (int i = 0; i < STARVERS; i++) {
             if (rx[i].r.buf == NULL)
                 continue;
-            io_buf_release(l[i].io, rx[i].r.buf);       /* one only */
+            io_buf_release(l[i].io, rx[i].r.buf); /* one only */
             rx[i].r.buf = NULL;
             break;
         }
@@ -282,7 +282,7 @@ static void multi_recv_starves_and_goes_on(void)
     free(bytes);
 }
 
-/* ---- how connections end ------------------------------------------------------------------------------ */
+/* ---- how connections end ----------------------------------------------------------------- */
 
 static void peer_resets(void)
 {
@@ -309,7 +309,7 @@ static void reset_ends_a_send(void)
     struct iovec v = { calloc(1, IO_SEND_MAX), IO_SEND_MAX };
 
     link_open_tcp(&l);
-    for (int i = 0; i < 100 && tx.finals == i; i++) {   /* until the socket is full */
+    for (int i = 0; i < 100 && tx.finals == i; i++) { /* until the socket is full */
         io_send(l.io, &tx.op, l.fd, &v, 1, 0, note);
         settle();
     }
@@ -384,7 +384,10 @@ static void both_ways(void)
     free(bytes);
 }
 
-#define FOUR_BUFS { .fds = 1024, .bufs = 4, .buf_size = 1024 }
+#define FOUR_BUFS                                \
+    {                                            \
+        .fds = 1024, .bufs = 4, .buf_size = 1024 \
+    }
 
 const struct test_case stream_cases[] = {
     { .name = "send_is_all_or_error", .run = send_is_all_or_error },
@@ -394,9 +397,12 @@ const struct test_case stream_cases[] = {
     { .name = "multi_recv_much", .run = multi_recv_much },
     { .name = "greedy_peer_is_bounded", .run = greedy_peer_is_bounded, .limits = FOUR_BUFS },
     { .name = "starved_waits", .run = starved_waits, .flags = NO_BRANCHES, .limits = FOUR_BUFS },
-    { .name = "starved_cancelled", .run = starved_cancelled, .flags = NO_BRANCHES,
+    { .name = "starved_cancelled",
+      .run = starved_cancelled,
+      .flags = NO_BRANCHES,
       .limits = FOUR_BUFS },
-    { .name = "multi_recv_starves_and_goes_on", .run = multi_recv_starves_and_goes_on,
+    { .name = "multi_recv_starves_and_goes_on",
+      .run = multi_recv_starves_and_goes_on,
       .limits = FOUR_BUFS },
     { .name = "peer_resets", .run = peer_resets },
     { .name = "reset_ends_a_send", .run = reset_ends_a_send },
