@@ -70,12 +70,12 @@ typedef int32_t io_work_fn(struct io_op *);
 
 /* ---- operations: embed them in what owns them, never allocate them ----------------------- */
 
-#define IO_KINDS(X)                                                                 \
-    X(IDLE, idle)                                                                   \
-    X(ACCEPT, accept)                                                               \
-    X(CONNECT, connect) X(RECV, recv) X(RECV_DGRAM, recv_dgram) X(SEND, send)       \
-        X(SEND_DGRAM, send_dgram) X(SENDFILE, sendfile) X(READ, read) X(WORK, work) \
-            X(CLOSE, close)
+/* clang-format off */
+#define IO_KINDS(X) \
+    X(IDLE, idle) X(ACCEPT, accept) X(CONNECT, connect) X(RECV, recv) \
+    X(RECV_DGRAM, recv_dgram) X(SEND, send) X(SEND_DGRAM, send_dgram) \
+    X(SENDFILE, sendfile) X(READ, read) X(WORK, work) X(CLOSE, close)
+/* clang-format on */
 
 enum io_kind {
 #define X(up, low) IO_##up,

@@ -224,7 +224,7 @@ size_t sim_end_get(struct sim_peer *e, void *into, size_t size)
     return size;
 }
 
-/* ---- what tests call -------------------------------------------------------------------------- */
+/* ---- what tests call ---------------------------------------------------------------------- */
 
 struct sim_peer *sim_pair(struct io *io, int *ret_fd)
 {
