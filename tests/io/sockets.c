@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -93,23 +94,48 @@ static void accept_burst_and_single(void)
 }
 
 /* Two loops accept on one listener; one leaves, and the other is woken for all. */
+static struct {
+    const struct io_engine *engine;
+    int listener, accepted;
+    bool left, over;
+} other;
+
+static void *other_loop(void *arg)
+{
+    struct io_limits limits = { .fds = 1024, .bufs = 4, .buf_size = 1024 };
+    struct seen acc = { 0 };
+    int error;
+    struct io *io = io_create(other.engine, &limits, &error);
+
+    MUST(io != NULL && io_adopt(io, other.listener) == 0);
+    io_accept(io, &acc.op, other.listener, IO_MULTI, note);
+    for (int i = 0; i < 5; i++)
+        io_turn(io, MS);
+    io_cancel(io, &acc.op);
+    while (acc.finals == 0)
+        io_turn(io, MS);
+    __atomic_store_n(&other.left, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&other.over, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    other.accepted = acc.mores;
+    io_destroy(io);
+    return arg;
+}
+
 static void accept_is_left_to_others(void)
 {
     struct sockaddr_in at;
-    struct seen here = { 0 }, there = { 0 };
-    struct io_limits limits = { .fds = 1024, .bufs = 4, .buf_size = 1024 };
-    int error, listener = listener_open(&at, 64);
-    struct io *other = io_create(io_engine_find(t.engine), &limits, &error);
+    struct seen here = { 0 };
+    pthread_t thread;
+    int listener = listener_open(&at, 64);
 
-    MUST(other != NULL);
-    MUST(io_adopt(t.io, listener) == 0 && io_adopt(other, listener) == 0);
+    MUST(io_adopt(t.io, listener) == 0);
+    memset(&other, 0, sizeof other);
+    other.engine = io_engine_find(t.engine);
+    other.listener = listener;
+    HAVE(pthread_create(&thread, NULL, other_loop, NULL) == 0);
     io_accept(t.io, &here.op, listener, IO_MULTI, note);
-    io_accept(other, &there.op, listener, IO_MULTI, note);
-    settle();
-    io_turn(other, MS);
-    io_cancel(other, &there.op);
-    while (there.finals == 0)
-        io_turn(other, MS);
+    UNTIL(__atomic_load_n(&other.left, __ATOMIC_ACQUIRE));
     for (int i = 0; i < 10; i++) {
         int client = client_open(&at, false);
 
@@ -117,8 +143,9 @@ static void accept_is_left_to_others(void)
         close(here.r.res);
         close(client);
     }
-    MUST(there.mores == 0);
-    io_destroy(other);
+    __atomic_store_n(&other.over, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    MUST(other.accepted == 0);
     close_fd(listener);
 }
 
