@@ -130,7 +130,7 @@ enum { FEATURES_MAX = 64 };
 
 /* One block of the configuration: http{}, a server{}, a location{} … Immutable after load. */
 struct scope {
-    uint32_t ctx;                       /* one CTX_ bit                                       */
+    uint32_t context;                   /* one CTX_ bit                                       */
     struct scope *parent;
     const struct conf_node *node;   /* the directive that opened it; NULL for the root    */
     void *object;                   /* what the opener made: struct server, location …    */

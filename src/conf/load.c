@@ -71,7 +71,7 @@ static struct scope *scope_create(struct conf_load *load, const struct conf_node
     const struct registry_names *names = load->registry->names;
     struct scope *scope = arena_must(load->arena, sizeof *scope);
     char *room = arena_must(load->arena, names->conf_size + 1);
-    *scope = (struct scope){ .ctx = context, .parent = load->scope, .node = node,
+    *scope = (struct scope){ .context = context, .parent = load->scope, .node = node,
                              .object = object };
     scope->children_end = &scope->children;
     for (size_t i = 0; i < load->registry->feature_count; i++) {
@@ -94,7 +94,7 @@ struct scope *conf_scope(const struct conf_load *load)
 struct scope *conf_scope_of(const struct conf_load *load, uint32_t context)
 {
     struct scope *scope = load->scope;
-    while (scope != NULL && (scope->ctx & context) == 0)
+    while (scope != NULL && (scope->context & context) == 0)
         scope = scope->parent;
     return scope;
 }
@@ -180,11 +180,11 @@ static void load_node(struct conf_load *load, const struct conf_node *node)
     const struct feature *feature;
     struct scope *scope = load->scope;
     const struct directive *row =
-        registry_find(load->registry, node->name, scope->ctx, &feature, NULL);
+        registry_find(load->registry, node->name, scope->context, &feature, NULL);
     if (node->name.at == NULL)
         return;                         /* the parser has complained */
     if (row == NULL) {
-        complain_unknown(load, node, scope->ctx);
+        complain_unknown(load, node, scope->context);
         variables_excuse(load, node);
         return;
     }

@@ -43,7 +43,7 @@ struct access_log_conf {
 
 static struct access_log_conf *http_conf(struct scope *scope)
 {
-    while (scope->ctx != CTX_HTTP && scope->parent != NULL)
+    while (scope->context != CTX_HTTP && scope->parent != NULL)
         scope = scope->parent;
     return scope_conf(scope, &feature_access_log);
 }
@@ -316,7 +316,7 @@ static bool access_log_merge(struct conf_load *load, struct scope *scope, const 
         l->policy.cache = conf->cache;
     if (conf->logs != NULL || conf->off)
         return true;
-    if (scope->ctx == CTX_HTTP)
+    if (scope->context == CTX_HTTP)
         return add_default(load, scope, conf);
     if (outer != NULL) {
         conf->logs = outer->logs;

@@ -57,7 +57,7 @@ static struct location *enclosing(struct conf_load *load)
     struct scope *scope = conf_scope(load);
     struct scope *server = conf_scope_of(load, CTX_SERVER);
 
-    if (scope->ctx == CTX_LOCATION)
+    if (scope->context == CTX_LOCATION)
         return scope->object;
     return ((struct server *)server->object)->root;
 }
@@ -278,7 +278,7 @@ static bool core_merge(struct conf_load *load, struct scope *scope, const void *
     core->prefix = slice_str(conf_prefix(load));
     if (core->root.size == 0 && core->root_expr == NULL)
         core->root = arena_printf(conf_arena(load), "%shtml", conf_prefix(load));
-    if (scope->ctx == CTX_LOCATION && scope->object != NULL)
+    if (scope->context == CTX_LOCATION && scope->object != NULL)
         ((struct location *)scope->object)->is_internal = core->internal;
     return true;
 }

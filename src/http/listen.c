@@ -1,8 +1,6 @@
 /* listen.c - the listen directive: addresses and socket options. */
 #include "http/core.h"
 
-#include <sys/socket.h>
-
 enum { BACKLOG_DEFAULT = 511, PORTS_MAX = 1000 };
 
 void listen_print(const struct listen_addr *a, struct gather *g)

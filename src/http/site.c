@@ -194,7 +194,7 @@ struct site *site_build(struct conf_load *load, struct scope *root)
     bool ok = true;
 
     for (struct scope *s = root->children; s != NULL; s = s->next)
-        if (s->ctx == CTX_HTTP)
+        if (s->context == CTX_HTTP)
             site = s->object;
     if (site == NULL) {
         site = arena_must(conf_arena(load), sizeof *site);

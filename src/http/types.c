@@ -54,8 +54,8 @@ static bool set_type(struct conf_load *load, const struct conf_node *node, void 
 static bool types_merge(struct conf_load *load, struct scope *scope, const void *parent,
                         void *conf)
 {
-    static struct slice texts[COUNT_OF(builtin)];
     struct types_conf *c = conf;
+    struct slice *texts;
 
     (void)scope;
     if (c->types == NULL && parent != NULL)
@@ -63,6 +63,7 @@ static bool types_merge(struct conf_load *load, struct scope *scope, const void 
     if (c->types != NULL)
         return true;
     c->types = map_new(load);
+    texts = arena_must(conf_arena(load), COUNT_OF(builtin) * sizeof *texts);
     for (size_t i = 0; i < COUNT_OF(builtin); i++) {
         texts[i] = slice_str(builtin[i].type);
         if (!map_put(c->types, slice_str(builtin[i].extension), &texts[i]))

@@ -41,7 +41,7 @@ struct conn {
     bool in_failed;             /* … by a reset                                         */
     bool in_paused;             /* receiving was cancelled: enough is queued             */
     bool send_failed;
-    bool taken_known;           /* net_taken() was asked since this send began            */
+    bool taken_known;           /* progress was asked since this send began              */
     bool last_answer;           /* the connection ends behind what is in `out`           */
     bool closing, closed;       /* conn_close() was called; the close has completed       */
     uint16_t live_requests;     /* whose memory is not gone yet: they may outlive the fd   */
@@ -64,7 +64,7 @@ struct conn {
     struct out *out;            /* answers on their way; NULL while idle                  */
     struct link all, idle;      /* in loop->conns, loop->idle                             */
     union {
-        uint64_t taken;             /* sending: net_taken() when last looked                 */
+        uint64_t taken;             /* sending: its progress when last looked                */
         uint64_t linger_until_ns;   /* after the last answer                                 */
     };
     uint64_t number, opened_ns;

@@ -147,7 +147,10 @@ void answer_enter(struct conn *c)
         return;
     }
     if (r->response.no_answer) {
-        conn_close(c, CLOSE_no_answer);
+        r->keep_alive = false;  /* answers to earlier, pipelined requests still go out */
+        answer_done(c);
+        c->linger_ms = 0;
+        c->why = CLOSE_no_answer;
         return;
     }
     struct out *out = h1_out(c);
@@ -348,11 +351,19 @@ void send_sent(struct conn *c)
     send_enter(c);
 }
 
+/* Grows while the kernel or the peer takes bytes of what is being sent. */
+static uint64_t progress(const struct conn *c)
+{
+    uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
+
+    return net_taken(c->fd) + moved;
+}
+
 /* The deadline is for progress, not for a whole send: a slow client that takes bytes stays. How
  * much was taken is asked only now; a first look makes the mark, a second one compares. */
 void send_late(struct conn *c)
 {
-    uint64_t taken = net_taken(c->fd);
+    uint64_t taken = progress(c);
     int64_t most = c->request != NULL ? h1_core(c)->send_timeout : c->send_ms;
 
     if (!c->taken_known || taken > c->taken) {

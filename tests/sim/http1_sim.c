@@ -99,7 +99,7 @@ static void load_world(void)
     write_file("h.txt", 13, "Hello, world!");
     write_file("big.bin", BIG_SIZE, NULL);
     snprintf(world.text, sizeof world.text,
-             "events { }\nhttp { access_log off; error_log off crit;\n"
+             "events { }\nhttp { access_log off; error_log /dev/null crit;\n"
              "server { listen 80; root %s; index h.txt; keepalive_timeout 5s;\n"
              "client_header_timeout 3s; client_body_timeout 3s; send_timeout 4s;\n"
              "location = /ret { return 200 \"returned\\n\"; }\n"
@@ -353,6 +353,10 @@ static void judge(const struct client *c)
 
     if (c->manner != POLITE)
         return;
+    if (getenv("SIM_VERBOSE") != NULL)
+        for (unsigned i = 0; i < c->ask_count; i++)
+            fprintf(stderr, "ask %u: %.30s; %zu bytes came, %zu of %zu sent\n", i,
+                    c->asks[i]->text, c->in_size, c->out_done, c->out_size);
     for (unsigned i = 0; i < c->ask_count; i++)
         if (c->asks[i]->status != 0)
             judge_answer(c->asks[i], &in);
@@ -405,6 +409,27 @@ static void run(uint64_t seed)
     close_loop(loop);
 }
 
+/* A connection whose request finds no memory is closed for that reason, and only it. */
+static void without_memory(void)
+{
+    struct loop *loop = open_loop(1);
+    struct client c;
+
+    slab_done(&loop->request_slab);
+    slab_init(&loop->request_slab, 1u << 30, 1u << 30);     /* no machine has that much */
+    make_client(loop->io, &c);
+    c.manner = GOES_SILENT;
+    for (unsigned s = 0; s < 100; s++) {
+        client_step(loop->io, &c);
+        sim_step(loop->io, 1000000);
+    }
+    MUST(loop->stats.closed[CLOSE_no_memory] == 1 && loop->conn_count == 0);
+    sim_peer_close(c.peer);
+    free(c.in);
+    sim_step(loop->io, 1000000000);
+    close_loop(loop);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
@@ -412,6 +437,7 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     load_world();
+    without_memory();
     for (seed_now = first; seed_now < first + count; seed_now++)
         run(seed_now);
     unload_world();

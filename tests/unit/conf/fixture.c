@@ -103,7 +103,7 @@ const char *fixture_report(struct fixture *f)
 static struct scope *find(const struct scope *s, uint32_t context, unsigned *n)
 {
     for (struct scope *k = s->children; k != NULL; k = k->next) {
-        if (k->ctx == context && (*n)-- == 0)
+        if (k->context == context && (*n)-- == 0)
             return k;
         struct scope *found = find(k, context, n);
         if (found != NULL)

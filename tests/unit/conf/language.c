@@ -66,7 +66,7 @@ static bool set_location(struct conf_load *load, const struct conf_node *node, v
 static bool set_if(struct conf_load *load, const struct conf_node *node, void *conf,
                    const struct directive *row)
 {
-    bool location = conf_scope(load)->ctx == CTX_LOCATION;
+    bool location = conf_scope(load)->context == CTX_LOCATION;
     (void)conf;
     (void)row;
     return conf_enter(load, node, location ? CTX_IF_LOCATION : CTX_IF_SERVER, NULL) != NULL;
