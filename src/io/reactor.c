@@ -57,7 +57,7 @@ bool reactor_received(struct io *io, struct io_op *op, struct io_buf *b, ssize_t
     struct io_way *w = io_way_at(io, op->fd);
 
     if (n > 0) {
-        if ((size_t)n < b->size && !w->ended)
+        if ((size_t)n < b->size && !w->ended && !w->records)
             w->dry |= IO_READABLE;
         b->used = 0;
         b->filled = (uint32_t)n;
@@ -231,8 +231,17 @@ int reactor_rewatch(struct io *io, int fd)
 
 /* ---- what engines call ------------------------------------------------------------------- */
 
+static bool keeps_records(int fd)
+{
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM;
+}
+
 int reactor_adopt(struct io *io, int fd)
 {
+    io_way_at(io, fd)->records = keeps_records(fd);
     return way_mode(fd, io->engine->nonblock || way_listens(fd));
 }
 

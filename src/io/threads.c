@@ -306,7 +306,10 @@ static void block_in_send(struct branch *b, struct io_op *op, struct io_way *w, 
     int flags = MSG_NOSIGNAL | (op->flags & IO_HOLD ? MSG_MORE : 0);
     struct io_result r;
 
-    timeout_set(io, op->fd, SO_SNDTIMEO, &w->send_wait_ms, wait_ns);
+    if (wait_ns == 0)
+        flags |= MSG_DONTWAIT;
+    else
+        timeout_set(io, op->fd, SO_SNDTIMEO, &w->send_wait_ms, wait_ns);
     call_begin(b, op, SO_SNDTIMEO);
     ssize_t n = sendmsg(op->fd, &m, flags);
     int error = errno;
@@ -322,12 +325,20 @@ static void block_in_sendfile(struct branch *b, struct io_op *op, struct io_way 
     off_t at = (off_t)op->file.offset;
     size_t step = op->file.left < FILE_STEP ? op->file.left : FILE_STEP;
 
-    timeout_set(io, op->fd, SO_SNDTIMEO, &w->send_wait_ms, wait_ns);
+    if (wait_ns > 0)
+        timeout_set(io, op->fd, SO_SNDTIMEO, &w->send_wait_ms, wait_ns);
     call_begin(b, op, SO_SNDTIMEO);
+    if (wait_ns == 0)
+        (void)way_mode(op->fd, true);
     ssize_t n = sendfile(op->fd, op->file.file, &at, step);
     int error = errno;
+    if (wait_ns == 0)
+        (void)way_mode(op->fd, false);
     call_end(b, &w->send_wait_ms);
     bool passing = n < 0 && (error == EAGAIN || error == EINTR);
+
+    if (n < (ssize_t)step)
+        w->dry |= IO_WRITABLE;
 
     if (n > 0) {
         op->file.offset += (uint64_t)n;
@@ -351,38 +362,55 @@ static block_fn *const blocks[] = {
     [IO_CLOSE] = NULL,
 };
 
-/* The op that is all that is parked, or NULL. */
-static struct io_op *only_op(const struct branch *b, struct io_way **ret_way)
+/* What a branch waits for: how many directions, and one of them that a call can block in. A
+ * send that has not been tried yet comes first: trying it is what submit left undone. */
+struct waits {
+    unsigned count;
+    struct io_op *op;
+    struct io_way *way;
+    bool fresh;
+};
+
+static void waits_add(struct waits *all, struct io_way *w, struct io_op *op, bool fresh)
 {
-    struct io_op *only = NULL;
+    all->count++;
+    if (all->fresh || blocks[op->kind] == NULL)
+        return;
+    all->op = op;
+    all->way = w;
+    all->fresh = fresh;
+}
+
+static struct waits waits_of(const struct branch *b)
+{
+    struct waits all = { 0 };
 
     for (uint32_t i = 0; i < b->set.count; i++) {
         if (b->set.fds[i].fd < 0)
             continue;
         struct io_way *w = io_way_at(&b->io, b->set.fds[i].fd);
 
-        if (only != NULL || w->watched == (IO_READABLE | IO_WRITABLE))
-            return NULL;
-        only = w->watched == IO_READABLE ? w->in : w->out;
-        *ret_way = w;
+        if (w->watched & IO_WRITABLE)
+            waits_add(&all, w, w->out, blocks[w->out->kind] && !(w->dry & IO_WRITABLE));
+        if (w->watched & IO_READABLE)
+            waits_add(&all, w, w->in, false);
     }
-    return only;
+    return all;
 }
 
 static void branch_wait(struct branch *b, uint64_t wait_ns)
 {
-    struct io_way *w = NULL;
-    struct io_op *op = wait_ns > 0 ? only_op(b, &w) : NULL;
+    struct waits all = waits_of(b);
 
-    if (op == NULL || blocks[op->kind] == NULL) {
+    if (all.op == NULL || (!all.fresh && (all.count > 1 || wait_ns == 0))) {
         branch_poll(b, wait_ns);
         return;
     }
-    uint32_t generation = w->generation;
-    int fd = op->fd;
+    uint32_t generation = all.way->generation;
+    int fd = all.op->fd;
 
-    blocks[op->kind](b, op, w, wait_ns);
-    if (w->generation == generation)
+    blocks[all.op->kind](b, all.op, all.way, all.count == 1 ? wait_ns : 0);
+    if (all.way->generation == generation)
         (void)reactor_rewatch(&b->io, fd); /* it is parked less than before */
 }
 
@@ -401,6 +429,20 @@ static int threads_watch(struct io *io, int fd, unsigned wants)
 static void threads_forget(struct io *io, int fd)
 {
     poll_set_forget(set_of(io), io, fd);
+}
+
+/* A branch tries nothing here: its thread does, and without the lock. */
+static void threads_submit(struct io *io, struct io_op *op)
+{
+    if (!is_branch(io) || blocks[op->kind] == NULL ||
+        (op->kind == IO_SEND && way_send_total(op) == 0)) {
+        reactor_submit(io, op);
+        return;
+    }
+    int error = reactor_rewatch(io, op->fd);
+
+    if (error != 0)
+        io_defer(io, op, io_result(error, 0));
 }
 
 /* A call that is under way answers for itself: it may have got something. */
@@ -545,7 +587,7 @@ const struct io_engine io_engine_threads = {
     .open = threads_open,
     .close = threads_close,
     .adopt = reactor_adopt,
-    .submit = reactor_submit,
+    .submit = threads_submit,
     .cancel = threads_cancel,
     .watch = threads_watch,
     .forget = threads_forget,
