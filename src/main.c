@@ -69,8 +69,16 @@ int main(int argc, char **argv)
 {
     struct registry *registry = registry_create(features);
 
-    for (size_t i = 0; argc > 1 && i < COUNT_OF(commands); i++)
-        if (strcmp(argv[1], commands[i].word) == 0)
-            return commands[i].run(registry, argc - 1, argv + 1);
-    return server(registry, argc, argv);
+    int (*run)(const struct registry *, int argc, char **argv) = server;
+    int skipped = 0, status;
+
+    for (size_t i = 0; argc > 1 && i < COUNT_OF(commands); i++) {
+        if (strcmp(argv[1], commands[i].word) != 0)
+            continue;
+        run = commands[i].run;
+        skipped = 1;
+    }
+    status = run(registry, argc - skipped, argv + skipped);
+    registry_destroy(registry);
+    return status;
 }

@@ -120,7 +120,8 @@ static struct loop_thread *choose(struct loop_thread *here)
         struct loop_thread *t = &here->worker->loops[i];
         uint64_t load = load_of(t);
 
-        if (load < least && !atomic_load_explicit(&t->gone, memory_order_relaxed)) {
+        if (load < least && atomic_load_explicit(&t->ready, memory_order_acquire) &&
+            !atomic_load_explicit(&t->gone, memory_order_relaxed)) {
             best = t;
             least = load;
         }

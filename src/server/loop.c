@@ -165,6 +165,7 @@ void loop_use(struct loop_thread *t, void *arg)
     t->loop.conn_max =
         (uint32_t)(g->config->events->connections > 0 ? g->config->events->connections
                                                       : CONNECTIONS_DEFAULT);
+    atomic_store_explicit(&t->ready, true, memory_order_release);
     accept_follow(t, g, old, g->alone);
     arm_tick(t);
     if (old != NULL && old->uses[t->index].count == 0)

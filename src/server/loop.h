@@ -33,6 +33,7 @@ struct loop_thread {
     struct io_timer tick;        /* while leaving, or while a listener is leaving          */
     uint64_t leaving_since_ns;
     bool leaving, ended;
+    _Atomic bool ready; /* has a generation: others may hand connections over */
     _Atomic bool gone; /* the thread's last act                                  */
     int error;         /* of starting                                            */
 };

@@ -234,7 +234,7 @@ const struct main_conf *main_conf_of(const struct scope *root)
 const struct main_conf *events_conf_of(const struct scope *root)
 {
     for (const struct scope *s = root->children; s != NULL; s = s->next)
-        if (s->ctx == CTX_EVENTS)
+        if (s->context == CTX_EVENTS)
             return scope_conf(s, &feature_main);
     return main_conf_of(root);
 }

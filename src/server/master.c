@@ -254,12 +254,14 @@ static bool open_loop(struct master *m)
 static bool start(struct master *m)
 {
     m->background = m->config->main->daemon && getenv(SOCKETS_VARIABLE) == NULL;
-    if (!open_all(m) || (m->background && !to_background(m)) || !write_pid(m) || !open_loop(m))
+    if (!open_all(m) || (m->background && !to_background(m)) || !open_loop(m))
         return false;
     catch_signals();
     if (!command_open(m))
         log_write(master_log(m), LOG_WARN, 0,
                   "no socket for commands: weir -s reload cannot tell how it went");
+    if (!write_pid(m)) /* the last thing: who reads it may send signals and commands */
+        return false;
     sockets_commit(&m->sockets, false);
     m->number = 1;
     log_write(master_log(m), LOG_NOTICE, 0, "weir/" WEIR_VERSION " starts");
@@ -275,9 +277,23 @@ void master_end(struct master *m, int exit_status)
     m->exit_status = exit_status;
 }
 
+static void close_loop(struct master *m)
+{
+    io_timer_stop(m->io, &m->respawn);
+    io_timer_stop(m->io, &m->hurry);
+    io_timer_stop(m->io, &m->reload_late);
+    bell_take_down(&m->bell);
+    while (command_close(m) || !bell_down(&m->bell))
+        io_turn(m->io, UINT64_MAX);
+    io_destroy(m->io);
+    m->io = NULL;
+}
+
 static void tidy_up(struct master *m)
 {
-    if (m->io != NULL && m->pid_written)
+    if (m->worker_is_thread)
+        (void)pthread_join(m->worker_thread, NULL);
+    if (m->pid_written)
         log_write(master_log(m), LOG_NOTICE, 0, "exit");
     if (m->pid_written)
         (void)unlink(m->pid_path);
@@ -307,7 +323,7 @@ int master_run(const struct options *options, const struct registry *registry)
     }
     while (!m->ended)
         io_turn(m->io, UINT64_MAX);
-    command_close(m);
+    close_loop(m);
     tidy_up(m);
     return m->exit_status;
 }

@@ -69,7 +69,7 @@ struct master {
 
     /* Commands over the master's socket. */
     int command_fd;
-    struct io_op command_accept;
+    struct io_op command_accept, command_end;
     struct master_client clients[MASTER_CLIENTS_MAX];
 
     bool stopping, quitting;
@@ -104,7 +104,8 @@ struct config *master_load(const struct master *);
 
 /* master_command.c */
 bool command_open(struct master *);
-void command_close(struct master *);
+/* True: some of it is still to be closed, call it again after a turn. */
+bool command_close(struct master *);
 void command_answer(struct master *, uint32_t attempt, bool good);
 
 /* master_upgrade.c */

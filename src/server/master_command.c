@@ -121,9 +121,24 @@ bool command_open(struct master *m)
     return true;
 }
 
-void command_close(struct master *m)
+static void on_shut(struct io *io, struct io_op *op, struct io_result r)
 {
-    if (m->command_fd >= 0)
-        close(m->command_fd);
-    m->command_fd = -1;
+    (void)io;
+    (void)r;
+    container_of(op, struct master, command_end)->command_fd = -1;
+}
+
+bool command_close(struct master *m)
+{
+    bool any = false;
+
+    if (m->command_fd >= 0 && !io_busy(&m->command_end))
+        io_close(m->io, &m->command_end, m->command_fd, on_shut);
+    for (size_t i = 0; i < MASTER_CLIENTS_MAX; i++) {
+        if (!m->clients[i].used)
+            continue;
+        forget(m, &m->clients[i]);
+        any = true;
+    }
+    return any || m->command_fd >= 0;
 }

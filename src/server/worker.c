@@ -303,6 +303,18 @@ static bool control_open(struct worker *w)
     return true;
 }
 
+static void control_close(struct worker *w)
+{
+    io_timer_stop(w->io, &w->deadline);
+    bell_take_down(&w->bell);
+    if (io_busy(&w->rx))
+        io_cancel(w->io, &w->rx);
+    while (!bell_down(&w->bell) || io_busy(&w->rx))
+        io_turn(w->io, UINT64_MAX);
+    close(w->bell.ends[1]);
+    io_destroy(w->io);
+}
+
 int worker_run(const struct registry *registry, int orders, int descriptors, bool as_process)
 {
     struct worker w = {
@@ -316,6 +328,7 @@ int worker_run(const struct registry *registry, int orders, int descriptors, boo
     log_writer = &log_book_writer;
     while (!w.ended)
         io_turn(w.io, UINT64_MAX);
+    control_close(&w);
     if (w.now != NULL) {
         log_write(log_of(&w), LOG_NOTICE, 0, "exiting");
         generation_destroy(w.now);
