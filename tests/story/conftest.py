@@ -170,8 +170,22 @@ class Server:
         return ('127.0.0.1', self.port)
 
     def command(self, *args, **kw):
-        return subprocess.run([BINARY, '-p', f'{self.dir}/', '-c', str(self.conf), *args],
-                              capture_output=True, text=True, env=self.env, timeout=30, **kw)
+        try:
+            return subprocess.run([BINARY, '-p', f'{self.dir}/', '-c', str(self.conf), *args],
+                                  capture_output=True, text=True, env=self.env, timeout=15, **kw)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'weir {args} hangs:\n{self.log()}\n{self.stacks()}')
+
+    def stacks(self):
+        """What every thread is doing, for a server that hangs."""
+        if not shutil.which('gdb'):
+            return 'install gdb to see the stacks here'
+        text = ''
+        for pid in (self.process.pid, self.worker()):
+            text += subprocess.run(['gdb', '-p', str(pid), '-batch', '-ex',
+                                    'thread apply all bt 12'], capture_output=True,
+                                   text=True).stdout
+        return text
 
     def start(self, wait=True):
         self.out = open(self.dir / 'out', 'ab')
@@ -189,9 +203,11 @@ class Server:
                 raise AssertionError(f'weir ended with {self.process.returncode}:\n{self.log()}')
             try:
                 socket.create_connection(self.address, timeout=1).close()
-                return
+                if (self.dir / 'weir.pid').exists():    # it takes signals from now on
+                    return
             except OSError:
-                time.sleep(0.02)
+                pass
+            time.sleep(0.01)
         raise AssertionError(f'weir does not answer:\n{self.log()}')
 
     def log(self):
@@ -253,9 +269,10 @@ class Server:
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
+                stacks = self.stacks()
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f'weir did not quit:\n{self.log()}')
+                raise AssertionError(f'weir did not quit:\n{self.log()}\n{stacks}')
         status = self.process.returncode
         self.process = None
         self.out.close()

@@ -40,8 +40,8 @@ def test_many_connections_at_once(weir, engine, count):
         count = 500             # select() knows no descriptor above 1023
     if hard == -1 or hard >= 10000:
         resource.setrlimit(resource.RLIMIT_NOFILE, (10000, hard))
-    s = weir('keepalive_timeout 60s;', main='worker_rlimit_nofile 10000;', connections=9600,
-             start=False) if engine != 'select' else weir(connections=960, start=False)
+    s = weir('keepalive_timeout 60s;', main='worker_rlimit_nofile 12000;', connections=10500,
+             start=False) if engine != 'select' else weir(connections=1005, start=False)
     s.start()
     clients = []
     try:

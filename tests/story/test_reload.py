@@ -189,6 +189,7 @@ def test_concurrent_clients_see_one_or_the_other(weir):
     for word in 'bcdef':
         s.rewrite(re.sub(r'"\w \w \w \w"', f'"{word} {word} {word} {word}"', s.conf.read_text()))
         reload(s)
+    seen.add(s.get('/').text)
     stop.set()
     for t in threads:
         t.join()
