@@ -73,6 +73,17 @@ def test_expires_modified_and_variable(weir):
     assert s.get('/v/file.txt?e=off')['cache-control'] is None
 
 
+def test_expires_at_a_time_of_day(weir):
+    import email.utils
+    a = weir('expires @15h30m;').get('/file.txt')
+    when = email.utils.parsedate_to_datetime(a['expires'])
+    now = email.utils.parsedate_to_datetime(a['date'])
+    local = time.localtime(when.timestamp())
+    assert (local.tm_hour, local.tm_min, local.tm_sec) == (15, 30, 0)
+    left = (when - now).total_seconds()
+    assert 0 < left <= 86400 and a['cache-control'] == f'max-age={left:.0f}'
+
+
 def test_expires_not_on_errors(weir):
     assert weir('expires 1h;').get('/missing')['cache-control'] is None
 

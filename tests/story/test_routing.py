@@ -119,6 +119,38 @@ def test_root(weir):
     assert s.get('/var/x', host='c.test').status == 404
 
 
+def test_captures_of_a_server_name(weir):
+    s = weir(servers=r'''server { listen 127.0.0.1:PORT;
+            server_name ~^(?<site>[a-z]+)\.(?<domain>.+)$; root sites/$site;
+            location = /who { return 200 "$site at $domain"; }
+            location ~ ^/u/(?<site>.+)$ { return 200 "location: $site"; } }
+        server { listen 127.0.0.1:PORT default_server; return 404; }''',
+             files={'sites/ann/x': 'of ann', 'sites/bob/x': 'of bob', 'sites/secret': ''})
+    with s.connect() as c:
+        assert c.ask('/x', host='ann.a.test').body == b'of ann'
+        assert c.ask('/x', host='BOB.a.test').body == b'of bob'
+        assert c.ask('/x', host='eve.a.test').status == 404
+        assert c.ask('/who', host='ann.a.test:80').text == 'ann at a.test'
+        assert c.ask('/u/other', host='ann.a.test').text == 'location: other'
+        assert c.ask('/x', host='7.a.test').status == 404
+        for host in ('...a.test', '../ann.a.test', '.a.test'):
+            assert c.send(f'GET /secret HTTP/1.1\r\nHost: {host}\r\n\r\n').answer().status \
+                in (400, 404)
+            if c.closed(0.05):
+                c = s.connect()
+
+
+def test_regex_captures_in_order(weir):
+    s = weir(r'''location ~ ^/(\w+)/(\w+)(/(\w+))?$ { return 200 "$1,$2,$3,$4,$5"; }
+        location ~* ^/CASE/(?<rest>.*)$ { return 200 "rest=$rest"; }
+        location ^~ /a/final/ { return 200 final; }''')
+    with s.connect() as c:
+        assert c.ask('/a/b').text == 'a,b,,,'
+        assert c.ask('/a/b/c').text == 'a,b,/c,c,'
+        assert c.ask('/a/final/').text == 'final'
+        assert c.ask('/case/%c3%bc/x').text.encode() == 'rest=ü/x'.encode()
+
+
 def test_try_files(weir):
     s = weir('''location / { try_files $uri $uri.html $uri/ /fallback.html; }
         location /code/ { try_files $uri =404; }
@@ -182,8 +214,7 @@ def test_ipv6(weir):
     try:
         socket.socket(socket.AF_INET6).bind(('::1', 0))
     except OSError:
-        assert True         # a machine without IPv6 has nothing to show here
-        return
+        return              # a machine without IPv6 has nothing to show here
     s = weir(servers='''server { listen 127.0.0.1:PORT; listen [::1]:PORT; server_name a.test;
         return 200 "$remote_addr $server_addr"; }''')
     with Client(('::1', s.port)) as c:

@@ -43,7 +43,8 @@ def test_missing(weir):
 
 @pytest.mark.parametrize('method', ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])
 def test_files_are_only_read(weir, method):
-    assert weir().get('/file.txt', method=method).status == 405
+    a = weir().get('/file.txt', method=method)
+    assert a.status == 405 and {m.strip() for m in a['allow'].split(',')} == {'GET', 'HEAD'}
 
 
 def test_empty_file(weir):
@@ -285,6 +286,41 @@ def test_a_changed_file_is_seen_at_once(weir):
         assert c.ask('/file.txt').status == 404
 
 
+def test_every_change_is_seen_by_the_next_request(weir):
+    """Same size, same second, and with rename the same times: only a look at the file tells."""
+    s = weir()
+    file, new = s.dir / 'html/file.txt', s.dir / 'new'
+    with s.connect() as c:
+        for n in range(0, 150, 3):
+            new.write_text(f'{n:06}')
+            os.utime(new, (10 ** 9, 10 ** 9))
+            os.replace(new, file)
+            assert c.ask('/file.txt').text == f'{n:06}', 'renamed over it'
+            file.write_text(f'{n + 1:06}')
+            assert c.ask('/file.txt').text == f'{n + 1:06}', 'emptied and written'
+            with open(file, 'r+') as f:
+                f.write(f'{n + 2:06}')
+            assert c.ask('/file.txt').text == f'{n + 2:06}', 'written over'
+            assert s.get('/file.txt', headers={'If-None-Match': '"gone"'}).text == f'{n + 2:06}'
+
+
+def test_a_directory_becomes_a_file_and_back(weir):
+    s = weir()
+    place = s.dir / 'html/place'
+    with s.connect() as c:
+        for _ in range(5):
+            place.write_text('file')
+            assert c.ask('/place').body == b'file'
+            place.unlink()
+            assert c.ask('/place').status == 404
+            place.mkdir()
+            assert c.ask('/place').status == 301 and c.ask('/place/').status == 403
+            (place / 'index.html').write_text('listed')
+            assert c.ask('/place/').body == b'listed'
+            (place / 'index.html').unlink()
+            place.rmdir()
+
+
 @pytest.mark.parametrize('size', [1, 4096, 65536, 1 << 20, (8 << 20) + 13])
 def test_sizes(weir, size):
     body = os.urandom(size)
@@ -306,6 +342,53 @@ def test_special_files(weir):
     assert s.get('/outside').status == 403
     assert s.get('/inside').body == b'0123456789'
     assert time.monotonic() - start < 3
+
+
+LINKS = ('file.txt', 'inside', 'sub/up', 'outside', 'outdir/secret', 'away/secret')
+
+
+@pytest.mark.parametrize('order', [1, -1])
+def test_disable_symlinks(weir, order):
+    """Every place keeps its own rule, whatever another one has opened before under its own."""
+    s = weir('''location /plain/ { alias html/; }
+        location /off/ { alias html/; disable_symlinks off; }
+        location /on/ { alias html/; disable_symlinks on; }''', files={'other/secret': 'secret'})
+    os.mkdir(s.dir / 'html/sub')
+    for name, target in (('inside', 'file.txt'), ('sub/up', '../file.txt'),
+                         ('outside', '../other/secret'), ('outdir', '../other'),
+                         ('away', s.dir / 'other'), ('loop', 'loop'), ('gone', 'nowhere')):
+        os.symlink(target, s.dir / 'html' / name)
+    expect = {'plain': [200, 200, 200, 403, 403, 403], 'off': [200] * 6,
+              'on': [200, 403, 403, 403, 403, 403]}
+    for place in sorted(expect)[::order] * 2:
+        got = [s.get(f'/{place}/{name}').status for name in LINKS]
+        assert got == expect[place], place
+        assert s.get(f'/{place}/gone').status == (403 if place == 'on' else 404)
+        assert s.get(f'/{place}/loop').status == 403
+    assert s.get('/off/outside').body == b'secret'
+
+
+def test_one_file_below_two_roots(weir):
+    """A link may lead out of the inner root, not out of the outer one."""
+    s = weir('location /in/ { } location /alias/ { alias html/in/; }', files={'html/in/x': 'x'})
+    os.symlink('../file.txt', s.dir / 'html/in/link')
+    for _ in range(3):
+        assert s.get('/in/link').body == b'0123456789'
+        assert s.get('/alias/link').status == 403
+        assert s.get('/alias/x').status == s.get('/in/x').status == 200
+
+
+def test_a_link_that_is_turned_outwards(weir):
+    s = weir(files={'other/secret': 'secret', 'html/real/secret': 'public'})
+    os.symlink('real', s.dir / 'html/place')
+    with s.connect() as c:
+        for _ in range(10):
+            assert c.ask('/place/secret').body == b'public'
+            os.symlink('../other', s.dir / 'html/new')
+            os.replace(s.dir / 'html/new', s.dir / 'html/place')
+            assert c.ask('/place/secret').status == 403
+            os.symlink('real', s.dir / 'html/new')
+            os.replace(s.dir / 'html/new', s.dir / 'html/place')
 
 
 def test_file_that_may_not_be_read(weir):
