@@ -104,6 +104,7 @@ void conn_on_sent(struct io *io, struct io_op *op, struct io_result r)
     (void)io;
     OBJ(c, CONN_MAGIC);
     c->send_failed = r.res < 0;
+    c->file_short = r.res == -ENODATA;
     if (c->closing)
         return;
     conn_event_fn *event = c->states[c->state].sent;

@@ -23,7 +23,7 @@ struct conn_state {
     const char *name;
     conn_event_fn *enter;   /* arrive: do the work, start the ops                        */
     conn_event_fn *bytes;   /* c->in grew, or c->in_ended was set                        */
-    conn_event_fn *sent;    /* what we sent is with the kernel, or failed (c->tx.result)  */
+    conn_event_fn *sent;    /* what we sent is with the kernel, or failed (c->send_failed)  */
     conn_event_fn *late;    /* the deadline passed                                        */
     uint16_t exits;         /* bit set of states it may go to                             */
 };
@@ -41,6 +41,7 @@ struct conn {
     bool in_failed;             /* … by a reset                                         */
     bool in_paused;             /* receiving was cancelled: enough is queued             */
     bool send_failed;
+    bool file_short;            /* … because the file ended before its length */
     bool taken_known;           /* progress was asked since this send began              */
     bool last_answer;           /* the connection ends behind what is in `out`           */
     bool closing, closed;       /* conn_close() was called; the close has completed       */

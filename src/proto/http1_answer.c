@@ -327,11 +327,9 @@ void send_sent(struct conn *c)
     bool was_file = c->tx.kind == IO_SENDFILE;
 
     if (c->send_failed) {
-        bool short_file = was_file && c->tx.result.res == -ENODATA;
-
-        if (short_file)
+        if (c->file_short)
             request_log(c->request, LOG_ALERT, 0, "the file became shorter while it was sent");
-        conn_close(c, short_file ? CLOSE_body_failed : CLOSE_peer_reset);
+        conn_close(c, c->file_short ? CLOSE_body_failed : CLOSE_peer_reset);
         return;
     }
     bool head_only = !was_file && out->used > 0 && out->chunk.file >= 0 && x->in_flight > 0;
