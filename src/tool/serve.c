@@ -111,8 +111,7 @@ static bool write_config(const struct serving *s, struct serve_wish *wish)
     gather_address(&g, &s->addr);
     gather_lit(&g, ";\n        root ");
     gather_quoted(&g, s->root);
-    gather_lit(&g, ";\n        index index.html index.htm;\n        autoindex on;\n"
-                   "        charset utf-8;\n    }\n}\n");
+    gather_lit(&g, ";\n        index index.html index.htm;\n        autoindex on;\n    }\n}\n");
     wish->config[g.used] = '\0';
     return !g.full;
 }
