@@ -11,7 +11,7 @@ struct site *core_site(struct conf_load *);
 /* listen.c */
 conf_set_fn core_set_listen;
 /* *:80, for a server that says no listen. */
-void listen_default(struct conf_load *, struct server *);
+void listen_default(struct conf_load *, struct site *, struct server *);
 /* "*:80", "[::1]:8080", "unix:/run/x.sock": for messages. */
 void listen_print(const struct listen_addr *, struct gather *);
 

@@ -297,10 +297,9 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
     return a;
 }
 
-static bool add_listen(struct conf_load *load, const struct conf_node *node,
+static bool add_listen(struct conf_load *load, struct site *site, const struct conf_node *node,
                        struct server *server, const struct listen_addr *said, bool is_default)
 {
-    struct site *site = core_site(load);
     struct listen_addr *a = intern(load, site, node, said);
 
     if (a == NULL)
@@ -320,12 +319,12 @@ static bool add_listen(struct conf_load *load, const struct conf_node *node,
     return true;
 }
 
-void listen_default(struct conf_load *load, struct server *server)
+void listen_default(struct conf_load *load, struct site *site, struct server *server)
 {
     struct listen_addr a = { .backlog = BACKLOG_DEFAULT, .ipv6only = true, .node = server->node,
                              .addr = { .family = AF_INET, .port = 80 } };
 
-    (void)add_listen(load, server->node, server, &a, false);
+    (void)add_listen(load, site, server->node, server, &a, false);
 }
 
 bool core_set_listen(struct conf_load *load, const struct conf_node *node, void *conf,
@@ -350,7 +349,7 @@ bool core_set_listen(struct conf_load *load, const struct conf_node *node, void 
     if (!ok)
         return false;
     do
-        ok = add_listen(load, node, server, &a, is_default) && ok;
+        ok = add_listen(load, core_site(load), node, server, &a, is_default) && ok;
     while (last != 0 && a.addr.port++ < last);
     return ok;
 }

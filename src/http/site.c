@@ -73,7 +73,7 @@ static bool build_location(struct conf_load *load, struct location *l)
     return sort_prefixes(load, l) && ok;
 }
 
-static bool build_server(struct conf_load *load, struct server *s)
+static bool build_server(struct conf_load *load, struct site *site, struct server *s)
 {
     bool ok = build_location(load, s->root);
 
@@ -84,7 +84,7 @@ static bool build_server(struct conf_load *load, struct server *s)
         ok = build_location(load, l) && ok;
     }
     if (s->listens == NULL)
-        listen_default(load, s);
+        listen_default(load, site, s);
     return ok;
 }
 
@@ -203,7 +203,7 @@ struct site *site_build(struct conf_load *load, struct scope *root)
     site->root = root;
     site->log = log_of_scope(root);
     for (struct server *s = site->servers; s != NULL; s = s->next)
-        ok = build_server(load, s) && ok;
+        ok = build_server(load, site, s) && ok;
     for (struct server *s = site->servers; s != NULL && ok; s = s->next)
         ok = build_names(load, s) && ok;
     if (!ok || conf_load_errors(load) > 0)
