@@ -25,21 +25,38 @@ struct serving {
 };
 
 /* What a browser needs to show a file instead of saving it. */
-static const char types[] =
-    "    types {\n"
-    "        text/html html htm;\n        text/css css;\n        text/plain txt log md conf;\n"
-    "        text/xml xml;\n        text/csv csv;\n        text/javascript js mjs;\n"
-    "        application/json json map;\n        application/wasm wasm;\n"
-    "        application/pdf pdf;\n        application/zip zip;\n        application/gzip gz;\n"
-    "        application/manifest+json webmanifest;\n"
-    "        image/svg+xml svg;\n        image/png png;\n        image/jpeg jpg jpeg;\n"
-    "        image/gif gif;\n        image/webp webp;\n        image/avif avif;\n"
-    "        image/x-icon ico;\n        font/woff woff;\n        font/woff2 woff2;\n"
-    "        font/ttf ttf;\n        font/otf otf;\n"
-    "        audio/mpeg mp3;\n        audio/ogg ogg oga opus;\n        audio/flac flac;\n"
-    "        audio/wav wav;\n        video/mp4 mp4 m4v;\n        video/webm webm;\n"
-    "        video/quicktime mov;\n"
-    "    }\n";
+static const char types[] = "    types {\n"
+                            "        \"text/html; charset=utf-8\" html htm;\n"
+                            "        \"text/css; charset=utf-8\" css;\n"
+                            "        \"text/plain; charset=utf-8\" txt log md conf c h py sh;\n"
+                            "        \"text/xml; charset=utf-8\" xml;\n"
+                            "        \"text/csv; charset=utf-8\" csv;\n"
+                            "        \"text/javascript; charset=utf-8\" js mjs;\n"
+                            "        application/json json map;\n"
+                            "        application/wasm wasm;\n"
+                            "        application/pdf pdf;\n"
+                            "        application/zip zip;\n"
+                            "        application/gzip gz;\n"
+                            "        application/manifest+json webmanifest;\n"
+                            "        image/svg+xml svg;\n"
+                            "        image/png png;\n"
+                            "        image/jpeg jpg jpeg;\n"
+                            "        image/gif gif;\n"
+                            "        image/webp webp;\n"
+                            "        image/avif avif;\n"
+                            "        image/x-icon ico;\n"
+                            "        font/woff woff;\n"
+                            "        font/woff2 woff2;\n"
+                            "        font/ttf ttf;\n"
+                            "        font/otf otf;\n"
+                            "        audio/mpeg mp3;\n"
+                            "        audio/ogg ogg oga opus;\n"
+                            "        audio/flac flac;\n"
+                            "        audio/wav wav;\n"
+                            "        video/mp4 mp4 m4v;\n"
+                            "        video/webm webm;\n"
+                            "        video/quicktime mov;\n"
+                            "    }\n";
 
 static int usage(FILE *to, int status)
 {
