@@ -1,33 +1,38 @@
 /* autoindex.c - a directory as a listing: HTML, JSON, JSONP or XML. The directory is read by a
  * helper thread into the request's arena. */
 #include "conf/load.h"
+#include "handler/file_cache.h"
 #include "handler/static.h"
 #include "http/map_path.h"
 #include "http/site.h"
-#include "io/io.h"
 #include "wire/date.h"
 #include "wire/uri.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { FORMAT_HTML, FORMAT_XML, FORMAT_JSON, FORMAT_JSONP };
-enum { ENTRIES_MAX = 10000, PAGE_MAX = 4 * 1024 * 1024, NAME_COLUMN = 50, SLOT_LISTING = 3,
-       LISTING_MEMORY_MAX = 8 * 1024 * 1024 };
+enum {
+    ENTRIES_MAX = 10000,
+    PAGE_MAX = 4 * 1024 * 1024,
+    ENTRY_ROOM = 8 * 1024, /* more than one entry and the end of the page ever take */
+    LISTING_MEMORY_MAX = 16 * 1024 * 1024,
+    NAME_COLUMN = 50, /* characters of a name, in HTML                            */
+};
 
 struct autoindex_conf {
     bool on, exact_size, local_time;
     int format;
 };
 
+enum entry_kind { ENTRY_DIRECTORY, ENTRY_FILE, ENTRY_OTHER };
+
 struct entry {
     struct slice name;
-    bool directory;
+    enum entry_kind kind;
     int64_t mtime, size;
 };
 
@@ -35,11 +40,12 @@ struct entry {
 struct listing {
     struct io_op op;
     struct request *request;
-    const char *path;
+    struct file_place place;
     struct arena arena;
     struct entry *entries;
     unsigned count;
-    bool done;
+    bool cut; /* there are more */
+    bool flying;
     int error;
 };
 
@@ -50,13 +56,15 @@ static uint32_t autoindex_index;
 static int by_name(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
+    bool x_first = x->kind == ENTRY_DIRECTORY, y_first = y->kind == ENTRY_DIRECTORY;
 
-    if (x->directory != y->directory)
-        return x->directory ? -1 : 1;
+    if (x_first != y_first)
+        return x_first ? -1 : 1;
     return slice_cmp(x->name, y->name);
 }
 
-/* False: no memory for more. Names that vanish meanwhile are left out. */
+/* False: no room for more. Names that vanish meanwhile are left out, and so are links that
+ * lead nowhere. */
 static bool take_entry(struct listing *l, int dir, const char *name)
 {
     struct entry *e = &l->entries[l->count];
@@ -64,33 +72,64 @@ static bool take_entry(struct listing *l, int dir, const char *name)
 
     if (name[0] == '.' || fstatat(dir, name, &s, 0) != 0)
         return true;
+    if (l->count == ENTRIES_MAX)
+        return false;
     e->name = arena_copy(&l->arena, slice_str(name));
     if (e->name.at == NULL)
         return false;
-    e->directory = S_ISDIR(s.st_mode);
+    e->kind = S_ISDIR(s.st_mode) ? ENTRY_DIRECTORY : S_ISREG(s.st_mode) ? ENTRY_FILE : ENTRY_OTHER;
     e->mtime = s.st_mtim.tv_sec;
     e->size = s.st_size;
     l->count++;
     return true;
 }
 
+static int read_names(struct listing *l, DIR *dir)
+{
+    const struct dirent *d;
+
+    l->entries = arena_alloc(&l->arena, ENTRIES_MAX * sizeof *l->entries);
+    if (l->entries == NULL)
+        return -ENOMEM;
+    errno = 0;
+    while (!l->cut && (d = readdir(dir)) != NULL) {
+        l->cut = !take_entry(l, dirfd(dir), d->d_name);
+        errno = 0; /* of a stat: only readdir's counts */
+    }
+    if (errno != 0)
+        return -errno;
+    qsort(l->entries, l->count, sizeof *l->entries, by_name);
+    return 0;
+}
+
+/* Opened as a file of that path would be: a listing shows no more than one may fetch. */
 static int32_t read_directory(struct io_op *op)
 {
     struct listing *l = container_of(op, struct listing, op);
-    DIR *dir = opendir(l->path);
-    const struct dirent *d;
+    struct stat s;
+    int fd = file_open_at(&l->place, false, &s);
+    DIR *dir;
+    int error;
 
-    if (dir == NULL)
-        return -errno;
-    l->entries = arena_alloc(&l->arena, ENTRIES_MAX * sizeof *l->entries);
-    while (l->entries != NULL && l->count < ENTRIES_MAX && (d = readdir(dir)) != NULL)
-        if (!take_entry(l, dirfd(dir), d->d_name))
-            break;
+    if (fd < 0)
+        return fd;
+    dir = S_ISDIR(s.st_mode) ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        error = S_ISDIR(s.st_mode) ? -errno : -ENOTDIR;
+        close(fd);
+        return error;
+    }
+    error = read_names(l, dir);
     closedir(dir);
-    if (l->entries == NULL)
-        return -ENOMEM;
-    qsort(l->entries, l->count, sizeof *l->entries, by_name);
-    return 0;
+    return error;
+}
+
+static void drop_listing(void *listing)
+{
+    struct listing *l = listing;
+
+    if (!l->flying)
+        arena_done(&l->arena);
 }
 
 static void directory_read(struct io *io, struct io_op *op, struct io_result result)
@@ -100,9 +139,9 @@ static void directory_read(struct io *io, struct io_op *op, struct io_result res
 
     (void)io;
     l->error = result.res < 0 ? -result.res : 0;
-    l->done = true;
+    l->flying = false;
     if (r->ended)
-        arena_done(&l->arena);
+        drop_listing(l);
     if (!request_unpin(r))
         request_resume(r);
 }
@@ -122,13 +161,21 @@ static void broken_down(int64_t sec, bool local, struct tm *ret)
         gmtime_r(&t, ret);
 }
 
+/* Is there room for one more, and for the end? If not, the page says less than it could. */
+static bool room_for_entry(const struct gather *g, struct listing *l)
+{
+    if (g->used + ENTRY_ROOM > PAGE_MAX)
+        l->cut = true;
+    return g->used + ENTRY_ROOM <= PAGE_MAX && !g->full;
+}
+
 static void html_size(struct gather *g, const struct entry *e, bool exact)
 {
     static const char units[] = " KMGT";
     int64_t size = e->size;
     int unit = 0;
 
-    if (e->directory) {
+    if (e->kind == ENTRY_DIRECTORY) {
         gather_lit(g, "                  -");
         return;
     }
@@ -142,33 +189,68 @@ static void html_size(struct gather *g, const struct entry *e, bool exact)
         gather_printf(g, "%19lld", (long long)size);
 }
 
+/* Continuation bytes of UTF-8 take no column. */
+static bool begins_character(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+/* The first `max` characters. */
+static struct slice head_characters(struct slice text, size_t max, size_t *ret_count)
+{
+    size_t i = 0, count = 0;
+
+    for (; i < text.size; i++) {
+        if (!begins_character(text.at[i]))
+            continue;
+        if (count == max)
+            break;
+        count++;
+    }
+    *ret_count = count;
+    return slice_head(text, i);
+}
+
+static void html_name(struct gather *g, const struct entry *e)
+{
+    bool directory = e->kind == ENTRY_DIRECTORY;
+    size_t shown;
+    struct slice whole = head_characters(e->name, NAME_COLUMN, &shown);
+
+    if (whole.size < e->name.size) {
+        html_escape(g, head_characters(e->name, NAME_COLUMN - 3, &shown));
+        gather_lit(g, "..&gt;");
+        shown += 3;
+    } else {
+        html_escape(g, whole);
+        if (directory)
+            gather_byte(g, '/');
+        shown += directory;
+    }
+    gather_lit(g, "</a>");
+    gather_printf(g, "%*s", shown < NAME_COLUMN ? (int)(NAME_COLUMN - shown) : 0, "");
+}
+
 static void html_entry(struct gather *g, const struct entry *e, const struct autoindex_conf *c)
 {
-    size_t shown = e->name.size + (e->directory ? 1 : 0);
     struct tm t;
 
     gather_lit(g, "<a href=\"");
     if (slice_find(e->name, ':') < e->name.size)
-        gather_lit(g, "./");        /* or "x:y" would be a URI with a scheme */
+        gather_lit(g, "./"); /* or "x:y" would be a URI with a scheme */
     uri_encode_path(g, e->name);
-    if (e->directory)
+    if (e->kind == ENTRY_DIRECTORY)
         gather_byte(g, '/');
     gather_lit(g, "\">");
-    html_escape(g, slice_head(e->name, NAME_COLUMN - 3));
-    if (e->name.size > NAME_COLUMN - 3)
-        gather_lit(g, "..&gt;");
-    if (e->directory)
-        gather_byte(g, '/');
-    gather_lit(g, "</a>");
+    html_name(g, e);
     broken_down(e->mtime, c->local_time, &t);
-    gather_printf(g, "%*s %02d-%s-%04d %02d:%02d ",
-                  shown < NAME_COLUMN ? (int)(NAME_COLUMN - shown) : 0, "", t.tm_mday,
-                  months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min);
+    gather_printf(g, " %02d-%s-%04d %02d:%02d ", t.tm_mday, months[t.tm_mon], t.tm_year + 1900,
+                  t.tm_hour, t.tm_min);
     html_size(g, e, c->exact_size);
     gather_lit(g, "\n");
 }
 
-static void write_html(struct gather *g, struct request *r, const struct listing *l,
+static void write_html(struct gather *g, struct request *r, struct listing *l,
                        const struct autoindex_conf *c)
 {
     gather_lit(g, "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>Index of ");
@@ -176,28 +258,32 @@ static void write_html(struct gather *g, struct request *r, const struct listing
     gather_lit(g, "</title></head>\n<body>\n<h1>Index of ");
     html_escape(g, r->uri);
     gather_lit(g, "</h1><hr><pre><a href=\"../\">../</a>\n");
-    for (unsigned i = 0; i < l->count; i++)
+    for (unsigned i = 0; i < l->count && room_for_entry(g, l); i++)
         html_entry(g, &l->entries[i], c);
     gather_lit(g, "</pre><hr></body>\n</html>\n");
 }
 
-static void write_json(struct gather *g, struct request *r, const struct listing *l,
+static const char *const kind_words[] = {
+    [ENTRY_DIRECTORY] = "directory", [ENTRY_FILE] = "file", [ENTRY_OTHER] = "other"
+};
+
+static void write_json(struct gather *g, struct request *r, struct listing *l,
                        const struct autoindex_conf *c)
 {
     (void)r;
     (void)c;
     gather_lit(g, "[\n");
-    for (unsigned i = 0; i < l->count; i++) {
+    for (unsigned i = 0; i < l->count && room_for_entry(g, l); i++) {
         const struct entry *e = &l->entries[i];
         char date[DATE_HTTP_SIZE];
 
         gather_str(g, i > 0 ? ",\n{ \"name\":\"" : "{ \"name\":\"");
         json_escape(g, e->name);
-        gather_printf(g, "\", \"type\":\"%s\", \"mtime\":\"", e->directory ? "directory" : "file");
+        gather_printf(g, "\", \"type\":\"%s\", \"mtime\":\"", kind_words[e->kind]);
         date_http(e->mtime, date);
         gather_bytes(g, date, sizeof date);
         gather_byte(g, '"');
-        if (!e->directory)
+        if (e->kind == ENTRY_FILE)
             gather_printf(g, ", \"size\":%lld", (long long)e->size);
         gather_lit(g, " }");
     }
@@ -226,7 +312,7 @@ static struct slice callback_of(const struct request *r)
     return (struct slice){ 0 };
 }
 
-static void write_jsonp(struct gather *g, struct request *r, const struct listing *l,
+static void write_jsonp(struct gather *g, struct request *r, struct listing *l,
                         const struct autoindex_conf *c)
 {
     struct slice name = callback_of(r);
@@ -241,32 +327,44 @@ static void write_jsonp(struct gather *g, struct request *r, const struct listin
         gather_lit(g, ");\n");
 }
 
-static void write_xml(struct gather *g, struct request *r, const struct listing *l,
+/* What XML can say at all: no control bytes (XML 1.0 §2.2). */
+static void xml_escape(struct gather *g, struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        bool control = (unsigned char)text.at[i] < 0x20 && text.at[i] != '\t';
+
+        if (control)
+            gather_byte(g, '?');
+        else
+            html_escape(g, slice_of(text.at + i, 1));
+    }
+}
+
+static void write_xml(struct gather *g, struct request *r, struct listing *l,
                       const struct autoindex_conf *c)
 {
     (void)r;
     (void)c;
     gather_lit(g, "<?xml version=\"1.0\"?>\n<list>\n");
-    for (unsigned i = 0; i < l->count; i++) {
+    for (unsigned i = 0; i < l->count && room_for_entry(g, l); i++) {
         const struct entry *e = &l->entries[i];
-        const char *tag = e->directory ? "directory" : "file";
         struct tm t;
 
         broken_down(e->mtime, false, &t);
-        gather_printf(g, "<%s mtime=\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tag, t.tm_year + 1900,
-                      t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
-        if (!e->directory)
+        gather_printf(g, "<%s mtime=\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", kind_words[e->kind],
+                      t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+        if (e->kind == ENTRY_FILE)
             gather_printf(g, " size=\"%lld\"", (long long)e->size);
         gather_byte(g, '>');
-        html_escape(g, e->name);
-        gather_printf(g, "</%s>\n", tag);
+        xml_escape(g, e->name);
+        gather_printf(g, "</%s>\n", kind_words[e->kind]);
     }
     gather_lit(g, "</list>\n");
 }
 
 static const struct {
     const char *type;
-    void (*write)(struct gather *, struct request *, const struct listing *,
+    void (*write)(struct gather *, struct request *, struct listing *,
                   const struct autoindex_conf *);
 } formats[] = {
     [FORMAT_HTML] = { "text/html", write_html },
@@ -275,25 +373,23 @@ static const struct {
     [FORMAT_JSONP] = { "application/javascript", write_jsonp },
 };
 
-static void free_memory(void *listing)
-{
-    arena_done(&((struct listing *)listing)->arena);
-}
+/* ---- the step ---------------------------------------------------------------------------- */
 
 static enum verdict answer(struct request *r, struct listing *l, const struct autoindex_conf *c)
 {
     struct gather g;
 
-    if (!request_at_end(r, free_memory, l))
-        return request_fail(r, 500);
     if (l->error != 0) {
-        request_log(r, LOG_CRIT, l->error, "reading the directory \"%s\" failed", l->path);
-        return request_fail(r, l->error == EACCES ? 403 : l->error == ENOENT ? 404 : 500);
+        file_log(r, l->place.path, l->error);
+        return request_fail(r, file_status(l->error));
     }
     gather_init(&g, NULL, 0, &l->arena, PAGE_MAX);
     formats[c->format].write(&g, r, l, c);
     if (g.full)
         return request_fail(r, 500);
+    if (l->cut)
+        request_log(r, LOG_WARN, 0, "the listing of \"%.*s\" does not show all its entries",
+                    SLICE_FMT(l->place.path));
     return request_reply(r, 200, slice_str(formats[c->format].type), gather_get(&g));
 }
 
@@ -306,9 +402,13 @@ static enum verdict start(struct request *r)
         return request_fail(r, 500);
     if (!map_path(r, r->uri, &path, &below))
         return request_fail(r, 404);
+    if (!file_place_of(r, request_conf(r, &feature_file_cache), path, below, &l->place))
+        return request_fail(r, 500);
     arena_init(&l->arena, NULL, 0, 65536, LISTING_MEMORY_MAX);
+    if (!request_at_end(r, drop_listing, l))
+        return request_fail(r, 500);
     l->request = r;
-    l->path = path.at;
+    l->flying = true;
     r->slots[SLOT_LISTING] = l;
     request_pin(r);
     io_work(r->io, &l->op, read_directory, directory_read);
@@ -334,20 +434,23 @@ enum verdict step_autoindex(struct request *r)
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define AT(member) offsetof(struct autoindex_conf, member)
 
-static const struct conf_word format_words[] = {
-    { "html", FORMAT_HTML }, { "xml", FORMAT_XML }, { "json", FORMAT_JSON },
-    { "jsonp", FORMAT_JSONP }, { NULL, 0 }
-};
+static const struct conf_word format_words[] = { { "html", FORMAT_HTML },
+                                                 { "xml", FORMAT_XML },
+                                                 { "json", FORMAT_JSON },
+                                                 { "jsonp", FORMAT_JSONP },
+                                                 { NULL, 0 } };
 
 static const struct directive rows[] = {
     { "autoindex", HSL, 1, 1, CONF_FLAG, AT(on), "off", .syntax = "on | off",
-      .help = "Lists directories that have no index file." },
+      .help = "Lists directories that have no index file.", .example = "autoindex on;" },
     { "autoindex_exact_size", HSL, 1, 1, CONF_FLAG, AT(exact_size), "on", .syntax = "on | off",
-      .help = "Shows sizes in bytes instead of rounded ones, in HTML." },
+      .help = "Shows sizes in bytes instead of rounded ones, in HTML.",
+      .example = "autoindex_exact_size off;" },
     { "autoindex_localtime", HSL, 1, 1, CONF_FLAG, AT(local_time), "off", .syntax = "on | off",
-      .help = "Shows times in the local zone, in HTML." },
+      .help = "Shows times in the local zone, in HTML.", .example = "autoindex_localtime on;" },
     { "autoindex_format", HSL, 1, 1, CONF_ENUM, AT(format), "html", .words = format_words,
-      .syntax = "html | xml | json | jsonp", .help = "The form of listings." },
+      .syntax = "html | xml | json | jsonp", .help = "The form of listings.",
+      .example = "autoindex_format json;" },
 };
 
 const struct feature feature_autoindex = {

@@ -14,10 +14,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#ifndef RESOLVE_CACHED
-#define RESOLVE_CACHED 0x20
-#endif
-
 enum {
     FLAGS = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
     NO_RIGHTS = O_PATH | O_CLOEXEC,
@@ -31,7 +27,7 @@ _Static_assert((int)FILE_LEADS_OUT == EXDEV && (int)FILE_IS_LINKED == EMLINK, "n
  * never does), or no RESOLVE_CACHED. */
 static int open_how(int dir, const char *path, int flags, uint64_t resolve)
 {
-    struct open_how how = { .flags = (uint64_t)flags, .resolve = resolve };
+    struct open_how how = { .flags = (unsigned)flags, .resolve = resolve };
     bool cached = (resolve & RESOLVE_CACHED) != 0;
 
     for (int tries = 1;; tries++) {

@@ -5,8 +5,6 @@
 #include "handler/static.h"
 #include "http/map_path.h"
 
-#include <errno.h>
-
 enum { NAME_MAX_SIZE = 1024 };
 
 struct index_name {
@@ -19,9 +17,6 @@ struct index_conf {
 };
 
 static uint32_t index_index;
-
-/* The slot remembers which name is being tried while a helper thread opens it. */
-enum { SLOT_INDEX = 1 };
 
 static enum verdict go_to(struct request *r, struct slice name)
 {
@@ -46,6 +41,7 @@ static enum verdict try_name(struct request *r, struct slice name)
     struct slice path, below;
     struct gather g;
     struct file *f;
+    bool directory;
     int error;
 
     gather_init(&g, NULL, 0, &r->arena, r->uri.size + name.size);
@@ -64,12 +60,12 @@ static enum verdict try_name(struct request *r, struct slice name)
     case FILE_OPEN:
         break;
     }
-    bool directory = f->directory;
-
+    directory = f->directory;
     file_close(f);
     return directory ? NEXT : go_to(r, name);
 }
 
+/* The slot remembers which name is being tried while a helper thread opens it. */
 enum verdict step_index(struct request *r)
 {
     const struct index_conf *c = request_conf(r, &feature_index);
@@ -115,8 +111,7 @@ static bool set_index(struct conf_load *load, const struct conf_node *node, void
         n->name = expr_compile(load, node, i);
         if (n->name == NULL)
             return false;
-        if (conf_arg(node, i).size > 0 && conf_arg(node, i).at[0] == '/' &&
-            i + 1 < node->arg_count)
+        if (conf_arg(node, i).size > 0 && conf_arg(node, i).at[0] == '/' && i + 1 < node->arg_count)
             conf_complain(load, CONF_WARN, node, (int)i,
                           "an absolute index is always taken; what follows it is never tried");
         *c->end = n;

@@ -2,13 +2,11 @@
 #include "handler/static.h"
 
 #include "conf/load.h"
-#include "handler/file_cache.h"
+#include "handler/file_body.h"
 #include "http/map_path.h"
 #include "http/site.h"
 #include "http/types.h"
 #include "wire/uri.h"
-
-#include <errno.h>
 
 struct static_conf {
     bool sendfile;
@@ -36,6 +34,16 @@ static enum verdict add_slash(struct request *r)
     return g.full ? request_fail(r, 500) : request_redirect_out(r, 301, gather_get(&g));
 }
 
+static struct body *body_of(struct request *r, struct file *f)
+{
+    const struct static_conf *c = request_conf(r, &feature_static);
+
+    if (f->content != NULL)
+        return body_memory(r, slice_of(f->content, (size_t)f->size));
+    return file_body(r, f, c->sendfile, (size_t)c->max_chunk);
+}
+
+/* Takes f. */
 static enum verdict answer(struct request *r, struct file *f)
 {
     struct response *a = &r->response;
@@ -53,8 +61,7 @@ static enum verdict answer(struct request *r, struct file *f)
     a->final = r->error_status == 0;
     if (f->size == 0)
         return DONE;
-    a->body = f->content != NULL ? body_memory(r, slice_of(f->content, (size_t)f->size))
-                                 : body_file(r, f->fd, 0, f->size);
+    a->body = body_of(r, f);
     return a->body != NULL ? DONE : request_fail(r, 500);
 }
 
@@ -73,14 +80,21 @@ static enum verdict forbidden(struct request *r, struct slice path)
     return request_fail(r, 403);
 }
 
+/* GET, HEAD and POST learn whether the file is there; POST is refused only then. */
+static bool may_ask(const struct request *r)
+{
+    return r->head.method == METHOD_GET || r->head.method == METHOD_HEAD ||
+           r->head.method == METHOD_POST;
+}
+
 enum verdict step_static(struct request *r)
 {
-    bool slash = r->uri.size > 0 && r->uri.at[r->uri.size - 1] == '/';
+    bool slash = r->uri.size > 0 && r->uri.at[r->uri.size - 1] == '/', directory;
     struct slice path, below;
     struct file *f;
     int error;
 
-    if (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD)
+    if (!may_ask(r))
         return refuse_method(r);
     if (!map_path(r, r->uri, &path, &below))
         return request_fail(r, 404);
@@ -93,37 +107,50 @@ enum verdict step_static(struct request *r)
     case FILE_OPEN:
         break;
     }
-    if (!f->directory && !slash)
+    directory = f->directory;
+    if (!directory && !slash && r->head.method != METHOD_POST)
         return answer(r, f);
-    bool directory = f->directory;
-
     file_close(f);
-    if (!directory)
-        return request_fail(r, 404);        /* "/file.txt/" */
-    return slash ? forbidden(r, path) : add_slash(r);
+    if (directory)
+        return slash ? forbidden(r, path) : add_slash(r);
+    return slash ? request_fail(r, 404) : refuse_method(r); /* "/file.txt/", POST */
 }
 
 /* ---- directives ------------------------------------------------------------------------ */
 
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
-#define HINT(name, most, form, text) \
-    { name, HSL, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, .help = text }
+#define HINT(name, most, form, text, use)                                                       \
+    {                                                                                           \
+        name, HSL, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, .help = text, \
+                                         .example = use                                         \
+    }
 
 static const struct directive rows[] = {
     { "sendfile", HSL | CTX_IF_LOCATION, 1, 1, CONF_FLAG, offsetof(struct static_conf, sendfile),
       "on", .syntax = "on | off",
-      .help = "Accepted; weir sends large files with sendfile(2) and small ones from memory." },
+      .help = "Sends files that are not small with sendfile(2), straight from the page cache. off "
+              "reads them in pieces: for file systems where sendfile does not work.",
+      .example = "sendfile off;" },
     { "sendfile_max_chunk", HSL, 1, 1, CONF_SIZE, offsetof(struct static_conf, max_chunk), "2m",
-      .syntax = "size", .help = "Accepted; one sendfile(2) call never sends more than 1 MiB." },
-    HINT("directio", 1, "size | off", "Accepted; weir reads through the page cache."),
-    HINT("directio_alignment", 1, "size", "Accepted; it has no meaning without directio."),
-    HINT("aio", 1, "on | off | threads[=pool]", "Accepted; weir never waits for a disk."),
-    HINT("aio_write", 1, "on | off", "Accepted; weir never waits for a disk."),
-    HINT("read_ahead", 1, "size", "Accepted; the kernel decides how far it reads ahead."),
-    HINT("output_buffers", 2, "number size", "Accepted; weir sizes its buffers itself."),
-    HINT("postpone_output", 1, "size", "Accepted; head and first bytes always leave together."),
-    HINT("send_lowat", 1, "size", "Accepted; it has no meaning on Linux."),
-    HINT("subrequest_output_buffer_size", 1, "size", "Accepted; bodies are pulled, not stored."),
+      .syntax = "size",
+      .help = "The most that one sendfile(2) call may send; 0, and all above 1m, means 1m.",
+      .example = "sendfile_max_chunk 512k;" },
+    HINT("directio", 1, "size | off", "Accepted; weir reads through the page cache.",
+         "directio 4m;"),
+    HINT("directio_alignment", 1, "size", "Accepted; it has no meaning without directio.",
+         "directio_alignment 4k;"),
+    HINT("aio", 1, "on | off | threads[=pool]",
+         "Accepted; weir never waits for a disk: helper threads do, always.", "aio threads;"),
+    HINT("aio_write", 1, "on | off", "Accepted; weir never waits for a disk.", "aio_write on;"),
+    HINT("read_ahead", 1, "size", "Accepted; the kernel decides how far it reads ahead.",
+         "read_ahead 128k;"),
+    HINT("output_buffers", 2, "number size", "Accepted; weir sizes its buffers itself.",
+         "output_buffers 2 32k;"),
+    HINT("postpone_output", 1, "size", "Accepted; head and first bytes always leave together.",
+         "postpone_output 1460;"),
+    HINT("send_lowat", 1, "size", "Accepted; it has no meaning on Linux.", "send_lowat 0;"),
+    HINT("subrequest_output_buffer_size", 1, "size", "Accepted; bodies are pulled, not stored.",
+         "subrequest_output_buffer_size 8k;"),
 };
 
 const struct feature feature_static = {

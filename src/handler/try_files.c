@@ -7,18 +7,18 @@
 #include "http/map_path.h"
 #include "http/site.h"
 
-enum { TRY_MAX_SIZE = 4096, SLOT_TRY = 2 };
+enum { TRY_MAX_SIZE = 4096 };
 
 struct try_name {
     struct expr *text;
-    bool directory;             /* it ends in a slash */
+    bool directory; /* it ends in a slash */
     struct try_name *next;
 };
 
 struct try_conf {
     struct try_name *names;
-    struct expr *last;          /* a URI or @name     */
-    unsigned status;            /* =code              */
+    struct expr *last; /* a URI or @name     */
+    unsigned status;   /* =code              */
 };
 
 static uint32_t try_index;
@@ -35,6 +35,7 @@ static enum verdict try_one(struct request *r, const struct try_name *n)
 {
     struct slice uri, path, below;
     struct file *f;
+    bool fits;
     int error;
 
     if (!expr_eval(n->text, r, &r->arena, TRY_MAX_SIZE, &uri))
@@ -51,8 +52,7 @@ static enum verdict try_one(struct request *r, const struct try_name *n)
     case FILE_OPEN:
         break;
     }
-    bool fits = f->directory == n->directory;
-
+    fits = f->directory == n->directory;
     file_close(f);
     return fits ? found(r, uri) : NEXT;
 }
@@ -67,9 +67,7 @@ static enum verdict give_up(struct request *r, const struct try_conf *c)
         return request_fail(r, 500);
     if (to.size > 0 && to.at[0] == '@')
         return request_reroute_named(r, to);
-    if (slice_find(to, '?') == to.size)
-        return request_reroute_args(r, to, r->args);
-    return request_reroute(r, to);
+    return request_reroute(r, to); /* the arguments are gone unless it says $args */
 }
 
 enum verdict step_try_files(struct request *r)
