@@ -27,9 +27,9 @@ static struct body *memory_slice(struct body *b, uint64_t first, uint64_t size)
     return body_memory(b->request, slice_head(slice_skip(m->left, (size_t)first), (size_t)size));
 }
 
-static const struct body_ops memory_ops = {
-    .name = "memory", .pull = memory_pull, .slice = memory_slice
-};
+static const struct body_ops memory_ops = { .name = "memory",
+                                            .pull = memory_pull,
+                                            .slice = memory_slice };
 
 struct body *body_memory(struct request *r, struct slice bytes)
 {
@@ -116,9 +116,9 @@ static void chain_drop(struct body *b)
         body_drop(c->parts[i]);
 }
 
-static const struct body_ops chain_ops = {
-    .name = "chain", .pull = chain_pull, .drop = chain_drop
-};
+static const struct body_ops chain_ops = { .name = "chain",
+                                           .pull = chain_pull,
+                                           .drop = chain_drop };
 
 struct body *body_chain(struct request *r, struct body **parts, unsigned count)
 {

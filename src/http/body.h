@@ -29,12 +29,12 @@ struct chunk {
 enum body_status { BODY_CHUNK, BODY_LATER, BODY_END, BODY_FAILED };
 
 struct body_ops {
-    const char *name;                                       /* "file", "memory", "gzip"  */
-    bool files;         /* chunks are mostly file ranges: large ones are welcome          */
+    const char *name; /* "file", "memory", "gzip"  */
+    bool files;       /* chunks are mostly file ranges: large ones are welcome          */
     /* max: most bytes wanted now, > 0. A chunk has 1..max bytes. */
     enum body_status (*pull)(struct body *, size_t max, struct chunk *ret);
-    void (*sent)(struct body *, size_t size);               /* may be NULL               */
-    void (*drop)(struct body *);                            /* may be NULL               */
+    void (*sent)(struct body *, size_t size); /* may be NULL               */
+    void (*drop)(struct body *);              /* may be NULL               */
     /* A body of bytes [first, first + size) of this one, which was not pulled from yet and
      * stays alive until the request ends; NULL (slot): it cannot be done. Lives in the arena;
      * NULL (result): no memory. */
@@ -45,7 +45,7 @@ struct body_ops {
  * given back by drop(). */
 struct body {
     const struct body_ops *ops;
-    struct body *from;              /* the body a filter pulls from, or NULL              */
+    struct body *from; /* the body a filter pulls from, or NULL              */
     struct request *request;
 };
 

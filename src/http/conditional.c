@@ -7,16 +7,18 @@
 
 enum condition { CONDITION_NONE, CONDITION_TRUE, CONDITION_FALSE };
 
-/* If-Match is compared strongly, If-None-Match weakly (§13.1.1, §13.1.2). */
+/* If-Match is compared strongly, If-None-Match weakly (§13.1.1, §13.1.2). A list may come in
+ * several fields of the name. */
 static enum condition tag_condition(const struct request *r, enum field_id id, bool weak)
 {
-    struct slice list = request_field(r, id);
+    const struct h1_head *h = &r->head;
 
-    if (list.at == NULL)
+    if (h->known[id] == NULL)
         return CONDITION_NONE;
-    if (r->response.etag.size == 0 && !slice_eq(list, SLICE("*")))
-        return CONDITION_FALSE;
-    return etag_in_list(list, r->response.etag, weak) ? CONDITION_TRUE : CONDITION_FALSE;
+    for (uint32_t i = (uint32_t)(h->known[id] - h->fields); i < h->field_count; i++)
+        if (h->fields[i].id == id && etag_in_list(h->fields[i].value, r->response.etag, weak))
+            return CONDITION_TRUE;
+    return CONDITION_FALSE;
 }
 
 /* The date in a field, or -1: a date that cannot be read is ignored. */
@@ -34,7 +36,7 @@ static bool changed_since(struct request *r, int64_t since)
 {
     int how = core_conf(r)->if_modified_since;
 
-    if (how == IMS_OFF)
+    if (how == IMS_OFF || r->response.last_modified < 0)
         return true;
     return how == IMS_EXACT ? r->response.last_modified != since
                             : r->response.last_modified > since;
@@ -65,7 +67,8 @@ static bool not_modified(struct request *r)
 
 void filter_conditional(struct request *r)
 {
-    if (r->response.status != 200 || r->response.last_modified < 0 ||
+    if (r->response.status != 200 ||
+        (r->response.last_modified < 0 && r->response.etag.size == 0) ||
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD))
         return;
     if (precondition_failed(r)) {

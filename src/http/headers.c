@@ -26,13 +26,20 @@ struct expires {
 struct headers_conf {
     struct added *added, **end;
     int add_inherit;
-    struct expires expires;         /* when it is constant                     */
-    struct expr *expires_expr;      /* when it has variables                   */
+    struct expires expires;    /* when it is constant                     */
+    struct expr *expires_expr; /* when it has variables                   */
 };
 
 static uint32_t headers_index;
 
 /* ---- reading the configuration --------------------------------------------------------- */
+
+/* Where a message ends is said by whoever sends it, and nobody else. */
+static bool is_framing(struct slice name)
+{
+    return slice_eq_nocase(name, SLICE("Content-Length")) ||
+           slice_eq_nocase(name, SLICE("Transfer-Encoding"));
+}
 
 static bool set_add_header(struct conf_load *load, const struct conf_node *node, void *conf,
                            const struct directive *row)
@@ -55,6 +62,11 @@ static bool set_add_header(struct conf_load *load, const struct conf_node *node,
                       SLICE_FMT(conf_arg(node, 2)));
         conf_hint(load, "expected: always");
         return false;
+    }
+    if (is_framing(a->name)) {
+        conf_complain(load, CONF_WARN, node, 0, "\"%.*s\" is not added", SLICE_FMT(a->name));
+        conf_hint(load, "note: weir itself says how long an answer is");
+        return a->value != NULL;
     }
     if (c->end == NULL)
         c->end = &c->added;
@@ -171,7 +183,8 @@ static void give_up(struct request *r)
     error_text_fill(r);
 }
 
-/* Some fields are the answer's own: they are set, not added behind. */
+/* Some fields are the answer's own: they are set, not added behind. What an added ETag or
+ * Last-Modified promises, nobody compared: conditions were looked at before. */
 static bool set_own(struct request *r, struct slice name, struct slice value)
 {
     int64_t sec;
@@ -183,6 +196,10 @@ static bool set_own(struct request *r, struct slice name, struct slice value)
     }
     if (slice_eq_nocase(name, SLICE("ETag"))) {
         r->response.etag = value;
+        return true;
+    }
+    if (slice_eq_nocase(name, SLICE("Content-Type"))) {
+        r->response.content_type = value;
         return true;
     }
     return false;
@@ -217,6 +234,28 @@ static bool add_date(struct request *r, int64_t sec)
     return response_add(r, SLICE("Expires"), slice_of(text, DATE_HTTP_SIZE));
 }
 
+/* They say it again, and better: what a handler said of it is taken out. */
+static void forget_freshness(struct request *r)
+{
+    static const struct slice names[] = { { "Expires", 7 }, { "Cache-Control", 13 } };
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        for (struct header *h = response_find(r, names[i]); h != NULL;
+             h = response_find(r, names[i]))
+            h->value = (struct slice){ 0 };
+}
+
+/* The next time that local clocks show that time of day. */
+static int64_t next_daily(int64_t now, int64_t of_day)
+{
+    int64_t zone = (int64_t)loop_zone_min(now) * 60;
+    int64_t midnight = now - (now + zone) % DAY_SEC;
+    int64_t next = midnight + of_day > now ? midnight + of_day : midnight + DAY_SEC + of_day;
+
+    /* clocks may be put forward or back in between */
+    return next - ((int64_t)loop_zone_min(next) * 60 - zone);
+}
+
 static bool expires_at(struct request *r, int64_t now, int64_t sec)
 {
     struct slice control = SLICE("no-cache");
@@ -233,10 +272,11 @@ static bool add_expires(struct request *r, const struct headers_conf *c)
     struct expires e = c->expires;
     struct slice text;
 
-    if (c->expires_expr != NULL &&
-        (!expr_eval(c->expires_expr, r, &r->arena, 128, &text) ||
-         !expires_parse(text, e.how == EXPIRES_MODIFIED, &e)))
-        return true;            /* a value that means nothing adds nothing, as "off" */
+    if (c->expires_expr != NULL && (!expr_eval(c->expires_expr, r, &r->arena, 128, &text) ||
+                                    !expires_parse(text, e.how == EXPIRES_MODIFIED, &e)))
+        return true; /* a value that means nothing adds nothing, as "off" */
+    if (e.how != EXPIRES_OFF)
+        forget_freshness(r);
     switch (e.how) {
     case EXPIRES_EPOCH:
         return response_add(r, SLICE("Expires"), SLICE("Thu, 01 Jan 1970 00:00:01 GMT")) &&
@@ -247,13 +287,10 @@ static bool add_expires(struct request *r, const struct headers_conf *c)
     case EXPIRES_AFTER:
         return expires_at(r, now, now + e.sec);
     case EXPIRES_MODIFIED:
-        return expires_at(r, now, (r->response.last_modified >= 0 ? r->response.last_modified
-                                                                  : now) + e.sec);
-    case EXPIRES_DAILY: {
-        int64_t today = now - now % DAY_SEC + e.sec;
-
-        return expires_at(r, now, today > now ? today : today + DAY_SEC);
-    }
+        return expires_at(
+            r, now, (r->response.last_modified >= 0 ? r->response.last_modified : now) + e.sec);
+    case EXPIRES_DAILY:
+        return expires_at(r, now, next_daily(now, e.sec));
     default:
         return true;
     }
@@ -276,25 +313,27 @@ void filter_headers(struct request *r)
 
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 
-static const struct conf_word inherit_words[] = {
-    { "off", ADD_INHERIT_OFF }, { "on", ADD_INHERIT_ON }, { "merge", ADD_INHERIT_MERGE },
-    { NULL, 0 }
-};
+static const struct conf_word inherit_words[] = { { "off", ADD_INHERIT_OFF },
+                                                  { "on", ADD_INHERIT_ON },
+                                                  { "merge", ADD_INHERIT_MERGE },
+                                                  { NULL, 0 } };
 
 static const struct directive rows[] = {
     { "add_header", HSL | CTX_IF_LOCATION, 2, 3, CONF_CUSTOM, .set = set_add_header,
       .repeats = true, .inherit = INHERIT_NOT, .syntax = "name value [always]",
       .help = "Adds a field to good answers, or to all answers with \"always\".",
       .example = "add_header X-Frame-Options DENY always;" },
-    { "add_header_inherit", HSL, 1, 1, CONF_ENUM, offsetof(struct headers_conf, add_inherit),
-      "on", .words = inherit_words, .syntax = "off | on | merge",
+    { "add_header_inherit", HSL | CTX_IF_LOCATION, 1, 1, CONF_ENUM,
+      offsetof(struct headers_conf, add_inherit), "on", .words = inherit_words,
+      .syntax = "off | on | merge",
       .help = "Whether the enclosing block's add_header directives hold here too: only if there "
-              "are none here (on), never (off), or beside those here (merge)." },
-    { "expires", HSL | CTX_IF_LOCATION, 1, 2, CONF_CUSTOM,
-      offsetof(struct headers_conf, expires), NULL, .set = set_expires,
-      .size = sizeof(struct expires) + sizeof(struct expr *),
+              "are none here (on), never (off), or beside those here (merge).",
+      .example = "add_header_inherit merge;" },
+    { "expires", HSL | CTX_IF_LOCATION, 1, 2, CONF_CUSTOM, offsetof(struct headers_conf, expires),
+      NULL, .set = set_expires, .size = sizeof(struct expires) + sizeof(struct expr *),
       .syntax = "[modified] time | @time | epoch | max | off",
-      .help = "Adds Expires and Cache-Control.", .example = "expires 30d;" },
+      .help = "Adds Expires and Cache-Control to good answers, in place of those they have.",
+      .example = "expires 30d;" },
 };
 
 const struct feature feature_headers = {

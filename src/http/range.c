@@ -6,8 +6,6 @@
 #include "http/site.h"
 #include "wire/date.h"
 
-enum { PART_HEAD_MAX = 512, BOUNDARY_DIGITS = 20 };
-
 /* If-Range: a tag compared strongly, or a date that must be exactly the same (§13.1.5). */
 static bool if_range_holds(struct request *r)
 {
@@ -17,8 +15,9 @@ static bool if_range_holds(struct request *r)
     if (text.at == NULL)
         return true;
     if (text.size > 0 && text.at[text.size - 1] == '"')
-        return r->response.etag.size > 0 && etag_in_list(text, r->response.etag, false);
-    return date_parse(text, loop_wall_ns(r->loop) / 1000000000, &sec) &&
+        return text.at[0] == '"' && slice_eq(text, r->response.etag);
+    return r->response.last_modified >= 0 &&
+           date_parse(text, loop_wall_ns(r->loop) / 1000000000, &sec) &&
            sec == r->response.last_modified;
 }
 
@@ -54,19 +53,25 @@ static struct slice part_head(struct request *r, const struct range *range, uint
 
     return arena_printf(&r->arena,
                         "\r\n--%.*s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n",
-                        SLICE_FMT(boundary), type.size > 0 ? "Content-Type: " : "",
-                        SLICE_FMT(type), type.size > 0 ? "\r\n" : "",
-                        (unsigned long long)range->first, (unsigned long long)range->last,
-                        (unsigned long long)size);
+                        SLICE_FMT(boundary), type.size > 0 ? "Content-Type: " : "", SLICE_FMT(type),
+                        type.size > 0 ? "\r\n" : "", (unsigned long long)range->first,
+                        (unsigned long long)range->last, (unsigned long long)size);
+}
+
+/* 20 digits that nobody can guess and put into a file. */
+static struct slice make_boundary(struct request *r)
+{
+    uint64_t seen[] = { (uint64_t)loop_wall_ns(r->loop), r->number, r->nth, (uintptr_t)r };
+
+    return arena_printf(&r->arena, "%020llu",
+                        (unsigned long long)slice_hash(slice_of((char *)seen, sizeof seen)));
 }
 
 /* head, bytes, head, bytes, …, end */
 static bool several(struct request *r, const struct range *ranges, unsigned count, uint64_t size)
 {
     struct body **parts = arena_alloc(&r->arena, (2 * count + 1) * sizeof *parts);
-    struct slice boundary = arena_printf(&r->arena, "%020llu",
-                                         (unsigned long long)(loop_wall_ns(r->loop) ^
-                                                              (int64_t)(r->number << 20)));
+    struct slice boundary = make_boundary(r), end, type;
     struct body *whole = r->response.body;
     uint64_t total = 0;
     unsigned n = 0;
@@ -82,10 +87,8 @@ static bool several(struct request *r, const struct range *ranges, unsigned coun
             return false;
         total += head.size + length;
     }
-    struct slice end = arena_printf(&r->arena, "\r\n--%.*s--\r\n", SLICE_FMT(boundary));
-    struct slice type = arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s",
-                                     SLICE_FMT(boundary));
-
+    end = arena_printf(&r->arena, "\r\n--%.*s--\r\n", SLICE_FMT(boundary));
+    type = arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s", SLICE_FMT(boundary));
     if (end.at == NULL || type.at == NULL || (parts[n++] = body_memory(r, end)) == NULL)
         return false;
     r->response.body = body_chain(r, parts, n);
@@ -99,6 +102,7 @@ void filter_range(struct request *r)
     struct slice text = request_field(r, FIELD_RANGE);
     struct range ranges[RANGES_MAX];
     unsigned count = 0, most = (unsigned)core_conf(r)->max_ranges;
+    uint64_t size;
 
     if (!r->response.accept_ranges)
         return;
@@ -109,8 +113,7 @@ void filter_range(struct request *r)
     if (r->response.status != 200 || text.at == NULL || r->response.length < 0 ||
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD) || !if_range_holds(r))
         return;
-    uint64_t size = (uint64_t)r->response.length;
-
+    size = (uint64_t)r->response.length;
     switch (range_parse(text, size, ranges, &count)) {
     case RANGE_NONE:
         return;

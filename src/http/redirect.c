@@ -4,24 +4,45 @@
 #include "http/pipeline.h"
 #include "http/site.h"
 
+/* The server's first name, if one can be asked for by it: no pattern, no "_". */
+static struct slice name_of(const struct server *s)
+{
+    struct slice name =
+        s->names != NULL && s->names->regex == NULL ? s->names->text : (struct slice){ 0 };
+
+    if (name.size > 1 && name.at[0] == '.')
+        name = slice_skip(name, 1);
+    return slice_find(name, '*') < name.size || slice_eq(name, SLICE("_")) ? (struct slice){ 0 }
+                                                                           : name;
+}
+
+static void address_of(struct request *r, struct gather *g)
+{
+    struct addr here;
+
+    r->ops->local(r, &here);
+    if (here.family == AF_UNIX)
+        gather_lit(g, "localhost");
+    if (here.family == AF_INET6)
+        gather_byte(g, '[');
+    if (here.family != AF_UNIX)
+        addr_print(&here, g);
+    if (here.family == AF_INET6)
+        gather_byte(g, ']');
+}
+
+/* The host that was asked for; with server_name_in_redirect the server's name comes first. */
 static void host_of(struct request *r, struct gather *g)
 {
-    const struct server *s = r->server;
+    struct slice name = name_of(r->server);
+    bool named = name.size > 0 && (core_conf(r)->server_name_in_redirect || r->host.size == 0);
 
-    if (r->host.size > 0 && !core_conf(r)->server_name_in_redirect) {
+    if (named)
+        gather_slice(g, name);
+    else if (r->host.size > 0)
         gather_slice(g, r->host);
-    } else if (s->names != NULL && s->names->regex == NULL) {
-        gather_slice(g, s->names->text);
-    } else {
-        struct addr here;
-
-        r->ops->local(r, &here);
-        if (here.family == AF_INET6)
-            gather_byte(g, '[');
-        addr_print(&here, g);
-        if (here.family == AF_INET6)
-            gather_byte(g, ']');
-    }
+    else
+        address_of(r, g);
 }
 
 static void port_of(struct request *r, struct gather *g)

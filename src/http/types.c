@@ -13,9 +13,11 @@ static uint32_t types_index;
 
 /* What nginx knows when a configuration has no types block. */
 static const struct {
-    const char *extension, *type;
+    struct slice extension, type;
 } builtin[] = {
-    { "html", "text/html" }, { "gif", "image/gif" }, { "jpg", "image/jpeg" },
+    { { "html", 4 }, { "text/html", 9 } },
+    { { "gif", 3 }, { "image/gif", 9 } },
+    { { "jpg", 3 }, { "image/jpeg", 10 } },
 };
 
 static struct map *map_new(struct conf_load *load)
@@ -45,17 +47,23 @@ static bool set_type(struct conf_load *load, const struct conf_node *node, void 
 
     (void)conf;
     (void)row;
-    for (unsigned i = 0; i < node->arg_count; i++)
+    for (unsigned i = 0; i < node->arg_count; i++) {
+        const struct slice *before = map_get(types, conf_arg(node, i));
+
+        if (before != NULL && !slice_eq(*before, node->name)) {
+            conf_complain(load, CONF_WARN, node, (int)i, "the extension \"%.*s\" was \"%.*s\"",
+                          SLICE_FMT(conf_arg(node, i)), SLICE_FMT(*before));
+            conf_hint(load, "note: the last one counts");
+        }
         if (!map_put(types, conf_arg(node, i), (void *)(uintptr_t)&node->name))
             return false;
+    }
     return true;
 }
 
-static bool types_merge(struct conf_load *load, struct scope *scope, const void *parent,
-                        void *conf)
+static bool types_merge(struct conf_load *load, struct scope *scope, const void *parent, void *conf)
 {
     struct types_conf *c = conf;
-    struct slice *texts;
 
     (void)scope;
     if (c->types == NULL && parent != NULL)
@@ -63,12 +71,9 @@ static bool types_merge(struct conf_load *load, struct scope *scope, const void 
     if (c->types != NULL)
         return true;
     c->types = map_new(load);
-    texts = arena_must(conf_arena(load), COUNT_OF(builtin) * sizeof *texts);
-    for (size_t i = 0; i < COUNT_OF(builtin); i++) {
-        texts[i] = slice_str(builtin[i].type);
-        if (!map_put(c->types, slice_str(builtin[i].extension), &texts[i]))
+    for (size_t i = 0; i < COUNT_OF(builtin); i++)
+        if (!map_put(c->types, builtin[i].extension, (void *)(uintptr_t)&builtin[i].type))
             return false;
-    }
     return true;
 }
 
@@ -83,17 +88,19 @@ struct slice types_of(const struct request *r)
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 
 static const struct directive rows[] = {
-    { "types", HSL, 0, 0, CONF_BLOCK, .set = set_types, .inherit = INHERIT_NOT,
+    { "types", HSL, 0, 0, CONF_BLOCK, .set = set_types, .inherit = INHERIT_NOT, .repeats = true,
       .syntax = "{ type extension …; }", .help = "Which media type a file extension stands for.",
       .example = "types { text/html html htm; image/png png; }" },
-    { "*", CTX_TYPES, 1, ARGS_MANY, CONF_CUSTOM, .set = set_type, .repeats = true, .syntax = "extension …",
-      .help = "A media type and its extensions." },
-    { "default_type", HSL, 1, 1, CONF_STRING, offsetof(struct types_conf, fallback),
-      "text/plain", .syntax = "type", .help = "The type of files whose extension says nothing." },
+    { "*", CTX_TYPES, 1, ARGS_MANY, CONF_CUSTOM, .set = set_type, .repeats = true,
+      .syntax = "extension …", .help = "A media type and its extensions.",
+      .example = "image/png png;" },
+    { "default_type", HSL, 1, 1, CONF_STRING, offsetof(struct types_conf, fallback), "text/plain",
+      .syntax = "type", .help = "The type of files whose extension says nothing.",
+      .example = "default_type application/octet-stream;" },
     { "types_hash_max_size", HSL, 1, 1, CONF_CUSTOM, .set = conf_set_ignored, .syntax = "size",
       .help = "Accepted; weir sizes its tables itself." },
-    { "types_hash_bucket_size", HSL, 1, 1, CONF_CUSTOM, .set = conf_set_ignored,
-      .syntax = "size", .help = "Accepted; weir sizes its tables itself." },
+    { "types_hash_bucket_size", HSL, 1, 1, CONF_CUSTOM, .set = conf_set_ignored, .syntax = "size",
+      .help = "Accepted; weir sizes its tables itself." },
 };
 
 const struct feature feature_types = {
