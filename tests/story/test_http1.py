@@ -115,7 +115,8 @@ def test_a_request_in_pieces(weir):
 
 def test_a_head_cut_at_every_byte(weir):
     s = weir(ECHO)
-    ask = 'POST /echo?a=%41 HTTP/1.1\r\nHost: a.test\r\nX-A:  b \r\nContent-Length: 5\r\n\r\nhello'
+    ask = ('POST /echo?a=%41 HTTP/1.1\r\nHost: a.test\r\nX-A:  b \r\n'
+           'Content-Length: 5\r\n\r\nhello')
     with s.connect() as c:
         c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(1, len(ask)):
@@ -135,7 +136,8 @@ def test_answers_keep_their_order(weir):
         asks += f'GET /n/{n} HTTP/1.1\r\nHost: a.test\r\n\r\n'
         asks += 'POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nGET'
         asks += f'GET /missing{n} HTTP/1.1\r\nHost: a.test\r\n\r\n'
-        asks += f'GET /file.txt HTTP/1.1\r\nHost: a.test\r\nRange: bytes={n % 10}-{n % 10}\r\n\r\n'
+        asks += ('GET /file.txt HTTP/1.1\r\nHost: a.test\r\n'
+                 f'Range: bytes={n % 10}-{n % 10}\r\n\r\n')
         asks += 'GET /sub HTTP/1.1\r\nHost: a.test\r\n\r\n'
         expect += [(200, str(n)), (200, 'read'), (404, None), (206, str(n % 10)), (301, None)]
     with s.connect() as c:
