@@ -168,7 +168,8 @@ def test_broken_chunked_body(weir):
     """reason: body_bad"""
     s = weir(ECHO)
     with s.connect() as c:
-        c.send('POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX')
+        c.send('POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n'
+               '5\r\nhelloXX')
         assert c.answer().status == 400
         assert c.closed()
     s.wait_log('broken chunked body')
@@ -280,8 +281,8 @@ def test_body_of_a_static_request_is_not_the_next_request(weir):
     s = weir()
     with s.connect() as c:
         evil = 'GET /evil HTTP/1.1\r\nHost: a.test\r\n\r\n'
-        c.send(f'GET /file.txt HTTP/1.1\r\nHost: a.test\r\nContent-Length: {len(evil)}\r\n\r\n{evil}'
-               + GET)
+        c.send('GET /file.txt HTTP/1.1\r\nHost: a.test\r\n'
+               f'Content-Length: {len(evil)}\r\n\r\n{evil}' + GET)
         assert c.answer().body == b'0123456789'
         assert c.answer().body == b'0123456789'
 
