@@ -515,7 +515,7 @@ static const struct {
     int error;
     unsigned status;
 } statuses[] = {
-    { ENOENT, 404 },         { ENOTDIR, 404 }, { ENAMETOOLONG, 404 }, { ELOOP, 404 },
+    { ENOENT, 404 },         { ENOTDIR, 404 }, { ENAMETOOLONG, 404 }, { ELOOP, 403 },
     { ESTALE, 404 },         { EACCES, 403 },  { EPERM, 403 },        { FILE_LEADS_OUT, 403 },
     { FILE_IS_LINKED, 403 }, { EMFILE, 503 },  { ENFILE, 503 },       { ENOMEM, 503 },
 };
