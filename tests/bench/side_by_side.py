@@ -1,16 +1,16 @@
 #!/usr/bin/python3
-"""side_by_side.py - server CPU time per request: weir's engines, nginx and two bare loops, in turns.
+"""side_by_side.py - server CPU time per request of weir's engines, nginx and two bare loops.
 
   side_by_side.py [--weir BIN] [--engines io_uring,epoll] [--scenarios static,4k,64k,big,return]
                   [--connections 64] [--seconds 2] [--rounds 5] [--idle 5000]
 
-The server is kept on CPU 0 and wrk on CPU 1, all servers run all the time, and the rounds go through
-them forwards and backwards, so that what disturbs one disturbs all. CPU time is what the kernel's
-scheduler counted for every thread of the server (/proc/PID/task/*/schedstat) over one round, divided
-by the requests wrk got answered. nginx runs twice: with the settings that are best for it in the
-scenario, and as Debian ships it. The bare loops parse nothing: they are the floor of what these system
-calls cost on this machine. Figures are medians over the rounds; "x" is the median of the ratios of one
-round to nginx in the same round.
+The server is kept on CPU 0 and wrk on CPU 1, all servers run all the time, and the rounds go
+through them forwards and backwards, so that what disturbs one disturbs all. CPU time is what the
+kernel's scheduler counted for every thread of the server (/proc/PID/task/*/schedstat) over one
+round, divided by the requests that wrk got answered. nginx runs twice: with the settings that are
+best for it in the scenario, and as Debian ships it. The bare loops parse nothing: they are the
+floor of what these system calls cost on this machine. Figures are medians over the rounds; "x" is
+the median of the ratios of one round to nginx in the same round.
 """
 import argparse
 import os
@@ -171,7 +171,8 @@ def scenario_rows(o, directory, scenario):
 
 
 def table(scenario, rounds):
-    print(f'\n{scenario:20} {"CPU us/request":>14} {"requests/s":>12} {"x nginx":>9}  (least, most)')
+    print(f'\n{scenario:20} {"CPU us/request":>14} {"requests/s":>12} {"x nginx":>9}'
+          '  (least, most)')
     middle = {}
     for name, results in rounds.items():
         good = [r for r in results if r]

@@ -145,7 +145,8 @@ class Client:
 
     def ask(self, path='/', method='GET', headers=(), body=b'', host='a.test', version='1.1'):
         lines = [f'{method} {path} HTTP/{version}', f'Host: {host}']
-        lines += [f'{n}: {v}' for n, v in (headers.items() if hasattr(headers, 'items') else headers)]
+        pairs = headers.items() if hasattr(headers, 'items') else headers
+        lines += [f'{n}: {v}' for n, v in pairs]
         if body:
             lines.append(f'Content-Length: {len(body)}')
         self.send('\r\n'.join(lines).encode('latin1') + b'\r\n\r\n' + body)
@@ -288,7 +289,8 @@ error_log error.log info;
 events {{ use {engine}; worker_connections {connections}; }}
 {main}
 http {{
-    types {{ text/html html htm; text/plain txt; text/css css; application/json json; image/png png; }}
+    types {{ text/html html htm; text/plain txt; text/css css; application/json json;
+             image/png png; }}
     default_type application/octet-stream;
     access_log off;
     {http}

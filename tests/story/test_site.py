@@ -34,7 +34,7 @@ http {
 '''
 SITES = {
     'mime.types': 'types { text/html html htm; text/css css; text/javascript js; image/png png;'
-                  ' image/svg+xml svg svgz; application/json json; font/woff2 woff2; text/plain txt;'
+                  ' image/svg+xml svg; application/json json; font/woff2 woff2; text/plain txt;'
                   ' application/xml xml; }',
     'sites/00-default.conf': 'server { listen 127.0.0.1:PORT default_server; server_name _;'
                              ' return 444; }',
