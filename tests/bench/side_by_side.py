@@ -46,6 +46,21 @@ TEMPORARY = ''.join(f'{x}_temp_path {{dir}}/{x};' for x in
                     ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
 
 
+def task_files(pid, name):
+    """The text of one file of each thread; threads may end meanwhile."""
+    for path in pathlib.Path(f'/proc/{pid}/task').glob(f'*/{name}'):
+        try:
+            yield path.read_text()
+        except OSError:
+            pass
+
+
+def with_ended_threads_ns(pid):
+    """Coarser, in clock ticks, but it remembers the threads that have ended."""
+    fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf('SC_CLK_TCK')
+
+
 class Server:
     def __init__(self, name, argv, port):
         self.name, self.port = name, port
@@ -58,15 +73,15 @@ class Server:
         while ahead:
             pid = ahead.pop()
             found.append(pid)
-            for task in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
-                ahead += map(int, task.read_text().split())
+            for text in task_files(pid, 'children'):
+                ahead += map(int, text.split())
         return found
 
     def cpu_ns(self):
         total = 0
         for pid in self.pids():
-            for stat in pathlib.Path(f'/proc/{pid}/task').glob('*/schedstat'):
-                total += int(stat.read_text().split()[0])
+            living = sum(int(text.split()[0]) for text in task_files(pid, 'schedstat'))
+            total += max(living, with_ended_threads_ns(pid))
         return total
 
     def memory(self):
