@@ -238,6 +238,8 @@ def idle_table(o, directory):
             if s.up():
                 (directory / 'www' / '4k.bin').write_bytes(FILES['4k'][1])
                 print(f'{s.name:20} {idle_cost(s, "4k.bin", count):14.0f}', flush=True)
+        except OSError as error:
+            print(f'{s.name:20} cannot hold as many: {error}')
         finally:
             s.stop()
 
