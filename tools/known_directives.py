@@ -68,6 +68,7 @@ def directives_file(directives, third_party):
             found[name, THIRD_PARTY] = context_bits('', 'main,http,server,location,if')
     modules = sorted({module for _, module in found})
     yield '/* known_directives.c - made by tools/known_directives.py; see known.h. */'
+    yield '/* clang-format off */'
     yield '#include "conf/known.h"'
     yield ''
     yield 'const char *const known_modules[] = {'
@@ -87,6 +88,7 @@ def variables_file(variables):
     names = {name.strip('$,') for _, name in variables}
     names = {PREFIXES.get(name, name) for name in names if re.fullmatch(r'\w+', name)}
     yield '/* known_variables.c - made by tools/known_directives.py; see known.h. */'
+    yield '/* clang-format off */'
     yield '#include "conf/known.h"'
     yield ''
     yield 'const char *const known_variables[] = {'

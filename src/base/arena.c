@@ -7,15 +7,14 @@
 
 struct arena_block {
     struct arena_block *older;
-    size_t size;                /* with this head */
+    size_t size; /* with this head */
 };
 
 _Static_assert(sizeof(struct arena_block) % ARENA_ALIGN == 0, "what follows is aligned");
 
 enum { BLOCK_SIZE_MIN = 256 };
 
-void arena_init(struct arena *a, void *first, size_t first_size, size_t block_size,
-                size_t ceiling)
+void arena_init(struct arena *a, void *first, size_t first_size, size_t block_size, size_t ceiling)
 {
     *a = (struct arena){ .block_size = block_size, .ceiling = ceiling };
     if (a->block_size < BLOCK_SIZE_MIN)
@@ -97,8 +96,8 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 bool arena_extend(struct arena *a, void *at, size_t size, size_t larger)
 {
     char *piece = at;
-    if (piece == NULL || piece + size + POISON_GAP != a->at || larger < size
-        || larger - size > (size_t)(a->end - a->at))
+    if (piece == NULL || piece + size + POISON_GAP != a->at || larger < size ||
+        larger - size > (size_t)(a->end - a->at))
         return false;
     a->at = piece + larger + POISON_GAP;
     UNPOISON(piece, larger);

@@ -29,8 +29,7 @@ struct arena {
 };
 
 /* Borrows first[0..first_size) until arena_done(); pass NULL, 0 for none. */
-void arena_init(struct arena *, void *first, size_t first_size, size_t block_size,
-                size_t ceiling);
+void arena_init(struct arena *, void *first, size_t first_size, size_t block_size, size_t ceiling);
 void arena_reset(struct arena *);
 void arena_done(struct arena *);
 
@@ -41,16 +40,16 @@ void *arena_alloc_slow(struct arena *, size_t size) MUST_USE;
 MUST_USE static inline void *arena_alloc(struct arena *a, size_t size)
 {
     uintptr_t at = ((uintptr_t)a->at + (ARENA_ALIGN - 1)) & ~(uintptr_t)(ARENA_ALIGN - 1);
-    size_t room = (uintptr_t)a->end - at;   /* ends are aligned too: never below 0 */
+    size_t room = (uintptr_t)a->end - at; /* ends are aligned too: never below 0 */
     if (__builtin_expect(size - 1 >= room || room < size + POISON_GAP, 0))
-        return arena_alloc_slow(a, size);   /* also when size is 0 */
+        return arena_alloc_slow(a, size); /* also when size is 0 */
     char *piece = a->at + (at - (uintptr_t)a->at);
     a->at = piece + size + POISON_GAP;
     UNPOISON(piece, size);
     return piece;
 }
 
-void *arena_zalloc(struct arena *, size_t size) MUST_USE;   /* zeroed */
+void *arena_zalloc(struct arena *, size_t size) MUST_USE; /* zeroed */
 
 /* Not aligned: for text. */
 MUST_USE static inline char *arena_bytes(struct arena *a, size_t size)
@@ -73,6 +72,6 @@ struct slice arena_copy(struct arena *, struct slice) MUST_USE;
 struct slice arena_printf(struct arena *, const char *format, ...) PRINTF_LIKE(2, 3) MUST_USE;
 
 /* For boot and configuration, where running out of memory ends the program with a message. */
-void *arena_must(struct arena *, size_t size);              /* zeroed */
+void *arena_must(struct arena *, size_t size); /* zeroed */
 
 #endif

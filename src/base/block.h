@@ -6,6 +6,6 @@
 
 /* Aligned to 16 bytes, not zeroed. NULL: no memory. */
 void *block_alloc(size_t size) MUST_USE;
-void block_free(void *block);       /* NULL: nothing */
+void block_free(void *block); /* NULL: nothing */
 
 #endif

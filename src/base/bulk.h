@@ -10,7 +10,7 @@
 
 static inline void bulk_zero(void *at, size_t size)
 {
-    __asm__("" : "+r"(size));   /* hides what is known of it */
+    __asm__("" : "+r"(size)); /* hides what is known of it */
     memset(at, 0, size);
 }
 

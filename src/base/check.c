@@ -46,7 +46,7 @@ static int build_id_find(struct dl_phdr_info *object, size_t size, void *ret)
             at = id + note_round(note.n_descsz);
         }
     }
-    return 1;   /* the program itself is the first object; no other matters */
+    return 1; /* the program itself is the first object; no other matters */
 }
 
 static void gather_build_id(struct gather *g)
@@ -63,7 +63,7 @@ static void gather_build_id(struct gather *g)
 
 void check_failed(const char *what, const char *file, int line, const char *func)
 {
-    if (panicking)      /* the report itself failed */
+    if (panicking) /* the report itself failed */
         abort();
     panicking = true;
     char space[1024];

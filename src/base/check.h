@@ -13,12 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHECK(x)   ((x) ? (void)0 : check_failed(#x, __FILE__, __LINE__, __func__))
+#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __FILE__, __LINE__, __func__))
 #define NEVER(why) check_failed("never: " why, __FILE__, __LINE__, __func__)
 #ifdef WEIR_DEBUG
-#define DCHECK(x)  CHECK(x)
+#define DCHECK(x) CHECK(x)
 #else
-#define DCHECK(x)  ((void)sizeof(x))
+#define DCHECK(x) ((void)sizeof(x))
 #endif
 
 /* Prints the panic report to stderr (and to the hook, if one is set), then aborts. */
@@ -31,9 +31,9 @@ void check_on_panic(check_hook_fn *hook);
 
 /* Every long-lived struct starts with `uint32_t magic`. OBJ_BORN sets it, OBJ_DEAD clears
  * it, OBJ checks it. A stale pointer dies here, not later. */
-#define OBJ(p, MAGIC)      CHECK((p) != NULL && (p)->magic == (MAGIC))
+#define OBJ(p, MAGIC) CHECK((p) != NULL && (p)->magic == (MAGIC))
 #define OBJ_BORN(p, MAGIC) ((p)->magic = (MAGIC))
-#define OBJ_DEAD(p)        ((p)->magic = 0xdeadu)
+#define OBJ_DEAD(p) ((p)->magic = 0xdeadu)
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -6,7 +6,7 @@
 
 enum { NS_PER_MS = 1000000, NS_PER_SEC = 1000000000 };
 
-uint64_t clock_mono_ns(void);   /* CLOCK_MONOTONIC */
-int64_t clock_wall_ns(void);    /* CLOCK_REALTIME, since 1970 */
+uint64_t clock_mono_ns(void); /* CLOCK_MONOTONIC */
+int64_t clock_wall_ns(void);  /* CLOCK_REALTIME, since 1970 */
 
 #endif

@@ -11,7 +11,10 @@ void gather_init(struct gather *g, char *space, size_t size, struct arena *arena
     if (arena == NULL)
         max = size;
     *g = (struct gather){
-        .at = space, .size = size < max ? size : max, .max = max, .arena = arena,
+        .at = space,
+        .size = size < max ? size : max,
+        .max = max,
+        .arena = arena,
     };
 }
 

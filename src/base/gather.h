@@ -17,9 +17,9 @@
 
 struct gather {
     char *at;
-    size_t used, size;      /* size: room now                                    */
-    size_t max;             /* the bound; with no arena, the same as size        */
-    struct arena *arena;    /* where to grow, or NULL                            */
+    size_t used, size;   /* size: room now                                    */
+    size_t max;          /* the bound; with no arena, the same as size        */
+    struct arena *arena; /* where to grow, or NULL                            */
     bool full;
 };
 
@@ -58,7 +58,7 @@ static inline void gather_byte(struct gather *g, char c)
 void gather_str(struct gather *, const char *nul_terminated);
 void gather_u64(struct gather *, uint64_t);
 void gather_i64(struct gather *, int64_t);
-void gather_hex(struct gather *, uint64_t);                       /* lower case, no padding */
+void gather_hex(struct gather *, uint64_t); /* lower case, no padding */
 void gather_printf(struct gather *, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static inline struct slice gather_get(const struct gather *g)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 struct link {
-    struct link *next, *prev;   /* both NULL: in no list */
+    struct link *next, *prev; /* both NULL: in no list */
 };
 
 struct list {

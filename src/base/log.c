@@ -14,9 +14,9 @@
 enum { HOST_MAX = 64, SYSLOG_HEAD_MAX = 192 };
 
 static const char *const LEVEL_NAMES[] = {
-    [LOG_STDERR] = "stderr", [LOG_EMERG] = "emerg",   [LOG_ALERT] = "alert",
-    [LOG_CRIT] = "crit",     [LOG_ERROR] = "error",   [LOG_WARN] = "warn",
-    [LOG_NOTICE] = "notice", [LOG_INFO] = "info",     [LOG_DEBUG] = "debug",
+    [LOG_STDERR] = "stderr", [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",
+    [LOG_CRIT] = "crit",     [LOG_ERROR] = "error", [LOG_WARN] = "warn",
+    [LOG_NOTICE] = "notice", [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",
 };
 
 void log_sink_init(struct log_sink *sink, int fd, enum log_level level)
@@ -82,7 +82,7 @@ static void gather_error(struct gather *g, int error)
     gather_lit(g, " (");
     gather_i64(g, error);
     gather_lit(g, ": ");
-    gather_str(g, strerror(error));    /* glibc's is thread-safe since 2.32 */
+    gather_str(g, strerror(error)); /* glibc's is thread-safe since 2.32 */
     gather_lit(g, ")");
 }
 
@@ -97,8 +97,7 @@ static void write_counted(struct log_sink *sink, int fd, struct slice line)
 }
 
 /* RFC 3164; the line's final LF is not part of a datagram. */
-static void write_syslog(struct log_sink *sink, int fd, enum log_level level,
-                         struct slice line)
+static void write_syslog(struct log_sink *sink, int fd, enum log_level level, struct slice line)
 {
     char space[SYSLOG_HEAD_MAX + LOG_LINE_MAX], host[HOST_MAX];
     struct gather g;
@@ -160,7 +159,7 @@ void log_about(const struct log *log, enum log_level level, int error, struct sl
         text_size = sizeof text - 1;
 
     struct gather g;
-    gather_init(&g, line, sizeof line - 1, NULL, 0);    /* the LF always fits */
+    gather_init(&g, line, sizeof line - 1, NULL, 0); /* the LF always fits */
     gather_prefix(&g, level);
     struct slice number = cut_number(&about);
     if (number.size > 0) {

@@ -17,7 +17,14 @@
 #include "base/slice.h"
 
 enum log_level {
-    LOG_STDERR, LOG_EMERG, LOG_ALERT, LOG_CRIT, LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO,
+    LOG_STDERR,
+    LOG_EMERG,
+    LOG_ALERT,
+    LOG_CRIT,
+    LOG_ERROR,
+    LOG_WARN,
+    LOG_NOTICE,
+    LOG_INFO,
     LOG_DEBUG
 };
 
@@ -25,16 +32,16 @@ enum { LOG_LINE_MAX = 4096 };
 
 /* Where lines go. The fd is an atomic so that a reopen can swap it under running threads. */
 struct log_sink {
-    _Atomic int fd;             /* -1: nowhere                                         */
-    enum log_level level;       /* the most talkative level it takes                   */
-    int syslog_facility;        /* -1: a file; else lines are framed for syslog (RFC 3164) */
+    _Atomic int fd;       /* -1: nowhere                                         */
+    enum log_level level; /* the most talkative level it takes                   */
+    int syslog_facility;  /* -1: a file; else lines are framed for syslog (RFC 3164) */
     char syslog_tag[32];
-    struct log_sink *next;      /* further sinks of the same log                       */
-    _Atomic uint64_t dropped;   /* lines lost to errors                                */
+    struct log_sink *next;    /* further sinks of the same log                       */
+    _Atomic uint64_t dropped; /* lines lost to errors                                */
 };
 
 struct log {
-    enum log_level level;       /* most talkative level of any sink: check it first    */
+    enum log_level level; /* most talkative level of any sink: check it first    */
     struct log_sink *sinks;
 };
 

@@ -38,9 +38,8 @@ static struct map_slot *slot_of(const struct map *m, struct slice key, uint64_t 
         struct map_slot *slot = &m->slots[i];
         if (slot->hash == SLOT_EMPTY)
             return NULL;
-        if (slot->hash == hash
-            && (m->fold == MAP_NOCASE ? slice_eq_nocase(slot->key, key)
-                                      : slice_eq(slot->key, key)))
+        if (slot->hash == hash &&
+            (m->fold == MAP_NOCASE ? slice_eq_nocase(slot->key, key) : slice_eq(slot->key, key)))
             return slot;
     }
 }
@@ -63,8 +62,9 @@ static bool rebuild(struct map *m)
             return false;
         count *= 2;
     }
-    struct map larger = { .mask = count - 1, .used = m->live, .live = m->live,
-                          .fold = m->fold, .arena = m->arena };
+    struct map larger = {
+        .mask = count - 1, .used = m->live, .live = m->live, .fold = m->fold, .arena = m->arena
+    };
     larger.slots = m->arena != NULL ? arena_zalloc(m->arena, count * sizeof *larger.slots)
                                     : calloc(count, sizeof *larger.slots);
     if (larger.slots == NULL)

@@ -14,15 +14,15 @@ enum map_case { MAP_CASE, MAP_NOCASE };
 
 struct map_slot {
     struct slice key;
-    uint64_t hash;      /* 0: empty, 1: deleted */
+    uint64_t hash; /* 0: empty, 1: deleted */
     void *value;
 };
 
 struct map {
     struct map_slot *slots;
-    uint32_t mask, used, live;  /* used counts deleted slots too */
+    uint32_t mask, used, live; /* used counts deleted slots too */
     enum map_case fold;
-    struct arena *arena;        /* where the slots live; NULL: allocated and freed        */
+    struct arena *arena; /* where the slots live; NULL: allocated and freed        */
 };
 
 void map_init(struct map *, enum map_case);

@@ -22,11 +22,11 @@ __attribute__((access(none, 1)))    /* else gcc thinks that the bytes are read *
 #endif
 void __asan_poison_memory_region(void const volatile *at, size_t size);
 void __asan_unpoison_memory_region(void const volatile *at, size_t size);
-#define POISON(at, size)   __asan_poison_memory_region((at), (size))
+#define POISON(at, size) __asan_poison_memory_region((at), (size))
 #define UNPOISON(at, size) __asan_unpoison_memory_region((at), (size))
-enum { POISON_GAP = 16 };       /* forbidden bytes between two pieces of an arena */
+enum { POISON_GAP = 16 }; /* forbidden bytes between two pieces of an arena */
 #else
-#define POISON(at, size)   ((void)(at), (void)(size))
+#define POISON(at, size) ((void)(at), (void)(size))
 #define UNPOISON(at, size) ((void)(at), (void)(size))
 enum { POISON_GAP = 0 };
 #endif

@@ -48,8 +48,8 @@ static inline __m128i scan_up_to(__m128i bytes, char most)
 static inline unsigned scan_ctl_bits(const char *at)
 {
     __m128i bytes = scan_load(at);
-    __m128i low = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')),
-                                   scan_up_to(bytes, 0x1f));
+    __m128i low =
+        _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), scan_up_to(bytes, 0x1f));
     return (unsigned)_mm_movemask_epi8(
         _mm_or_si128(low, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
 }
@@ -57,8 +57,7 @@ static inline unsigned scan_ctl_bits(const char *at)
 static inline unsigned scan_gap_bits(const char *at, char extra)
 {
     __m128i bytes = scan_load(at);
-    __m128i low = _mm_or_si128(scan_up_to(bytes, 0x20),
-                               _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+    __m128i low = _mm_or_si128(scan_up_to(bytes, 0x20), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
     __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')),
                                  _mm_cmpeq_epi8(bytes, _mm_set1_epi8(extra)));
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, marks));
@@ -90,15 +89,15 @@ static inline unsigned scan_byte_bits(const char *at, char c)
 
 #endif
 
-#define SCAN_PADDED(at, size, bits_of)                                          \
-    for (size_t i_ = 0; i_ < (size); i_ += SCAN_STEP) {                         \
-        const char *here = (at) + i_;                                           \
-        unsigned bits_ = (bits_of);                                             \
-        if (bits_ != 0) {                                                       \
-            size_t found_ = i_ + (unsigned)__builtin_ctz(bits_);                \
-            return found_ < (size) ? found_ : (size);                           \
-        }                                                                       \
-    }                                                                           \
+#define SCAN_PADDED(at, size, bits_of)                           \
+    for (size_t i_ = 0; i_ < (size); i_ += SCAN_STEP) {          \
+        const char *here = (at) + i_;                            \
+        unsigned bits_ = (bits_of);                              \
+        if (bits_ != 0) {                                        \
+            size_t found_ = i_ + (unsigned)__builtin_ctz(bits_); \
+            return found_ < (size) ? found_ : (size);            \
+        }                                                        \
+    }                                                            \
     return (size)
 
 static inline size_t scan_ctl_padded(const char *at, size_t size)
@@ -133,7 +132,7 @@ static inline size_t scan_ctl(const char *at, size_t size)
     }
     if (i == size || size < SCAN_STEP)
         return scan_ctl_slow(at, size, i);
-    size_t last = size - SCAN_STEP;     /* a whole step that overlaps what is known to be clean */
+    size_t last = size - SCAN_STEP; /* a whole step that overlaps what is known to be clean */
     unsigned bits = scan_ctl_bits(at + last);
     return bits != 0 ? last + (unsigned)__builtin_ctz(bits) : size;
 }

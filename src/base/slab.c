@@ -10,7 +10,7 @@ enum { SLOT_ALIGN = 16 };
 
 struct slab_block {
     struct slab_block *next;
-    size_t size;                /* with this head */
+    size_t size; /* with this head */
 };
 
 _Static_assert(sizeof(struct slab_block) % SLOT_ALIGN == 0, "slots are aligned");
@@ -39,7 +39,7 @@ static bool block_add(struct slab *s)
     s->blocks = block;
     s->total += s->slots_per_block;
     char *slots = (char *)(block + 1);
-    for (uint32_t i = s->slots_per_block; i-- > 0;)     /* the first slot is taken first */
+    for (uint32_t i = s->slots_per_block; i-- > 0;) /* the first slot is taken first */
         free_push(s, slots + i * s->slot_size);
     return true;
 }

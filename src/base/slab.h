@@ -15,11 +15,11 @@
 struct slab_block;
 
 struct slab {
-    void *free;                 /* linked through the slots' first word */
+    void *free; /* linked through the slots' first word */
     struct slab_block *blocks;
     size_t slot_size;
     uint32_t slots_per_block;
-    uint32_t taken, total;      /* slots in use, slots that exist       */
+    uint32_t taken, total; /* slots in use, slots that exist       */
 };
 
 void slab_init(struct slab *, size_t slot_size, uint32_t slots_per_block);

@@ -80,8 +80,8 @@ static bool to_u64(struct slice s, unsigned base, uint64_t max, uint64_t *ret)
         int digit = hex_value(s.at[i]);
         if (digit < 0 || (unsigned)digit >= base)
             return false;
-        if (__builtin_mul_overflow(value, base, &value)
-            || __builtin_add_overflow(value, (unsigned)digit, &value))
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, (unsigned)digit, &value))
             return false;
     }
     if (value > max)
@@ -110,7 +110,7 @@ static uint64_t hash_seed(void)
         return now;
     uint64_t drawn = 0;
     if (getrandom(&drawn, sizeof drawn, 0) != (ssize_t)sizeof drawn) {
-        struct timespec t;      /* no entropy source at all: better than a constant */
+        struct timespec t; /* no entropy source at all: better than a constant */
         clock_gettime(CLOCK_REALTIME, &t);
         drawn = (uint64_t)t.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)&t;
     }

@@ -19,7 +19,7 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
-#define SLICE_FMT(s)   (int)(s).size, (s).at /* for "%.*s" */
+#define SLICE_FMT(s) (int)(s).size, (s).at /* for "%.*s" */
 
 static inline struct slice slice_of(const char *at, size_t size)
 {

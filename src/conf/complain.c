@@ -19,7 +19,7 @@ struct complaint {
     struct place place;
     struct slice text;
     struct note *notes, **notes_end;
-    unsigned order;                     /* of equals at one place, the first comes first */
+    unsigned order; /* of equals at one place, the first comes first */
 };
 
 /* ---- places -------------------------------------------------------------------------- */
@@ -112,7 +112,8 @@ static void add(struct conf_load *load, enum conf_severity severity, struct plac
     if (slot == NULL)
         return;
     struct complaint *c = arena_must(load->arena, sizeof *c);
-    *c = (struct complaint){ .severity = severity, .place = place,
+    *c = (struct complaint){ .severity = severity,
+                             .place = place,
                              .text = arena_copy(load->arena, said),
                              .order = load->complaint_count + load->dropped };
     c->notes_end = &c->notes;
@@ -143,8 +144,8 @@ void conf_complain_inside(struct conf_load *load, enum conf_severity severity,
 {
     va_list args;
     /* Finding the place costs a look at the whole file: not for what is only counted. */
-    struct place place = complaints_full(load) ? node_place(node, (int)arg)
-                                               : place_inside(node, arg, offset);
+    struct place place =
+        complaints_full(load) ? node_place(node, (int)arg) : place_inside(node, arg, offset);
     va_start(args, format);
     add(load, severity, place, format, args);
     va_end(args);
@@ -212,8 +213,7 @@ static void print_caret(struct gather *g, struct slice before, struct slice word
 
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 /* What is underlined: a word; in the middle of one, a variable or a single byte. */

@@ -7,9 +7,26 @@
 /* ---- contexts ------------------------------------------------------------------------ */
 
 static const char *const context_words[] = {
-    "main", "events", "http", "server", "location", "limit_except", "if in server",
-    "if in location", "upstream", "types", "map", "geo", "split_clients", "stream",
-    "server of stream", "mail", "match", "upstream of stream", "server of mail", "mgmt",
+    "main",
+    "events",
+    "http",
+    "server",
+    "location",
+    "limit_except",
+    "if in server",
+    "if in location",
+    "upstream",
+    "types",
+    "map",
+    "geo",
+    "split_clients",
+    "stream",
+    "server of stream",
+    "mail",
+    "match",
+    "upstream of stream",
+    "server of mail",
+    "mgmt",
 };
 
 void ctx_words(uint32_t contexts, char *into, size_t size)
@@ -30,11 +47,18 @@ void ctx_words(uint32_t contexts, char *into, size_t size)
 /* ---- what a row must be -------------------------------------------------------------- */
 
 static const size_t type_sizes[] = {
-    [CONF_CUSTOM] = 0, [CONF_BLOCK] = 0, [CONF_FLAG] = sizeof(bool),
-    [CONF_NUMBER] = sizeof(int64_t), [CONF_SIZE] = sizeof(int64_t),
-    [CONF_MSEC] = sizeof(int64_t), [CONF_SEC] = sizeof(int64_t), [CONF_ENUM] = sizeof(int),
-    [CONF_STRING] = sizeof(struct slice), [CONF_EXPR] = sizeof(struct expr *),
-    [CONF_PATH] = sizeof(struct slice), [CONF_FILE] = sizeof(struct slice),
+    [CONF_CUSTOM] = 0,
+    [CONF_BLOCK] = 0,
+    [CONF_FLAG] = sizeof(bool),
+    [CONF_NUMBER] = sizeof(int64_t),
+    [CONF_SIZE] = sizeof(int64_t),
+    [CONF_MSEC] = sizeof(int64_t),
+    [CONF_SEC] = sizeof(int64_t),
+    [CONF_ENUM] = sizeof(int),
+    [CONF_STRING] = sizeof(struct slice),
+    [CONF_EXPR] = sizeof(struct expr *),
+    [CONF_PATH] = sizeof(struct slice),
+    [CONF_FILE] = sizeof(struct slice),
 };
 
 size_t row_size(const struct directive *row)

@@ -34,38 +34,52 @@ struct variable;
 
 /* Contexts, as bits. The words in messages and the manual are nginx's. */
 enum {
-    CTX_MAIN = 1 << 0, CTX_EVENTS = 1 << 1, CTX_HTTP = 1 << 2, CTX_SERVER = 1 << 3,
-    CTX_LOCATION = 1 << 4, CTX_LIMIT_EXCEPT = 1 << 5, CTX_IF_SERVER = 1 << 6,
-    CTX_IF_LOCATION = 1 << 7, CTX_UPSTREAM = 1 << 8, CTX_TYPES = 1 << 9, CTX_MAP = 1 << 10,
-    CTX_GEO = 1 << 11, CTX_SPLIT_CLIENTS = 1 << 12, CTX_STREAM = 1 << 13,
-    CTX_STREAM_SERVER = 1 << 14, CTX_MAIL = 1 << 15, CTX_MATCH = 1 << 16,
-    CTX_STREAM_UPSTREAM = 1 << 17, CTX_MAIL_SERVER = 1 << 18, CTX_MGMT = 1 << 19,
+    CTX_MAIN = 1 << 0,
+    CTX_EVENTS = 1 << 1,
+    CTX_HTTP = 1 << 2,
+    CTX_SERVER = 1 << 3,
+    CTX_LOCATION = 1 << 4,
+    CTX_LIMIT_EXCEPT = 1 << 5,
+    CTX_IF_SERVER = 1 << 6,
+    CTX_IF_LOCATION = 1 << 7,
+    CTX_UPSTREAM = 1 << 8,
+    CTX_TYPES = 1 << 9,
+    CTX_MAP = 1 << 10,
+    CTX_GEO = 1 << 11,
+    CTX_SPLIT_CLIENTS = 1 << 12,
+    CTX_STREAM = 1 << 13,
+    CTX_STREAM_SERVER = 1 << 14,
+    CTX_MAIL = 1 << 15,
+    CTX_MATCH = 1 << 16,
+    CTX_STREAM_UPSTREAM = 1 << 17,
+    CTX_MAIL_SERVER = 1 << 18,
+    CTX_MGMT = 1 << 19,
 };
 #define CTX_ANY_HTTP (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 
 /* What a row's single value is, and the C type at `offset`. */
 enum conf_type {
-    CONF_CUSTOM,    /* set() does it; offset is its own affair                          */
-    CONF_BLOCK,     /* opens a block; set() must call conf_enter() or read its children  */
-    CONF_FLAG,      /* on | off                         bool                            */
-    CONF_NUMBER,    /* decimal, min..max                int64_t                         */
-    CONF_SIZE,      /* bytes, k, m (g where max allows) int64_t                         */
-    CONF_MSEC,      /* 1h 30m, 10s, 500ms               int64_t milliseconds            */
-    CONF_SEC,       /* the same without ms              int64_t seconds                 */
-    CONF_ENUM,      /* one of words                     int                             */
-    CONF_STRING,    /* as written                       struct slice                    */
-    CONF_EXPR,      /* text with variables              struct expr *                   */
-    CONF_PATH,      /* as CONF_STRING, made absolute below the prefix                   */
-    CONF_FILE,      /* … below the directory of the configuration: certificates, say    */
+    CONF_CUSTOM, /* set() does it; offset is its own affair                          */
+    CONF_BLOCK,  /* opens a block; set() must call conf_enter() or read its children  */
+    CONF_FLAG,   /* on | off                         bool                            */
+    CONF_NUMBER, /* decimal, min..max                int64_t                         */
+    CONF_SIZE,   /* bytes, k, m (g where max allows) int64_t                         */
+    CONF_MSEC,   /* 1h 30m, 10s, 500ms               int64_t milliseconds            */
+    CONF_SEC,    /* the same without ms              int64_t seconds                 */
+    CONF_ENUM,   /* one of words                     int                             */
+    CONF_STRING, /* as written                       struct slice                    */
+    CONF_EXPR,   /* text with variables              struct expr *                   */
+    CONF_PATH,   /* as CONF_STRING, made absolute below the prefix                   */
+    CONF_FILE,   /* … below the directory of the configuration: certificates, say    */
 };
 
 /* What a scope that does not say it takes from the scope around it. */
 enum conf_inherit {
-    INHERIT,        /* the value (lists: the whole list, if the scope adds none)        */
-    INHERIT_NOT,    /* nothing: the default                                             */
+    INHERIT,     /* the value (lists: the whole list, if the scope adds none)        */
+    INHERIT_NOT, /* nothing: the default                                             */
 };
 
-struct conf_word {          /* CONF_ENUM: ends with { NULL, 0 } */
+struct conf_word { /* CONF_ENUM: ends with { NULL, 0 } */
     const char *word;
     int value;
 };
@@ -89,37 +103,37 @@ conf_set_fn conf_set_ignored;
  * Rows of a feature at the same offset are one setting with several names: one that is set
  * keeps the others from being inherited. */
 struct directive {
-    const char *name;               /* "*": any word (inside types, map …)               */
+    const char *name; /* "*": any word (inside types, map …)               */
     uint32_t contexts;
-    uint8_t args_min, args_max;     /* ARGS_MANY: no upper bound                          */
+    uint8_t args_min, args_max; /* ARGS_MANY: no upper bound                          */
     enum conf_type type;
     size_t offset;
-    const char *fallback;           /* the default, as one would write it; NULL: zero     */
+    const char *fallback; /* the default, as one would write it; NULL: zero     */
     enum conf_inherit inherit;
-    int64_t min, max;               /* bounds of numbers, sizes, times; max 0: none       */
+    int64_t min, max; /* bounds of numbers, sizes, times; max 0: none       */
     const struct conf_word *words;
     conf_set_fn *set;
-    size_t size;                    /* custom rows with INHERIT: bytes at offset to copy    */
-    bool repeats;                   /* may stand several times in one scope (lists)       */
-    const char *syntax;             /* arguments as the manual shows them                 */
-    const char *help;               /* one sentence                                       */
+    size_t size;        /* custom rows with INHERIT: bytes at offset to copy    */
+    bool repeats;       /* may stand several times in one scope (lists)       */
+    const char *syntax; /* arguments as the manual shows them                 */
+    const char *help;   /* one sentence                                       */
     const char *example;
-    const char *since;              /* weir's version; NULL: the first                    */
+    const char *since; /* weir's version; NULL: the first                    */
 };
 
 enum { ARGS_MANY = 255 };
 
 struct feature {
-    const char *name;               /* "static", "autoindex": also the manual's page      */
+    const char *name; /* "static", "autoindex": also the manual's page      */
     const struct directive *rows;
     size_t row_count;
-    size_t size;                    /* of its conf struct; 0: it has none                 */
-    const struct variable *vars;    /* what it adds to expressions; see expr.h            */
+    size_t size;                 /* of its conf struct; 0: it has none                 */
+    const struct variable *vars; /* what it adds to expressions; see expr.h            */
     size_t var_count;
     /* Called for each scope after the rows of all features were merged there, parents first
      * (parent is NULL for the root). Not called when there were errors before. May be NULL. */
     bool (*merge)(struct conf_load *, struct scope *, const void *parent, void *conf);
-    const char *about;              /* the manual page's first paragraph                  */
+    const char *about; /* the manual page's first paragraph                  */
     /* Set by registry_init(): its place in scope->conf[]. */
     uint32_t *index;
 };
@@ -130,14 +144,14 @@ enum { FEATURES_MAX = 64 };
 
 /* One block of the configuration: http{}, a server{}, a location{} … Immutable after load. */
 struct scope {
-    uint32_t context;                   /* one CTX_ bit                                       */
+    uint32_t context; /* one CTX_ bit                                       */
     struct scope *parent;
-    const struct conf_node *node;   /* the directive that opened it; NULL for the root    */
-    void *object;                   /* what the opener made: struct server, location …    */
+    const struct conf_node *node; /* the directive that opened it; NULL for the root    */
+    void *object;                 /* what the opener made: struct server, location …    */
     struct scope *children, *next;
     struct scope **children_end;
     void *conf[FEATURES_MAX];
-    uint64_t *set[FEATURES_MAX];    /* bit i: row i was set here; NULL: none (load time)  */
+    uint64_t *set[FEATURES_MAX]; /* bit i: row i was set here; NULL: none (load time)  */
 };
 
 /* Borrowed from the scope. Never NULL for a feature with size > 0. */

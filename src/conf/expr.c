@@ -22,14 +22,13 @@ struct compiler {
     struct conf_load *load;
     const struct conf_node *node;
     unsigned arg;
-    size_t offset;                      /* of the text in the argument                    */
+    size_t offset; /* of the text in the argument                    */
     struct slice text;
 };
 
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 static bool refuse(const struct compiler *c, size_t at, const char *why, const char *hint)
@@ -40,8 +39,7 @@ static bool refuse(const struct compiler *c, size_t at, const char *why, const c
 }
 
 /* Reads the name that the `$` at index `at` stands before; *ret_end is behind it. */
-static bool read_name(const struct compiler *c, size_t at, struct slice *ret_name,
-                      size_t *ret_end)
+static bool read_name(const struct compiler *c, size_t at, struct slice *ret_name, size_t *ret_end)
 {
     struct slice t = c->text;
     bool braces = at + 1 < t.size && t.at[at + 1] == '{';
@@ -97,8 +95,8 @@ static struct expr *compile(const struct compiler *c)
     }
 }
 
-struct expr *expr_compile_text(struct conf_load *load, const struct conf_node *node,
-                               unsigned arg, struct slice text)
+struct expr *expr_compile_text(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                               struct slice text)
 {
     struct compiler c = { .load = load, .node = node, .arg = arg, .text = text };
     struct slice whole = node != NULL ? conf_arg(node, arg) : (struct slice){ 0 };
@@ -144,7 +142,7 @@ static void escape_from(struct gather *g, size_t mark, expr_escape_fn *escape)
         escape(g, slice_of(room, raw.size));
         return;
     }
-    escape(g, raw);                     /* behind itself, then moved over itself */
+    escape(g, raw); /* behind itself, then moved over itself */
     size_t size = g->used - mark - raw.size;
     memmove(g->at + mark, g->at + mark + raw.size, size);
     g->used = mark + size;

@@ -42,7 +42,7 @@ struct variable_use {
  * ${15}) use it with number = n, and a name that some regex of the configuration declared as
  * (?<name>…) with number = 0 and rest = the name. One feature has it. */
 struct variable {
-    const char *name;           /* "uri", or "arg_" for a prefix                          */
+    const char *name; /* "uri", or "arg_" for a prefix                          */
     variable_get_fn *get;
     uintptr_t arg;
     bool prefix;

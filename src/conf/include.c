@@ -23,7 +23,8 @@ static struct conf_file *file_first(struct conf_load *load, const char *path, in
     if (*ret_error != 0)
         return NULL;
     first = arena_must(load->arena, sizeof *first);
-    *first = (struct conf_file){ .path = arena_copy(load->arena, key).at, .text = text,
+    *first = (struct conf_file){ .path = arena_copy(load->arena, key).at,
+                                 .text = text,
                                  .order = ++load->file_count };
     if (!map_put(&load->files_by_path, slice_str(first->path), first)) {
         *ret_error = -ENOMEM;
@@ -56,8 +57,7 @@ static struct conf_file *file_again(struct conf_load *load, const struct conf_no
     }
     struct conf_file *first = file_first(load, path, &error);
     if (first == NULL) {
-        conf_complain(load, CONF_EMERG, node, 0, "cannot read \"%s\": %s", path,
-                      strerror(-error));
+        conf_complain(load, CONF_EMERG, node, 0, "cannot read \"%s\": %s", path, strerror(-error));
         return NULL;
     }
     if (!file_fits(load, first, node))
@@ -75,15 +75,13 @@ const struct conf_file *include_main(struct conf_load *load)
     int error = 0;
     struct conf_file *file = file_first(load, load->main_path, &error);
     if (file == NULL)
-        complain_at(load, CONF_EMERG, (struct place){ 0 }, "cannot be read: %s",
-                    strerror(-error));
+        complain_at(load, CONF_EMERG, (struct place){ 0 }, "cannot be read: %s", strerror(-error));
     return file != NULL && file_fits(load, file, NULL) ? file : NULL;
 }
 
 /* ---- the directive ------------------------------------------------------------------------ */
 
-static bool include_allowed(struct conf_load *load, const struct conf_node *node,
-                            const char *path)
+static bool include_allowed(struct conf_load *load, const struct conf_node *node, const char *path)
 {
     unsigned depth = 1;
     for (const struct conf_file *f = node->file; f != NULL; f = f->included_by, depth++) {
@@ -136,8 +134,8 @@ void include_files(struct conf_load *load, const struct conf_node *node, include
     if (!argument_ok(load, node))
         return;
     struct slice name = conf_arg(node, 0);
-    struct slice path = arena_printf(load->arena, "%s%.*s", name.at[0] == '/' ? "" : load->dir,
-                                     SLICE_FMT(name));
+    struct slice path =
+        arena_printf(load->arena, "%s%.*s", name.at[0] == '/' ? "" : load->dir, SLICE_FMT(name));
     CHECK(path.at != NULL);
     if (!has_wildcard(name)) {
         include_one(&in, path.at);

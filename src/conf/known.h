@@ -8,8 +8,8 @@
 
 struct known_directive {
     const char *name;
-    uint8_t module;             /* index into known_modules                             */
-    uint32_t contexts;          /* CTX_ bits                                            */
+    uint8_t module;    /* index into known_modules                             */
+    uint32_t contexts; /* CTX_ bits                                            */
 };
 
 /* Sorted by name; a name that several modules have stands several times. */

@@ -1,4 +1,5 @@
 /* known_variables.c - made by tools/known_directives.py; see known.h. */
+/* clang-format off */
 #include "conf/known.h"
 
 const char *const known_variables[] = {

@@ -6,9 +6,14 @@ enum { TAB_WIDTH = 8 };
 void lex_init(struct lexer *l, struct slice text, struct arena *arena, lex_fault_fn *fault,
               void *arg)
 {
-    struct slice mark = SLICE("\xef\xbb\xbf");      /* some editors begin files with it */
-    *l = (struct lexer){ .at = text.at, .line_begin = text.at, .line = 1, .arena = arena,
-                         .fault = fault, .arg = arg, .fresh_line = true,
+    struct slice mark = SLICE("\xef\xbb\xbf"); /* some editors begin files with it */
+    *l = (struct lexer){ .at = text.at,
+                         .line_begin = text.at,
+                         .line = 1,
+                         .arena = arena,
+                         .fault = fault,
+                         .arg = arg,
+                         .fresh_line = true,
                          .fresh_statement = true };
     if (text.size == 0)
         l->at = l->line_begin = "";
@@ -98,7 +103,9 @@ static void skip_space(struct lexer *l)
 static char unescaped(char c)
 {
     switch (c) {
-    case '"': case '\'': case '\\':
+    case '"':
+    case '\'':
+    case '\\':
         return c;
     case 't':
         return '\t';
@@ -199,8 +206,7 @@ static void quoted_word(struct lexer *l, struct token *t)
     bool closed = find_quote(l, quote);
     t->quoted = true;
     if (closed && (may_follow_quote(l) || l->line == opened.line)) {
-        t->text = undo_escapes(l, slice_of(opened.at + 1,
-                                           (size_t)(l->at - opened.at) - 2));
+        t->text = undo_escapes(l, slice_of(opened.at + 1, (size_t)(l->at - opened.at) - 2));
         if (slice_find(t->text, '\0') < t->text.size)
             complain(l, FAULT_BYTE, here(&opened), '\0');
         if (!may_follow_quote(l))
@@ -292,8 +298,11 @@ static void read_word(struct lexer *l, struct token *t)
 void lex_next(struct lexer *l, struct token *t)
 {
     skip_space(l);
-    *t = (struct token){ .kind = TOKEN_END, .from = here(l), .to = here(l),
-                         .indent = l->indent, .first = l->fresh_line };
+    *t = (struct token){ .kind = TOKEN_END,
+                         .from = here(l),
+                         .to = here(l),
+                         .indent = l->indent,
+                         .first = l->fresh_line };
     l->fresh_line = false;
     if (l->at >= l->end || l->stopped)
         return;
@@ -327,8 +336,8 @@ size_t lex_source_offset(struct slice source, size_t offset)
 {
     size_t i = source.size > 0 && (source.at[0] == '"' || source.at[0] == '\'') ? 1 : 0;
     while (offset-- > 0 && i < source.size) {
-        bool escape = source.at[i] == '\\' && i + 1 < source.size &&
-                      unescaped(source.at[i + 1]) != 0;
+        bool escape =
+            source.at[i] == '\\' && i + 1 < source.size && unescaped(source.at[i + 1]) != 0;
         i += escape ? 2 : 1;
     }
     return i < source.size ? i : source.size;

@@ -24,17 +24,17 @@ struct lex_place {
 
 struct token {
     enum token_kind kind;
-    struct slice text;          /* TOKEN_WORD: without quotes, escapes undone            */
-    struct lex_place from, to;  /* its first byte; just behind its last                  */
-    uint32_t indent;            /* width of the white space its line begins with         */
-    bool first;                 /* nothing stands before it on its line                  */
+    struct slice text;         /* TOKEN_WORD: without quotes, escapes undone            */
+    struct lex_place from, to; /* its first byte; just behind its last                  */
+    uint32_t indent;           /* width of the white space its line begins with         */
+    bool first;                /* nothing stands before it on its line                  */
     bool quoted;
 };
 
 enum lex_fault_kind {
-    FAULT_QUOTE,                /* opened at the place and not closed                    */
-    FAULT_BEHIND_QUOTE,         /* a byte that cannot follow a closing quote             */
-    FAULT_BYTE,                 /* a control byte: this is no text                       */
+    FAULT_QUOTE,        /* opened at the place and not closed                    */
+    FAULT_BEHIND_QUOTE, /* a byte that cannot follow a closing quote             */
+    FAULT_BYTE,         /* a control byte: this is no text                       */
 };
 
 struct lex_fault {
@@ -52,9 +52,9 @@ struct lexer {
     struct arena *arena;
     lex_fault_fn *fault;
     void *arg;
-    bool fresh_line;            /* no token on this line yet                             */
-    bool fresh_statement;       /* the next word is a directive's name                   */
-    bool lua;                   /* that name was …_by_lua_block: its block is no nginx   */
+    bool fresh_line;      /* no token on this line yet                             */
+    bool fresh_statement; /* the next word is a directive's name                   */
+    bool lua;             /* that name was …_by_lua_block: its block is no nginx   */
     bool stopped;
 };
 

@@ -71,8 +71,8 @@ static struct scope *scope_create(struct conf_load *load, const struct conf_node
     const struct registry_names *names = load->registry->names;
     struct scope *scope = arena_must(load->arena, sizeof *scope);
     char *room = arena_must(load->arena, names->conf_size + 1);
-    *scope = (struct scope){ .context = context, .parent = load->scope, .node = node,
-                             .object = object };
+    *scope =
+        (struct scope){ .context = context, .parent = load->scope, .node = node, .object = object };
     scope->children_end = &scope->children;
     for (size_t i = 0; i < load->registry->feature_count; i++) {
         if (names->conf_sizes[i] > 0)
@@ -117,8 +117,10 @@ static bool shape_ok(struct conf_load *load, const struct conf_node *node,
     if (node->block == (row->type == CONF_BLOCK))
         return true;
     conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
-                  node->block ? "`%.*s` does not open a block" : "`%.*s` opens a block: `{` is "
-                  "missing", SLICE_FMT(node->name));
+                  node->block ? "`%.*s` does not open a block"
+                              : "`%.*s` opens a block: `{` is "
+                                "missing",
+                  SLICE_FMT(node->name));
     hint_syntax(load, row);
     return false;
 }
@@ -150,8 +152,8 @@ static bool arity_ok(struct conf_load *load, const struct conf_node *node,
 static const struct conf_node *find_earlier(const struct conf_load *load,
                                             const struct conf_node *node)
 {
-    const struct conf_node *n = load->scope->node != NULL ? load->scope->node->children
-                                                          : load->nodes;
+    const struct conf_node *n =
+        load->scope->node != NULL ? load->scope->node->children : load->nodes;
     while (n != NULL && n != node && !slice_eq(n->name, node->name))
         n = n->next;
     return n != node ? n : NULL;
@@ -160,8 +162,7 @@ static const struct conf_node *find_earlier(const struct conf_load *load,
 static bool unset_before(struct conf_load *load, const struct conf_node *node,
                          const struct feature *feature, const struct directive *row)
 {
-    if (row->repeats || row->name[0] == '*' ||
-        !scope_is_set(load->scope, feature, row->name))
+    if (row->repeats || row->name[0] == '*' || !scope_is_set(load->scope, feature, row->name))
         return true;
     const struct conf_node *earlier = find_earlier(load, node);
     if (earlier != NULL)
@@ -182,7 +183,7 @@ static void load_node(struct conf_load *load, const struct conf_node *node)
     const struct directive *row =
         registry_find(load->registry, node->name, scope->context, &feature, NULL);
     if (node->name.at == NULL)
-        return;                         /* the parser has complained */
+        return; /* the parser has complained */
     if (row == NULL) {
         complain_unknown(load, node, scope->context);
         variables_excuse(load, node);

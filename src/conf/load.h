@@ -16,8 +16,13 @@
 #include "base/arena.h"
 #include "conf/directive.h"
 
-enum { CONF_COMPLAINTS_MAX = 200, CONF_DEPTH_MAX = 64, CONF_FILE_MAX = 64 * 1024 * 1024,
-       CONF_INCLUDE_DEPTH_MAX = 16, CONF_INCLUDES_MAX = 20000 };
+enum {
+    CONF_COMPLAINTS_MAX = 200,
+    CONF_DEPTH_MAX = 64,
+    CONF_FILE_MAX = 64 * 1024 * 1024,
+    CONF_INCLUDE_DEPTH_MAX = 16,
+    CONF_INCLUDES_MAX = 20000
+};
 
 /* Where configuration files come from. Returned bytes live as long as the source. */
 struct conf_source {
@@ -33,7 +38,7 @@ struct conf_source {
  * except that `\$`-style escapes stay for the expression compiler as nginx has them. */
 struct conf_arg {
     struct slice text;
-    uint32_t line, column;          /* 1-based, column in bytes */
+    uint32_t line, column; /* 1-based, column in bytes */
     bool quoted;
 };
 
@@ -43,7 +48,7 @@ struct conf_node {
     uint32_t arg_count;
     uint32_t line, column;
     const struct conf_file *file;
-    struct conf_node *children, *next;  /* children: only of a block                 */
+    struct conf_node *children, *next; /* children: only of a block                 */
     bool block;
 };
 
@@ -52,16 +57,16 @@ struct conf_file {
     const char *path;
     struct slice text;
     const struct conf_file *included_by;
-    uint32_t included_at;               /* the line of that include                  */
-    uint32_t order;                     /* files count in the order they were read   */
-    struct conf_file *next;             /* the next path: see conf_load_files()      */
+    uint32_t included_at;   /* the line of that include                  */
+    uint32_t order;         /* files count in the order they were read   */
+    struct conf_file *next; /* the next path: see conf_load_files()      */
 };
 
 enum conf_severity { CONF_NOTICE, CONF_WARN, CONF_EMERG };
 
 /* Borrows all but the prefix. The prefix is what relative paths are below of; "/" is added. */
-struct conf_load *conf_load_create(const struct registry *, struct conf_source *,
-                                   struct arena *, const char *prefix);
+struct conf_load *conf_load_create(const struct registry *, struct conf_source *, struct arena *,
+                                   const char *prefix);
 /* More directives for the main context, from -g; borrows text. Once, before the run. */
 void conf_load_globals(struct conf_load *, const char *text);
 /* Reads path (relative: below the prefix) and what it includes, fills the scopes, resolves the
@@ -75,10 +80,10 @@ void conf_load_report(struct conf_load *, bool colour,
                       void (*write)(void *arg, struct slice text, enum conf_severity), void *arg);
 /* The files read, in order, each path once: for -T and for the bundle. */
 const struct conf_file *conf_load_files(const struct conf_load *);
-void conf_load_destroy(struct conf_load *);     /* the tree stays: it is the arena's */
+void conf_load_destroy(struct conf_load *); /* the tree stays: it is the arena's */
 
 struct arena *conf_arena(struct conf_load *);
-const char *conf_prefix(const struct conf_load *);      /* ends in "/" */
+const char *conf_prefix(const struct conf_load *); /* ends in "/" */
 /* The directory of the main configuration file, ends in "/": certificates, password files and
  * includes with relative paths are looked for there. */
 const char *conf_dir(const struct conf_load *);
@@ -99,8 +104,7 @@ void conf_complain(struct conf_load *, enum conf_severity, const struct conf_nod
                    const char *format, ...) PRINTF_LIKE(5, 6);
 /* The same, pointing at byte `offset` of the argument's text. */
 void conf_complain_inside(struct conf_load *, enum conf_severity, const struct conf_node *,
-                          unsigned arg, size_t offset, const char *format, ...)
-    PRINTF_LIKE(6, 7);
+                          unsigned arg, size_t offset, const char *format, ...) PRINTF_LIKE(6, 7);
 /* Adds a line under the last complaint: "  = expected: …", "  = help: …" or "  = note: …".
  * "help: " is put before a text that begins with none of the three. */
 void conf_hint(struct conf_load *, const char *format, ...) PRINTF_LIKE(2, 3);

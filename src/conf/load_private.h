@@ -11,7 +11,7 @@
 struct place {
     const struct conf_file *file;
     uint32_t line, column;
-    bool inside;                        /* in the middle of a word                         */
+    bool inside; /* in the middle of a word                         */
 };
 
 struct conf_load {
@@ -22,25 +22,25 @@ struct conf_load {
     const char *main_path;
     const char *globals;
 
-    struct map files_by_path;           /* of the first struct conf_file of each path      */
+    struct map files_by_path; /* of the first struct conf_file of each path      */
     struct conf_file *files, **files_end;
     uint32_t file_count, include_count;
-    struct conf_node *nodes;            /* of the main context                             */
+    struct conf_node *nodes; /* of the main context                             */
 
-    struct scope *root, *scope;         /* scope: the one being filled                     */
+    struct scope *root, *scope; /* scope: the one being filled                     */
     void *defaults[FEATURES_MAX];
 
     struct complaint *complaints[CONF_COMPLAINTS_MAX];
     unsigned complaint_count, error_count;
-    unsigned dropped;                   /* beyond CONF_COMPLAINTS_MAX                      */
-    unsigned said;                      /* all, with those that were said before           */
-    struct complaint *latest;           /* where hints go; NULL: the latest was dropped    */
+    unsigned dropped;         /* beyond CONF_COMPLAINTS_MAX                      */
+    unsigned said;            /* all, with those that were said before           */
+    struct complaint *latest; /* where hints go; NULL: the latest was dropped    */
 
-    struct map variables;               /* declared by the configuration                   */
-    struct map captures;                /* names that regexes declared                     */
-    struct map excused;                 /* names that a refused directive would have made  */
+    struct map variables; /* declared by the configuration                   */
+    struct map captures;  /* names that regexes declared                     */
+    struct map excused;   /* names that a refused directive would have made  */
     struct pending_use *pending, **pending_end;
-    bool resolved;                      /* names must be known by now                      */
+    bool resolved; /* names must be known by now                      */
     struct regex *regexes;
 };
 
@@ -74,8 +74,7 @@ const struct conf_file *include_main(struct conf_load *);
 /* ---- set.c --------------------------------------------------------------------------- */
 
 /* Stores what the node says at the row's offset of conf. False after a complaint. */
-bool set_value(struct conf_load *, const struct conf_node *, void *conf,
-               const struct directive *);
+bool set_value(struct conf_load *, const struct conf_node *, void *conf, const struct directive *);
 /* Bytes at the row's offset; 0: none of merge's business. */
 size_t row_size(const struct directive *);
 

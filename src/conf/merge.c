@@ -95,7 +95,8 @@ static void merge_scope(struct conf_load *load, struct scope *scope)
         unsigned before = load->said;
         if (f->merge == NULL ||
             f->merge(load, scope, scope->parent != NULL ? scope->parent->conf[i] : NULL,
-                     scope->conf[i]) || load->said != before)
+                     scope->conf[i]) ||
+            load->said != before)
             continue;
         conf_complain(load, CONF_EMERG, scope->node, CONF_AT_NAME,
                       "the settings of `%s` do not go together here", f->name);

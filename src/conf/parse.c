@@ -9,21 +9,21 @@
 #include "conf/load_private.h"
 
 struct open_block {
-    struct conf_node *node;             /* NULL: what the file was included into          */
-    struct conf_node **end;             /* where its next directive goes                  */
-    uint32_t context;                       /* as far as the names tell; 0: unknown           */
-    uint32_t indent;                    /* of the line that opened it                     */
-    bool own_line;                      /* its name began that line                       */
-    bool indented;                      /* what is in it stands deeper than it            */
+    struct conf_node *node; /* NULL: what the file was included into          */
+    struct conf_node **end; /* where its next directive goes                  */
+    uint32_t context;       /* as far as the names tell; 0: unknown           */
+    uint32_t indent;        /* of the line that opened it                     */
+    bool own_line;          /* its name began that line                       */
+    bool indented;          /* what is in it stands deeper than it            */
 };
 
 /* The statement being read: a directive's name and arguments. */
 struct statement {
-    struct token name, last;            /* last: the latest word                          */
+    struct token name, last; /* last: the latest word                          */
     struct conf_arg *args;
     uint32_t arg_count, arg_room;
     bool begun;
-    bool spoiled;                       /* complained about: nothing more is said of it   */
+    bool spoiled; /* complained about: nothing more is said of it   */
 };
 
 struct parser {
@@ -33,10 +33,10 @@ struct parser {
     struct token token;
     struct statement st;
     struct open_block stack[CONF_DEPTH_MAX];
-    uint32_t depth;                     /* blocks open, with the outermost                */
-    uint32_t depth_outside;             /* of the blocks around the include               */
-    int64_t excess;                     /* braces opened and not closed in this file      */
-    bool given_up;                      /* the rest was not read: its end means nothing   */
+    uint32_t depth;         /* blocks open, with the outermost                */
+    uint32_t depth_outside; /* of the blocks around the include               */
+    int64_t excess;         /* braces opened and not closed in this file      */
+    bool given_up;          /* the rest was not read: its end means nothing   */
 };
 
 static void parse_file(struct conf_load *, const struct conf_file *, uint32_t context,
@@ -89,8 +89,7 @@ static uint32_t context_inside(uint32_t outside, struct slice name)
 static bool is_directive(const struct parser *p, struct slice name, uint32_t context)
 {
     const struct feature *feature;
-    const struct directive *row =
-        registry_find(p->load->registry, name, context, &feature, NULL);
+    const struct directive *row = registry_find(p->load->registry, name, context, &feature, NULL);
     if (row != NULL && row->name[0] != '*')
         return true;
     const struct known_directive *known = known_directive_find(name, context);
@@ -172,7 +171,8 @@ static void open_block(struct parser *p)
         give_up(p);
         return;
     }
-    struct open_block block = { .indent = st->name.indent, .own_line = st->name.first,
+    struct open_block block = { .indent = st->name.indent,
+                                .own_line = st->name.first,
                                 .context = context_inside(top(p)->context, st->name.text) };
     block.node = take_statement(p);
     block.node->block = true;
@@ -263,8 +263,7 @@ static void complain_missing(struct parser *p, const char *what)
     const struct statement *st = &p->st;
     complain_at(p->load, CONF_EMERG,
                 (struct place){ p->file, st->last.to.line, st->last.to.column, false },
-                "`%s` is missing after `%.*s`", what,
-                SLICE_FMT(slice_head(st->last.text, 60)));
+                "`%s` is missing after `%.*s`", what, SLICE_FMT(slice_head(st->last.text, 60)));
 }
 
 /* Does the word that begins a line begin a directive of its own? */
@@ -350,7 +349,7 @@ static void skip_quantifier(struct parser *p)
     complain_token(p, p->token.from, "this `{` begins a block");
     conf_hint(p->load, "an argument with `{` needs quotes around it");
     p->st.spoiled = true;
-    p->excess--;                        /* the closing one was taken for part of a word */
+    p->excess--; /* the closing one was taken for part of a word */
     lex_skip_past(&p->lexer, '}');
 }
 
@@ -433,17 +432,17 @@ static int64_t count_excess(struct slice text)
 }
 
 static void (*const on_token[])(struct parser *) = {
-    [TOKEN_WORD] = word,
-    [TOKEN_SEMICOLON] = semicolon,
-    [TOKEN_OPEN] = brace_open,
-    [TOKEN_CLOSE] = brace_close,
-    [TOKEN_END] = end_of_file,
+    [TOKEN_WORD] = word,         [TOKEN_SEMICOLON] = semicolon, [TOKEN_OPEN] = brace_open,
+    [TOKEN_CLOSE] = brace_close, [TOKEN_END] = end_of_file,
 };
 
 static void parse_file(struct conf_load *load, const struct conf_file *file, uint32_t context,
                        uint32_t depth_outside, struct conf_node ***end)
 {
-    struct parser p = { .load = load, .file = file, .depth = 1, .depth_outside = depth_outside,
+    struct parser p = { .load = load,
+                        .file = file,
+                        .depth = 1,
+                        .depth_outside = depth_outside,
                         .excess = count_excess(file->text) };
     p.stack[0] = (struct open_block){ .end = *end, .context = context };
     lex_init(&p.lexer, file->text, load->arena, fault, &p);

@@ -20,7 +20,7 @@ struct regex {
     struct slice *names;
     unsigned *numbers;
     unsigned name_count;
-    struct regex *next;                 /* of the same load                               */
+    struct regex *next; /* of the same load                               */
 };
 
 /* ---- memory -------------------------------------------------------------------------- */
@@ -90,7 +90,7 @@ static bool declare_names(struct conf_load *load, const struct conf_node *node, 
 
 static bool set_limits(struct regex *re)
 {
-    room.taken = true;                  /* the allocators themselves need lasting memory */
+    room.taken = true; /* the allocators themselves need lasting memory */
     re->memory = pcre2_general_context_create(take_room, give_room, NULL);
     room.taken = false;
     re->limits = pcre2_match_context_create(NULL);
@@ -115,8 +115,7 @@ static struct regex *refuse(struct conf_load *load, const struct conf_node *node
     char text[256];
     if (pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text) < 0)
         snprintf(text, sizeof text, "error %d", error);
-    conf_complain_inside(load, CONF_EMERG, node, arg,
-                         offset_in_arg(node, arg, pattern) + offset,
+    conf_complain_inside(load, CONF_EMERG, node, arg, offset_in_arg(node, arg, pattern) + offset,
                          "the regular expression is wrong here: %s", text);
     return NULL;
 }
@@ -169,8 +168,8 @@ static void fill_captures(const pcre2_match_data *match, int found, struct slice
                           struct slice *captures, unsigned max)
 {
     const size_t *ends = pcre2_get_ovector_pointer((pcre2_match_data *)(uintptr_t)match);
-    unsigned count = found > 0 ? (unsigned)found
-                               : pcre2_get_ovector_count((pcre2_match_data *)(uintptr_t)match);
+    unsigned count =
+        found > 0 ? (unsigned)found : pcre2_get_ovector_count((pcre2_match_data *)(uintptr_t)match);
     for (unsigned i = 0; i < max; i++) {
         captures[i] = (struct slice){ 0 };
         if (i < count && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1])
@@ -181,16 +180,16 @@ static void fill_captures(const pcre2_match_data *match, int found, struct slice
 /* The JIT has a small stack of its own; what needs more is done again by the interpreter. */
 static int match_once(const struct regex *re, struct slice subject, pcre2_match_data *match)
 {
-    int found = pcre2_match(re->code, (PCRE2_SPTR)subject.at, subject.size, 0, 0, match,
-                            re->limits);
+    int found =
+        pcre2_match(re->code, (PCRE2_SPTR)subject.at, subject.size, 0, 0, match, re->limits);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-        found = pcre2_match(re->code, (PCRE2_SPTR)subject.at, subject.size, 0, PCRE2_NO_JIT,
-                            match, re->limits);
+        found = pcre2_match(re->code, (PCRE2_SPTR)subject.at, subject.size, 0, PCRE2_NO_JIT, match,
+                            re->limits);
     return found;
 }
 
-enum regex_verdict regex_match(const struct regex *re, struct slice subject,
-                               struct slice *captures, unsigned max)
+enum regex_verdict regex_match(const struct regex *re, struct slice subject, struct slice *captures,
+                               unsigned max)
 {
     pcre2_match_data *match = pcre2_match_data_create(CAPTURES_MAX, re->memory);
     if (match == NULL)

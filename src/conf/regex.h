@@ -15,7 +15,7 @@ struct conf_node;
 struct regex;
 
 enum { REGEX_NOCASE = 1 };
-enum { CAPTURES_MAX = 16 };             /* $0 … $15 */
+enum { CAPTURES_MAX = 16 }; /* $0 … $15 */
 
 enum regex_verdict { REGEX_NO = 0, REGEX_YES = 1, REGEX_LIMIT = -1 /* a match limit was hit */ };
 
@@ -25,8 +25,8 @@ struct regex *regex_compile(struct conf_load *, const struct conf_node *, unsign
                             struct slice pattern, unsigned flags);
 
 /* Fills captures[0..max) (at == NULL: did not take part). The slices borrow from subject. */
-enum regex_verdict regex_match(const struct regex *, struct slice subject,
-                               struct slice *captures, unsigned max);
+enum regex_verdict regex_match(const struct regex *, struct slice subject, struct slice *captures,
+                               unsigned max);
 
 /* Named groups: how many, and the name and number of the i-th. */
 unsigned regex_name_count(const struct regex *);

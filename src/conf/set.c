@@ -195,8 +195,7 @@ static bool set_sec(struct conf_load *load, const struct conf_node *node, void *
                     const struct directive *row)
 {
     if (!conf_parse_sec(conf_arg(node, 0), at))
-        return refuse_number(load, node, row, "a time in seconds like 30s, 1h30m or 7d",
-                             print_sec);
+        return refuse_number(load, node, row, "a time in seconds like 30s, 1h30m or 7d", print_sec);
     return within(load, node, row, *(int64_t *)at, print_sec);
 }
 
@@ -225,8 +224,8 @@ static bool set_below(struct conf_load *load, const struct conf_node *node, void
         conf_complain(load, CONF_EMERG, node, 0, "the path is empty");
         return false;
     }
-    *(struct slice *)at = arena_printf(load->arena, "%s%.*s", said.at[0] == '/' ? "" : dir,
-                                       SLICE_FMT(said));
+    *(struct slice *)at =
+        arena_printf(load->arena, "%s%.*s", said.at[0] == '/' ? "" : dir, SLICE_FMT(said));
     return ((struct slice *)at)->at != NULL;
 }
 
@@ -268,8 +267,10 @@ bool conf_set_ignored(struct conf_load *load, const struct conf_node *node, void
                       const struct directive *row)
 {
     (void)conf;
-    conf_complain(load, CONF_NOTICE, node, CONF_AT_NAME, "`%.*s` is ignored: it has no meaning "
-                  "here", SLICE_FMT(node->name));
+    conf_complain(load, CONF_NOTICE, node, CONF_AT_NAME,
+                  "`%.*s` is ignored: it has no meaning "
+                  "here",
+                  SLICE_FMT(node->name));
     if (row->help != NULL)
         conf_hint(load, "note: %s", row->help);
     return true;
@@ -288,8 +289,7 @@ struct slice conf_option(const struct conf_node *node, unsigned first, const cha
     struct slice wanted = slice_str(name);
     for (unsigned i = first; i < node->arg_count; i++) {
         struct slice text = node->args[i].text;
-        if (!slice_starts(text, wanted) || text.size == wanted.size ||
-            text.at[wanted.size] != '=')
+        if (!slice_starts(text, wanted) || text.size == wanted.size || text.at[wanted.size] != '=')
             continue;
         if (ret_index != NULL)
             *ret_index = i;

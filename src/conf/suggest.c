@@ -5,8 +5,11 @@
 
 void suggest_init(struct suggestion *s, struct slice word)
 {
-    *s = (struct suggestion){ .word = word, .distance = word.size < 3 ? 1 : word.size < 5 ? 2
-                                                        : word.size < 10 ? 3 : 4 };
+    *s = (struct suggestion){ .word = word,
+                              .distance = word.size < 3    ? 1
+                                          : word.size < 5  ? 2
+                                          : word.size < 10 ? 3
+                                                           : 4 };
     if (word.size > SUGGEST_SIZE_MAX)
         s->distance = 0;
 }

@@ -13,12 +13,12 @@
 
 #include "base/slice.h"
 
-enum { SUGGEST_SIZE_MAX = 64 };     /* longer words are like nothing */
+enum { SUGGEST_SIZE_MAX = 64 }; /* longer words are like nothing */
 
 struct suggestion {
     struct slice word;
     const char *best;
-    unsigned distance;              /* of best; at first: one more than is near */
+    unsigned distance; /* of best; at first: one more than is near */
 };
 
 void suggest_init(struct suggestion *, struct slice word);

@@ -23,13 +23,16 @@ bool conf_parse_size(struct slice s, int64_t *ret_bytes)
         return false;
     if (s.size == 1) {
         switch (s.at[0]) {
-        case 'k': case 'K':
+        case 'k':
+        case 'K':
             shift = 10;
             break;
-        case 'm': case 'M':
+        case 'm':
+        case 'M':
             shift = 20;
             break;
-        case 'g': case 'G':
+        case 'g':
+        case 'G':
             shift = 30;
             break;
         default:

@@ -49,8 +49,7 @@ static unsigned capture_number(struct slice name)
     return slice_to_u64(name, CAPTURES_MAX - 1, &n) && name.at[0] != '0' ? (unsigned)n : 0;
 }
 
-static bool fill_capture(const struct conf_load *load, struct variable_use *use,
-                         struct slice name)
+static bool fill_capture(const struct conf_load *load, struct variable_use *use, struct slice name)
 {
     const struct variable *row = variable_captures(load);
     unsigned number = capture_number(name);
@@ -107,8 +106,8 @@ static void complain_unknown_variable(struct conf_load *load, const struct pendi
                              SLICE_FMT(p->name));
         return;
     }
-    conf_complain_inside(load, CONF_EMERG, p->node, p->arg, p->offset,
-                         "unknown variable `$%.*s`", SLICE_FMT(slice_head(p->name, 100)));
+    conf_complain_inside(load, CONF_EMERG, p->node, p->arg, p->offset, "unknown variable `$%.*s`",
+                         SLICE_FMT(slice_head(p->name, 100)));
     if (load->latest != NULL)
         suggest_variable(load, p->name);
 }

@@ -146,7 +146,7 @@ static void directory_read(struct io *io, struct io_op *op, struct io_result res
         request_resume(r);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -429,7 +429,7 @@ enum verdict step_autoindex(struct request *r)
     return answer(r, l, c);
 }
 
-/* ---- directives ---------------------------------------------------------------------------------- */
+/* ---- directives ------------------------------------------------------------------------------ */
 
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define AT(member) offsetof(struct autoindex_conf, member)

@@ -166,7 +166,7 @@ static enum body_status pull_bytes(struct body *b, size_t max, struct chunk *ret
     return BODY_CHUNK;
 }
 
-/* ---- both ------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static struct body *part_of(struct body *b, uint64_t first, uint64_t size)
 {

@@ -7,7 +7,8 @@
  *   case FILE_FAILED:  file_log(r, path, error); return request_fail(r, file_status(error));
  *   }
  *
- * Which links a path may have is the policy's affair (file_policy.h). The disk is never waited for: what the
+ * Which links a path may have is the policy's affair (file_policy.h). The disk is never waited
+ * for: what the
  * kernel cannot open from its caches is opened, and its beginning read, by a helper thread. An
  * entry is compared with the file system (stat(2)) once in each turn of the loop that wants it,
  * so that a change is seen at once; with open_file_cache it is trusted for as long as that says.

@@ -20,8 +20,8 @@ struct access_rule {
 
 struct access_conf {
     struct access_rule *rules, **rules_end;
-    uint32_t methods;                   /* of limit_except, as bits                          */
-    const struct scope *except;         /* in force for the other methods; NULL: none         */
+    uint32_t methods;           /* of limit_except, as bits                          */
+    const struct scope *except; /* in force for the other methods; NULL: none         */
 };
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -33,8 +33,7 @@ static bool read_net(struct conf_load *load, const struct conf_node *node, struc
 
     rule->kind = RULE_NET;
     if (!addr_net_parse(text, &rule->net, &low_bits)) {
-        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address",
-                      SLICE_FMT(text));
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address", SLICE_FMT(text));
         conf_hint(load, "expected: an address, a net such as 10.0.0.0/8, unix: or all");
         return false;
     }
@@ -101,8 +100,7 @@ static bool set_limit_except(struct conf_load *load, const struct conf_node *nod
     return ok && conf->except != NULL;
 }
 
-static bool access_merge(struct conf_load *load, struct scope *scope, const void *parent,
-                         void *own)
+static bool access_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     const struct access_conf *outer = parent;
     struct access_conf *conf = own;
@@ -146,8 +144,8 @@ enum access_opinion access_by_address(struct request *r)
     if (rule->allow)
         return ACCESS_GRANTED;
     if (core_conf(r)->satisfy == SATISFY_ALL)
-        request_log(r, LOG_ERROR, 0, "access forbidden by rule in %s:%u",
-                    rule->node->file->path, rule->node->line);
+        request_log(r, LOG_ERROR, 0, "access forbidden by rule in %s:%u", rule->node->file->path,
+                    rule->node->line);
     request_fail(r, 403);
     return ACCESS_REFUSED;
 }

@@ -8,9 +8,9 @@ extern const struct feature feature_access;
 
 /* What one check thinks of a request. */
 enum access_opinion {
-    ACCESS_NONE,        /* nothing is configured here, or no rule fits  */
+    ACCESS_NONE, /* nothing is configured here, or no rule fits  */
     ACCESS_GRANTED,
-    ACCESS_REFUSED,     /* and the request's answer says why            */
+    ACCESS_REFUSED, /* and the request's answer says why            */
 };
 
 /* allow and deny alone, whatever satisfy says. Decides the answer when it refuses. */

@@ -11,11 +11,11 @@
 #include <limits.h>
 
 enum {
-    LINE_ROOM = 4096,               /* on the stack: more than nearly every line          */
+    LINE_ROOM = 4096, /* on the stack: more than nearly every line          */
     CONDITION_ROOM = 256,
-    BUFFER_OF_GZIP = 64 * 1024,     /* gzip without buffer=: nginx's choices              */
+    BUFFER_OF_GZIP = 64 * 1024, /* gzip without buffer=: nginx's choices              */
     GZIP_LEVEL = 1,
-    CLIENT_GONE = 499,              /* nginx's status of a request that nobody waits for   */
+    CLIENT_GONE = 499, /* nginx's status of a request that nobody waits for   */
 };
 
 static uint32_t access_log_index;
@@ -26,16 +26,16 @@ const struct log_writer *log_writer;
 struct access_log {
     struct log_policy policy;
     const struct log_format *format;
-    struct expr *condition;             /* if=; NULL: always                                */
-    struct slice below;                 /* what a relative policy.path_expr is put behind    */
+    struct expr *condition; /* if=; NULL: always                                */
+    struct slice below;     /* what a relative policy.path_expr is put behind    */
     const struct conf_node *node;
-    struct access_log *next;            /* of the scope                                     */
-    struct access_log *older;           /* of the configuration                             */
+    struct access_log *next;  /* of the scope                                     */
+    struct access_log *older; /* of the configuration                             */
 };
 
 struct access_log_conf {
-    struct log_formats formats;         /* http scope only; first: see log_format_set()      */
-    struct access_log *newest;          /* http scope only                                  */
+    struct log_formats formats; /* http scope only; first: see log_format_set()      */
+    struct access_log *newest;  /* http scope only                                  */
     struct access_log *logs, **end;
     bool off;
     struct log_file_cache cache;
@@ -60,8 +60,7 @@ struct option_reading {
 
 static bool read_buffer(struct option_reading *o)
 {
-    return conf_parse_size(o->value, &o->log->policy.buffer_size) &&
-           o->log->policy.buffer_size > 0;
+    return conf_parse_size(o->value, &o->log->policy.buffer_size) && o->log->policy.buffer_size > 0;
 }
 
 static bool read_flush(struct option_reading *o)
@@ -96,7 +95,7 @@ static const struct {
     { "buffer", false, read_buffer, "buffer=size" },
     { "flush", false, read_flush, "flush=time" },
     { "gzip", true, read_gzip, "gzip or gzip=level, from 1 to 9" },
-    { "if", false, read_if, NULL },     /* the expression complains itself */
+    { "if", false, read_if, NULL }, /* the expression complains itself */
 };
 
 static bool read_option(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -150,8 +149,7 @@ static bool policy_ok(struct conf_load *load, const struct conf_node *node,
         return refuse(load, node, "a log that goes to syslog cannot be buffered");
     for (const struct access_log *l = http_conf(conf_scope(load))->newest; l != NULL;
          l = l->older) {
-        if (p->target == NULL || l->policy.target != p->target ||
-            same_buffering(&l->policy, p))
+        if (p->target == NULL || l->policy.target != p->target || same_buffering(&l->policy, p))
             continue;
         refuse(load, node, "another access_log writes to this file with other options");
         conf_hint(load, "see line %u of %s", l->node->line, l->node->file->path);
@@ -188,8 +186,7 @@ static bool read_format(struct conf_load *load, const struct conf_node *node,
     log->format = log_format_find(load, formats, node, arg, name);
     if (log->format != NULL)
         return true;
-    conf_complain(load, CONF_EMERG, node, (int)arg, "unknown log format \"%.*s\"",
-                  SLICE_FMT(name));
+    conf_complain(load, CONF_EMERG, node, (int)arg, "unknown log format \"%.*s\"", SLICE_FMT(name));
     near = log_format_nearest(load, formats, name);
     if (slice_find(name, '=') < name.size)
         conf_hint(load, "the format's name comes before the options: access_log path combined …");
@@ -233,7 +230,7 @@ static bool set_access_log(struct conf_load *load, const struct conf_node *node,
     return true;
 }
 
-/* ---- open_log_file_cache ----------------------------------------------------------------------- */
+/* ---- open_log_file_cache --------------------------------------------------------------------- */
 
 static bool parse_count(struct slice text, int64_t *ret)
 {
@@ -262,8 +259,8 @@ static bool read_cache_option(struct slice text, struct log_file_cache *cache)
 
     for (size_t i = 0; i < COUNT_OF(cache_options); i++)
         if (slice_eq(name, slice_str(cache_options[i].name)))
-            return cache_options[i].parse(
-                value, (int64_t *)((char *)cache + cache_options[i].member));
+            return cache_options[i].parse(value,
+                                          (int64_t *)((char *)cache + cache_options[i].member));
     return false;
 }
 
@@ -273,8 +270,7 @@ static bool set_file_cache(struct conf_load *load, const struct conf_node *node,
     struct access_log_conf *conf = own;
 
     (void)row;
-    conf->cache = (struct log_file_cache){ .inactive_ms = 10000, .valid_ms = 60000,
-                                           .min_uses = 1 };
+    conf->cache = (struct log_file_cache){ .inactive_ms = 10000, .valid_ms = 60000, .min_uses = 1 };
     if (node->arg_count == 1 && slice_eq(conf_arg(node, 0), SLICE("off")))
         return true;
     for (unsigned i = 0; i < node->arg_count; i++) {
@@ -288,17 +284,15 @@ static bool set_file_cache(struct conf_load *load, const struct conf_node *node,
     return conf->cache.max > 0 || refuse(load, node, "max= is missing");
 }
 
-/* ---- merging ------------------------------------------------------------------------------------ */
+/* ---- merging --------------------------------------------------------------------------------- */
 
 /* nginx logs even if nobody asked for it. */
-static bool add_default(struct conf_load *load, struct scope *scope,
-                        struct access_log_conf *conf)
+static bool add_default(struct conf_load *load, struct scope *scope, struct access_log_conf *conf)
 {
     struct access_log *log = arena_must(conf_arena(load), sizeof *log);
 
     log->node = scope->node;
-    log->policy.target = log_target_want_file(load, scope, scope->node,
-                                              SLICE(LOG_ACCESS_DEFAULT));
+    log->policy.target = log_target_want_file(load, scope, scope->node, SLICE(LOG_ACCESS_DEFAULT));
     log->format = log_format_find(load, &conf->formats, scope->node, 0, SLICE("combined"));
     add_log(conf, conf, log);
     return log->policy.target != NULL;
@@ -325,7 +319,7 @@ static bool access_log_merge(struct conf_load *load, struct scope *scope, const 
     return true;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* if=: "" and "0" mean no. */
 static bool wanted(const struct access_log *log, struct request *r)
@@ -401,7 +395,7 @@ void access_log_request(struct request *r)
             write_line(l, r);
 }
 
-/* ---- the rows ------------------------------------------------------------------------------------ */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 static const struct directive rows[] = {
     { "access_log", CTX_ANY_HTTP | CTX_LIMIT_EXCEPT, 1, ARGS_MANY, CONF_CUSTOM,

@@ -74,8 +74,7 @@ static const struct {
 };
 
 /* Reads "[modifier] name": the modifier may also stick to the name ("=/x", "~^/y"). */
-static bool location_name(struct conf_load *load, const struct conf_node *node,
-                          struct location *l)
+static bool location_name(struct conf_load *load, const struct conf_node *node, struct location *l)
 {
     struct slice first = conf_arg(node, 0);
     unsigned flags = 0, arg = 0;
@@ -143,7 +142,7 @@ static bool set_location(struct conf_load *load, const struct conf_node *node, v
     (void)conf;
     (void)row;
     if (!location_name(load, node, l) || !nesting_ok(load, node, outer, l)) {
-        conf_enter(load, node, CTX_LOCATION, l);    /* its mistakes are worth telling too */
+        conf_enter(load, node, CTX_LOCATION, l); /* its mistakes are worth telling too */
         return false;
     }
     l->parent = outer;
@@ -235,8 +234,8 @@ static bool set_root(struct conf_load *load, const struct conf_node *node, void 
         return false;
     }
     core->root = constant.at[0] == '/' ? constant
-                                       : arena_printf(conf_arena(load), "%s%.*s",
-                                                      conf_prefix(load), SLICE_FMT(constant));
+                                       : arena_printf(conf_arena(load), "%s%.*s", conf_prefix(load),
+                                                      SLICE_FMT(constant));
     return core->root.at != NULL;
 }
 
@@ -298,27 +297,34 @@ static const struct conf_word token_words[] = {
 static const struct conf_word ims_words[] = {
     { "off", IMS_OFF }, { "exact", IMS_EXACT }, { "before", IMS_BEFORE }, { NULL, 0 }
 };
-static const struct conf_word satisfy_words[] = {
-    { "all", SATISFY_ALL }, { "any", SATISFY_ANY }, { NULL, 0 }
-};
+static const struct conf_word satisfy_words[] = { { "all", SATISFY_ALL },
+                                                  { "any", SATISFY_ANY },
+                                                  { NULL, 0 } };
 
-#define FLAG(name, where, member, value, text) \
-    { name, where, 1, 1, CONF_FLAG, AT(member), value, .syntax = "on | off", .help = text }
-#define TIME(name, where, member, value, text) \
-    { name, where, 1, 1, CONF_MSEC, AT(member), value, .syntax = "time", .help = text }
+#define FLAG(name, where, member, value, text)                                              \
+    {                                                                                       \
+        name, where, 1, 1, CONF_FLAG, AT(member), value, .syntax = "on | off", .help = text \
+    }
+#define TIME(name, where, member, value, text)                                          \
+    {                                                                                   \
+        name, where, 1, 1, CONF_MSEC, AT(member), value, .syntax = "time", .help = text \
+    }
 
-#define HINT(name, where, most, form, text) \
-    { name, where, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, \
-      .help = "Accepted and without effect: " text }
+#define HINT(name, where, most, form, text)                                             \
+    {                                                                                   \
+        name, where, 1, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form,     \
+                                           .help = "Accepted and without effect: " text \
+    }
 
 static const struct directive rows[] = {
     { "http", CTX_MAIN, 0, 0, CONF_BLOCK, .set = set_http, .syntax = "{ … }",
       .help = "Everything about HTTP: settings for all servers, and the servers." },
-    { "server", CTX_HTTP, 0, 0, CONF_BLOCK, .set = set_server, .repeats = true,
-      .syntax = "{ … }", .help = "A virtual server: what is said to one set of names." },
-    { "location", CTX_SERVER | CTX_LOCATION, 1, 2, CONF_BLOCK, .set = set_location,
-      .repeats = true, .syntax = "[ = | ~ | ~* | ^~ ] uri { … } | @name { … }",
-      .help = "Settings for a part of a server's paths.", .example = "location /img/ { expires 1d; }" },
+    { "server", CTX_HTTP, 0, 0, CONF_BLOCK, .set = set_server, .repeats = true, .syntax = "{ … }",
+      .help = "A virtual server: what is said to one set of names." },
+    { "location", CTX_SERVER | CTX_LOCATION, 1, 2, CONF_BLOCK, .set = set_location, .repeats = true,
+      .syntax = "[ = | ~ | ~* | ^~ ] uri { … } | @name { … }",
+      .help = "Settings for a part of a server's paths.",
+      .example = "location /img/ { expires 1d; }" },
     { "listen", CTX_SERVER, 1, ARGS_MANY, CONF_CUSTOM, .set = core_set_listen, .repeats = true,
       .syntax = "address[:port] | port | unix:path [default_server] [reuseport] [backlog=n] …",
       .help = "Where the server accepts connections.", .example = "listen 8080;" },
@@ -347,8 +353,8 @@ static const struct directive rows[] = {
          "How long a connection is kept at all, counted from its beginning."),
     TIME("keepalive_min_timeout", HSL, keepalive_min_timeout, "0",
          "How long an idle connection is left alone when the server is leaving."),
-    { "keepalive_requests", HSL, 1, 1, CONF_NUMBER, AT(keepalive_requests), "1000",
-      .min = 0, .max = INT64_MAX, .syntax = "number",
+    { "keepalive_requests", HSL, 1, 1, CONF_NUMBER, AT(keepalive_requests), "1000", .min = 0,
+      .max = INT64_MAX, .syntax = "number",
       .help = "After so many requests a connection is closed." },
     { "client_max_body_size", HSL, 1, 1, CONF_SIZE, AT(client_max_body_size), "1m",
       .syntax = "size", .help = "The largest request body that is accepted; 0: any size." },
@@ -367,8 +373,8 @@ static const struct directive rows[] = {
     FLAG("ignore_invalid_headers", HS, ignore_invalid, "on",
          "Drops request fields with unusual names instead of keeping them."),
     FLAG("merge_slashes", HS, merge_slashes, "on", "Takes several slashes in a path for one."),
-    { "lingering_close", HSL, 1, 1, CONF_ENUM, AT(lingering_close), "on",
-      .words = lingering_words, .syntax = "off | on | always",
+    { "lingering_close", HSL, 1, 1, CONF_ENUM, AT(lingering_close), "on", .words = lingering_words,
+      .syntax = "off | on | always",
       .help = "Whether unread input is read and thrown away before a connection is closed." },
     TIME("lingering_time", HSL, lingering_time, "30s", "How long that may take in all."),
     TIME("lingering_timeout", HSL, lingering_timeout, "5s",
@@ -385,8 +391,8 @@ static const struct directive rows[] = {
     FLAG("reset_timedout_connection", HSL, reset_timedout, "off",
          "Resets connections that timed out, which frees their memory at once."),
     FLAG("etag", HSL, etag, "on", "Sends an ETag with files."),
-    { "if_modified_since", HSL, 1, 1, CONF_ENUM, AT(if_modified_since), "exact",
-      .words = ims_words, .syntax = "off | exact | before",
+    { "if_modified_since", HSL, 1, 1, CONF_ENUM, AT(if_modified_since), "exact", .words = ims_words,
+      .syntax = "off | exact | before",
       .help = "How If-Modified-Since is compared with the file's time." },
     { "max_ranges", HSL, 1, 1, CONF_NUMBER, AT(max_ranges), "16", .min = 0, .max = RANGES_MAX,
       .syntax = "number", .help = "How many ranges a request may ask for; 0: ranges are off." },
@@ -418,8 +424,8 @@ static const struct directive rows[] = {
     HINT("fastcgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
     HINT("uwsgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
     HINT("scgi_temp_path", HSL, 4, "path [level …]", "no answer is written to a file."),
-    { "limit_rate", HSL | CTX_IF_LOCATION, 1, 1, CONF_EXPR, AT(limit_rate), NULL,
-      .syntax = "rate", .help = "Bytes a second for one answer; 0: no limit." },
+    { "limit_rate", HSL | CTX_IF_LOCATION, 1, 1, CONF_EXPR, AT(limit_rate), NULL, .syntax = "rate",
+      .help = "Bytes a second for one answer; 0: no limit." },
     { "limit_rate_after", HSL | CTX_IF_LOCATION, 1, 1, CONF_EXPR, AT(limit_rate_after), NULL,
       .syntax = "size", .help = "What is sent at full speed before limit_rate begins." },
 };

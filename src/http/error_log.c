@@ -21,10 +21,10 @@ struct made_log {
 };
 
 struct logs_conf {
-    struct log_targets targets;         /* main scope only; first: see log_targets_of()     */
-    struct made_log *made;              /* main scope only                                  */
+    struct log_targets targets; /* main scope only; first: see log_targets_of()     */
+    struct made_log *made;      /* main scope only                                  */
     struct error_line *lines, **lines_end;
-    const struct log *log;              /* in force here                                    */
+    const struct log *log; /* in force here                                    */
 };
 
 const struct log *log_of_scope(const struct scope *scope)
@@ -51,8 +51,7 @@ static bool read_level(struct conf_load *load, const struct conf_node *node, uns
         *ret = (enum log_level)level;
         return true;
     }
-    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" is not a log level",
-                  SLICE_FMT(word));
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" is not a log level", SLICE_FMT(word));
     near = conf_nearest(word, level_words, COUNT_OF(level_words));
     if (near != NULL)
         conf_hint(load, "did you mean \"%s\"?", near);
@@ -119,8 +118,7 @@ static const struct log *log_for_lines(struct conf_load *load, struct logs_conf 
     return &made->log;
 }
 
-static bool logs_merge(struct conf_load *load, struct scope *scope, const void *parent,
-                       void *own)
+static bool logs_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     struct logs_conf *conf = own;
     const struct logs_conf *outer = parent;

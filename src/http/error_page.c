@@ -18,7 +18,7 @@ static uint32_t error_page_index;
 struct error_target {
     struct expr *uri;
     enum { STATUS_OF_ERROR, STATUS_OF_PAGE, STATUS_GIVEN } status_from;
-    uint16_t status;                    /* STATUS_GIVEN                                     */
+    uint16_t status; /* STATUS_GIVEN                                     */
 };
 
 struct error_page {
@@ -82,8 +82,8 @@ static void warn_of_relative(struct conf_load *load, const struct conf_node *nod
 {
     struct slice text;
 
-    if (!expr_constant(uri, &text) || text.size == 0 || text.at[0] == '/' ||
-        text.at[0] == '@' || slice_search(text, SLICE("://")) < text.size)
+    if (!expr_constant(uri, &text) || text.size == 0 || text.at[0] == '/' || text.at[0] == '@' ||
+        slice_search(text, SLICE("://")) < text.size)
         return;
     conf_complain(load, CONF_WARN, node, (int)arg,
                   "clients will be redirected to the address \"%.*s\"", SLICE_FMT(text));
@@ -205,8 +205,8 @@ void filter_error_status(struct request *r)
 }
 
 static const struct directive rows[] = {
-    { "error_page", CTX_ANY_HTTP, 2, ARGS_MANY, CONF_CUSTOM, .set = set_error_page,
-      .repeats = true, .syntax = "status … [=[code]] uri",
+    { "error_page", CTX_ANY_HTTP, 2, ARGS_MANY, CONF_CUSTOM, .set = set_error_page, .repeats = true,
+      .syntax = "status … [=[code]] uri",
       .help = "The page (a path, a named location or an address) for these statuses; =code "
               "changes the status, = takes the page's own.",
       .example = "error_page 500 502 503 504 /50x.html;" },

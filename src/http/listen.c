@@ -22,10 +22,10 @@ void listen_print(const struct listen_addr *a, struct gather *g)
 /* ---- options ------------------------------------------------------------------------ */
 
 struct option {
-    const char *name;       /* "backlog=" with a value, "reuseport" without */
+    const char *name; /* "backlog=" with a value, "reuseport" without */
     bool (*set)(struct conf_load *, const struct conf_node *, unsigned arg, struct slice value,
                 struct listen_addr *);
-    bool socket;            /* an option of the socket: said once per address */
+    bool socket; /* an option of the socket: said once per address */
 };
 
 static bool flag_on(bool *flag)
@@ -62,7 +62,7 @@ static bool set_bytes(struct conf_load *load, const struct conf_node *node, unsi
     return false;
 }
 
-#define SETTER(name) \
+#define SETTER(name)                                                                     \
     static bool name(struct conf_load *load, const struct conf_node *node, unsigned arg, \
                      struct slice value, struct listen_addr *a)
 #define UNUSED_ALL (void)load, (void)node, (void)arg, (void)value, (void)a
@@ -156,14 +156,22 @@ SETTER(set_not_yet)
 }
 
 static const struct option options[] = {
-    { "reuseport", set_reuseport, true },    { "deferred", set_deferred, true },
-    { "bind", set_bind, true },              { "backlog=", set_backlog, true },
-    { "fastopen=", set_fastopen, true },     { "rcvbuf=", set_rcvbuf, true },
-    { "sndbuf=", set_sndbuf, true },         { "ipv6only=", set_v6only, true },
-    { "so_keepalive=", set_keepalive, true },{ "setfib=", set_ignored, false },
-    { "accept_filter=", set_ignored, false },{ "multipath", set_not_yet, false },
-    { "ssl", set_not_yet, false },           { "http2", set_not_yet, false },
-    { "quic", set_not_yet, false },          { "proxy_protocol", set_not_yet, false },
+    { "reuseport", set_reuseport, true },
+    { "deferred", set_deferred, true },
+    { "bind", set_bind, true },
+    { "backlog=", set_backlog, true },
+    { "fastopen=", set_fastopen, true },
+    { "rcvbuf=", set_rcvbuf, true },
+    { "sndbuf=", set_sndbuf, true },
+    { "ipv6only=", set_v6only, true },
+    { "so_keepalive=", set_keepalive, true },
+    { "setfib=", set_ignored, false },
+    { "accept_filter=", set_ignored, false },
+    { "multipath", set_not_yet, false },
+    { "ssl", set_not_yet, false },
+    { "http2", set_not_yet, false },
+    { "quic", set_not_yet, false },
+    { "proxy_protocol", set_not_yet, false },
 };
 
 static bool set_option(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -221,8 +229,7 @@ static struct slice without_localhost(struct conf_load *load, struct slice text)
 
     if (!slice_starts(text, name) || (text.size > name.size && text.at[name.size] != ':'))
         return text;
-    return arena_printf(conf_arena(load), "127.0.0.1%.*s",
-                        SLICE_FMT(slice_skip(text, name.size)));
+    return arena_printf(conf_arena(load), "127.0.0.1%.*s", SLICE_FMT(slice_skip(text, name.size)));
 }
 
 static bool parse_address(struct conf_load *load, const struct conf_node *node,
@@ -307,8 +314,8 @@ static bool add_listen(struct conf_load *load, struct site *site, const struct c
     for (const struct server_listen *l = server->listens; l != NULL; l = l->next) {
         if (l->addr != a)
             continue;
-        conf_complain(load, CONF_EMERG, node, 0,
-                      "this server already listens there, since line %u", l->node->line);
+        conf_complain(load, CONF_EMERG, node, 0, "this server already listens there, since line %u",
+                      l->node->line);
         return false;
     }
     struct server_listen *l = arena_must(site->arena, sizeof *l);
@@ -321,7 +328,9 @@ static bool add_listen(struct conf_load *load, struct site *site, const struct c
 
 void listen_default(struct conf_load *load, struct site *site, struct server *server)
 {
-    struct listen_addr a = { .backlog = BACKLOG_DEFAULT, .ipv6only = true, .node = server->node,
+    struct listen_addr a = { .backlog = BACKLOG_DEFAULT,
+                             .ipv6only = true,
+                             .node = server->node,
                              .addr = { .family = AF_INET, .port = 80 } };
 
     (void)add_listen(load, site, server->node, server, &a, false);

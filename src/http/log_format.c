@@ -66,7 +66,7 @@ static void escape_default(struct gather *g, struct slice value)
 struct escaping {
     const char *name;
     expr_escape_fn *escape;
-    struct slice missing;       /* stands for variables without a value */
+    struct slice missing; /* stands for variables without a value */
 };
 
 static const struct escaping escapings[] = {
@@ -184,8 +184,8 @@ static bool name_free(struct conf_load *load, const struct conf_node *node,
 }
 
 /* "escape=…": true, or false after a complaint. */
-static bool read_escaping(struct conf_load *load, const struct conf_node *node,
-                          struct slice word, struct log_format *f)
+static bool read_escaping(struct conf_load *load, const struct conf_node *node, struct slice word,
+                          struct log_format *f)
 {
     for (size_t i = 0; i < COUNT_OF(escapings); i++) {
         if (slice_eq(word, slice_str(escapings[i].name))) {
@@ -193,8 +193,7 @@ static bool read_escaping(struct conf_load *load, const struct conf_node *node,
             return true;
         }
     }
-    conf_complain(load, CONF_EMERG, node, 1, "\"%.*s\" is not a way to escape",
-                  SLICE_FMT(word));
+    conf_complain(load, CONF_EMERG, node, 1, "\"%.*s\" is not a way to escape", SLICE_FMT(word));
     conf_hint(load, "expected: default, json or none");
     return false;
 }

@@ -5,12 +5,12 @@
 
 /* ---- syslog: ------------------------------------------------------------------------ */
 
-enum { FACILITY_DEFAULT = 23, SEVERITY_DEFAULT = 6 };   /* local7, info: nginx's defaults */
+enum { FACILITY_DEFAULT = 23, SEVERITY_DEFAULT = 6 }; /* local7, info: nginx's defaults */
 
 static const char *const facilities[] = {
-    "kern", "user", "mail", "daemon", "auth", "intern", "lpr", "news", "uucp", "clock",
-    "authpriv", "ftp", "ntp", "audit", "alert", "cron", "local0", "local1", "local2",
-    "local3", "local4", "local5", "local6", "local7",
+    "kern",   "user",   "mail",     "daemon", "auth",   "intern", "lpr",    "news",
+    "uucp",   "clock",  "authpriv", "ftp",    "ntp",    "audit",  "alert",  "cron",
+    "local0", "local1", "local2",   "local3", "local4", "local5", "local6", "local7",
 };
 static const char *const severities[] = {
     "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug",
@@ -59,14 +59,12 @@ static bool read_server(const struct reading *r, struct slice value)
 
 static bool read_facility(const struct reading *r, struct slice value)
 {
-    return read_word(r, "facility", value, facilities, COUNT_OF(facilities),
-                     &r->into->facility);
+    return read_word(r, "facility", value, facilities, COUNT_OF(facilities), &r->into->facility);
 }
 
 static bool read_severity(const struct reading *r, struct slice value)
 {
-    return read_word(r, "severity", value, severities, COUNT_OF(severities),
-                     &r->into->severity);
+    return read_word(r, "severity", value, severities, COUNT_OF(severities), &r->into->severity);
 }
 
 static bool tag_byte(char c)
@@ -102,8 +100,8 @@ static const struct {
     bool has_value;
     bool (*read)(const struct reading *, struct slice value);
 } options[] = {
-    { "server", true, read_server },     { "facility", true, read_facility },
-    { "severity", true, read_severity }, { "tag", true, read_tag },
+    { "server", true, read_server },          { "facility", true, read_facility },
+    { "severity", true, read_severity },      { "tag", true, read_tag },
     { "nohostname", false, read_nohostname },
 };
 
@@ -128,7 +126,9 @@ static bool read_syslog(struct conf_load *load, const struct conf_node *node, un
 
     t->kind = LOG_TO_SYSLOG;
     t->syslog = (struct log_syslog){
-        .facility = FACILITY_DEFAULT, .severity = SEVERITY_DEFAULT, .tag = SLICE("weir"),
+        .facility = FACILITY_DEFAULT,
+        .severity = SEVERITY_DEFAULT,
+        .tag = SLICE("weir"),
     };
     while (text.size > 0)
         if (!read_option(&r, slice_cut(&text, ',')))

@@ -15,8 +15,8 @@ struct loop;
 
 enum log_target_kind { LOG_TO_FILE, LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_MEMORY };
 
-struct log_syslog {                     /* syslog:server=…,facility=…,tag=…,severity=…,nohostname */
-    struct slice server;                /* "unix:/dev/log" or "host:port"                    */
+struct log_syslog {      /* syslog:server=…,facility=…,tag=…,severity=…,nohostname */
+    struct slice server; /* "unix:/dev/log" or "host:port"                    */
     int facility, severity;
     struct slice tag;
     bool no_hostname;
@@ -28,10 +28,10 @@ struct log_syslog {                     /* syslog:server=…,facility=…,tag=�
 struct log_target {
     enum log_target_kind kind;
     bool error_log;
-    struct slice path;                  /* absolute; LOG_TO_FILE                             */
+    struct slice path; /* absolute; LOG_TO_FILE                             */
     struct log_syslog syslog;
-    struct log_sink sink;               /* sink.fd: -1 until server/ opened it; stderr too    */
-    unsigned id;                        /* 0, 1, … in order of first use                      */
+    struct log_sink sink; /* sink.fd: -1 until server/ opened it; stderr too    */
+    unsigned id;          /* 0, 1, … in order of first use                      */
     const struct conf_node *node;
     struct log_target *next;
 };
@@ -41,11 +41,11 @@ struct log_targets {
     struct log_target *first, **end;
     unsigned count;
 };
-extern const struct feature feature_logs;      /* rows error_log; http/error_log.c */
+extern const struct feature feature_logs; /* rows error_log; http/error_log.c */
 
 /* Where logs are when the configuration does not say: the build decides. */
 #define LOG_ACCESS_DEFAULT WEIR_HTTP_LOG_PATH
-#define LOG_ERROR_DEFAULT  WEIR_ERROR_LOG_PATH
+#define LOG_ERROR_DEFAULT WEIR_ERROR_LOG_PATH
 /* LOG_ERROR_DEFAULT, unless the command line said otherwise (-e): set before the first load. */
 extern const char *log_error_default;
 
@@ -72,18 +72,18 @@ const struct log *log_of_scope(const struct scope *);
 
 /* open_log_file_cache: how many files of changing names are kept open. */
 struct log_file_cache {
-    int64_t max;                        /* 0: off                                             */
+    int64_t max; /* 0: off                                             */
     int64_t inactive_ms, valid_ms, min_uses;
 };
 
 /* How one access_log directive wants its lines written. */
 struct log_policy {
-    const struct log_target *target;    /* NULL when path_expr is set                        */
-    struct expr *path_expr;             /* a path with variables: opened per line, cached     */
-    int64_t buffer_size;                /* 0: one write a line                                */
-    int64_t flush_ms;                   /* 0: only when the buffer is full                    */
-    int gzip_level;                     /* 0: not compressed                                  */
-    struct log_file_cache cache;        /* for path_expr: of the scope with the access_log     */
+    const struct log_target *target; /* NULL when path_expr is set                        */
+    struct expr *path_expr;          /* a path with variables: opened per line, cached     */
+    int64_t buffer_size;             /* 0: one write a line                                */
+    int64_t flush_ms;                /* 0: only when the buffer is full                    */
+    int gzip_level;                  /* 0: not compressed                                  */
+    struct log_file_cache cache;     /* for path_expr: of the scope with the access_log     */
 };
 
 /* The longest line an access log writes, its newline included. */

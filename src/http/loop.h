@@ -23,36 +23,36 @@ struct loop_stats {
     _Atomic uint64_t accepted, handled, requests, bytes_out;
     _Atomic uint64_t active, reading, writing, waiting;
     _Atomic uint64_t closed[CLOSE_REASON_COUNT];
-    _Atomic uint64_t status[6];             /* by first digit of the answer */
+    _Atomic uint64_t status[6]; /* by first digit of the answer */
 };
 
 struct loop {
     struct io *io;
-    uint64_t (*now)(const struct io *);     /* io_now_ns */
+    uint64_t (*now)(const struct io *);       /* io_now_ns */
     char *(*real_path)(const char *, char *); /* realpath(3); NULL: $realpath_root is empty   */
     unsigned index;
-    struct site *site;                      /* the generation that new requests start on    */
+    struct site *site; /* the generation that new requests start on    */
     /* No request of this loop runs on that older site any more. */
     void (*site_unused)(struct loop *, struct site *);
     const struct pipeline *pipeline;
-    struct file_cache *files;               /* handler/file_cache.h                          */
-    struct log_book *log_book;              /* server/log_book.h: access log buffers         */
+    struct file_cache *files;  /* handler/file_cache.h                          */
+    struct log_book *log_book; /* server/log_book.h: access log buffers         */
 
-    struct list conns;                      /* every connection                              */
-    struct list idle;                       /* those between requests, longest idle first    */
-    uint32_t conn_count, conn_max;          /* worker_connections                            */
-    bool draining;                          /* no keep-alive any more                        */
+    struct list conns;             /* every connection                              */
+    struct list idle;              /* those between requests, longest idle first    */
+    uint32_t conn_count, conn_max; /* worker_connections                            */
+    bool draining;                 /* no keep-alive any more                        */
 
     struct slab conn_slab, request_slab, out_slab;
-    uint64_t conn_numbers;                  /* next $connection, steps by the loop count     */
+    uint64_t conn_numbers; /* next $connection, steps by the loop count     */
     uint64_t conn_number_step;
 
-    uint64_t seen_ns;                       /* the latest monotonic time shown by any io here */
-    int64_t wall_offset_ns;                 /* wall = monotonic + this                       */
+    uint64_t seen_ns;       /* the latest monotonic time shown by any io here */
+    int64_t wall_offset_ns; /* wall = monotonic + this                       */
     uint64_t wall_synced_ns;
-    int64_t date_sec;                       /* what date_text says                           */
-    char date_text[32];                     /* RFC 9110 date, DATE_HTTP_SIZE bytes           */
-    int64_t log_date_sec;                   /* what the next two say, in local time          */
+    int64_t date_sec;                          /* what date_text says                           */
+    char date_text[32];                        /* RFC 9110 date, DATE_HTTP_SIZE bytes           */
+    int64_t log_date_sec;                      /* what the next two say, in local time          */
     char log_date_text[32], iso_date_text[32]; /* DATE_LOG_SIZE and DATE_ISO_SIZE bytes      */
 
     struct loop_stats stats;
@@ -85,8 +85,8 @@ int loop_zone_min(int64_t unix_sec);
 static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 {
     /* One writer: a plain load and store, no locked instruction. */
-    __atomic_store_n((uint64_t *)counter, __atomic_load_n((uint64_t *)counter, __ATOMIC_RELAXED) + n,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n((uint64_t *)counter,
+                     __atomic_load_n((uint64_t *)counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
 static inline void stat_sub(_Atomic uint64_t *counter, uint64_t n)

@@ -140,16 +140,14 @@ static const struct server *find_tail(const struct vhosts *v, struct slice host)
     for (size_t i = host.size; i > 1; i--) {
         struct server *s;
 
-        if (host.at[i - 1] == '.' &&
-            (s = map_get(&v->tail_wildcards, slice_head(host, i))) != NULL)
+        if (host.at[i - 1] == '.' && (s = map_get(&v->tail_wildcards, slice_head(host, i))) != NULL)
             return s;
     }
     return NULL;
 }
 
 const struct server *vhosts_find(const struct vhosts *v, struct slice host,
-                                 struct slice captures[CAPTURES_MAX],
-                                 const struct regex **ret_of)
+                                 struct slice captures[CAPTURES_MAX], const struct regex **ret_of)
 {
     const struct server *s;
 

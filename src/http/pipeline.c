@@ -18,8 +18,8 @@ static void run_filters(struct request *r)
         error_text_fill(r);
     for (unsigned i = 0; i < p->filter_count; i++)
         p->filters[i].run(r);
-    r->header_only = r->head.method == METHOD_HEAD || r->response.status == 204 ||
-                     r->response.status == 304;
+    r->header_only =
+        r->head.method == METHOD_HEAD || r->response.status == 204 || r->response.status == 304;
 }
 
 static void answered(struct request *r)
@@ -37,8 +37,7 @@ static void go(struct request *r)
     OBJ(r, REQUEST_MAGIC);
     r->running = true;
     for (;;) {
-        enum verdict v = r->step < p->step_count ? p->steps[r->step].run(r)
-                                                 : request_fail(r, 404);
+        enum verdict v = r->step < p->step_count ? p->steps[r->step].run(r) : request_fail(r, 404);
 
         if (v == DONE && wants_error_page(r))
             v = error_page_apply(r) == REROUTE ? REROUTE : DONE;

@@ -16,9 +16,9 @@ typedef enum verdict step_fn(struct request *);
 typedef void filter_fn(struct request *);
 
 struct step {
-    const char *name;       /* nginx's phase, or what it does */
+    const char *name; /* nginx's phase, or what it does */
     step_fn *run;
-    bool route;             /* REROUTE comes back here */
+    bool route; /* REROUTE comes back here */
 };
 
 struct filter {
@@ -31,7 +31,7 @@ struct pipeline {
     unsigned step_count, route_step;
     const struct filter *filters;
     unsigned filter_count;
-    void (*log)(struct request *);          /* the access log, at request_end()         */
+    void (*log)(struct request *); /* the access log, at request_end()         */
 };
 
 /* Runs a request from the first step; a refused one (its head was bad) only meets error_page

@@ -20,8 +20,7 @@ struct request *request_create(struct loop *loop, struct io *io, const struct re
     memset(r, 0, offsetof(struct request, head));
     memset(&r->host, 0, offsetof(struct request, captures) - offsetof(struct request, host));
     OBJ_BORN(r, REQUEST_MAGIC);
-    arena_init(&r->arena, (char *)r + sizeof *r, REQUEST_SLOT - sizeof *r, 4096,
-               REQUEST_ARENA_MAX);
+    arena_init(&r->arena, (char *)r + sizeof *r, REQUEST_SLOT - sizeof *r, 4096, REQUEST_ARENA_MAX);
     r->loop = loop;
     r->io = io;
     r->ops = ops;
@@ -77,8 +76,7 @@ static unsigned take_host(struct request *r, const struct vhosts *v)
 
     if (into == NULL)
         return 500;
-    if (authority.size > 0 &&
-        uri_authority(authority, into, &r->host, &r->host_port) == URI_BAD)
+    if (authority.size > 0 && uri_authority(authority, into, &r->host, &r->host_port) == URI_BAD)
         return 400;
     use_server(r, vhosts_find(v, r->host, r->server_captures, &r->server_captures_of));
     return 0;
@@ -251,9 +249,8 @@ enum verdict request_reroute_named(struct request *r, struct slice name)
 
 bool response_add(struct request *r, struct slice name, struct slice value)
 {
-    struct header *h = r->response.header_count < HEADERS_MAX
-                           ? arena_alloc(&r->arena, sizeof *h)
-                           : NULL;
+    struct header *h =
+        r->response.header_count < HEADERS_MAX ? arena_alloc(&r->arena, sizeof *h) : NULL;
 
     if (h == NULL)
         return false;
@@ -308,12 +305,11 @@ uint64_t request_rate(struct request *r, uint64_t *ret_after)
     int64_t rate = 0, after = 0;
 
     *ret_after = 0;
-    if (core->limit_rate == NULL ||
-        !expr_eval(core->limit_rate, r, &r->arena, 64, &text) || !conf_parse_size(text, &rate))
+    if (core->limit_rate == NULL || !expr_eval(core->limit_rate, r, &r->arena, 64, &text) ||
+        !conf_parse_size(text, &rate))
         return 0;
     if (core->limit_rate_after != NULL &&
-        expr_eval(core->limit_rate_after, r, &r->arena, 64, &text) &&
-        conf_parse_size(text, &after))
+        expr_eval(core->limit_rate_after, r, &r->arena, 64, &text) && conf_parse_size(text, &after))
         *ret_after = (uint64_t)after;
     return (uint64_t)rate;
 }
@@ -360,7 +356,7 @@ void request_log(struct request *r, enum log_level level, int error, const char 
               text);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void request_free(struct request *r)
 {

@@ -42,36 +42,36 @@ struct header {
 };
 
 struct response {
-    uint16_t status;                /* 0: not decided yet                                   */
-    struct slice content_type;      /* with charset if any; size 0: none                    */
-    int64_t length;                 /* of the body; -1: not known before its end            */
-    int64_t last_modified;          /* seconds since 1970; -1: none                         */
+    uint16_t status;                 /* 0: not decided yet                                   */
+    struct slice content_type;       /* with charset if any; size 0: none                    */
+    int64_t length;                  /* of the body; -1: not known before its end            */
+    int64_t last_modified;           /* seconds since 1970; -1: none                         */
     struct slice last_modified_text; /* the same as a date, if it is at hand                  */
-    struct slice etag;              /* quoted; size 0: none                                 */
-    struct slice location;          /* Location; absolute or made so by the redirect filter */
+    struct slice etag;               /* quoted; size 0: none                                 */
+    struct slice location;           /* Location; absolute or made so by the redirect filter */
     struct header *headers, **headers_end;
     uint32_t header_count;
-    struct body *body;              /* NULL: none                                           */
-    bool accept_ranges;             /* the body is whole and its length known               */
-    bool final;                     /* error_page and the default text leave it alone       */
-    bool close;                     /* the connection must not be kept                      */
-    bool no_answer;                 /* return 444                                           */
+    struct body *body;  /* NULL: none                                           */
+    bool accept_ranges; /* the body is whole and its length known               */
+    bool final;         /* error_page and the default text leave it alone       */
+    bool close;         /* the connection must not be kept                      */
+    bool no_answer;     /* return 444                                           */
 };
 
 /* ---- the request --------------------------------------------------------------- */
 
 /* What a protocol does for a request. */
 struct request_ops {
-    const char *name;               /* "HTTP/1.1" …                                         */
+    const char *name; /* "HTTP/1.1" …                                         */
     /* The answer is decided: send head and body. Called once. */
     void (*respond)(struct request *);
     /* A body that said BODY_LATER can be pulled again. */
     void (*body_ready)(struct request *);
     /* Sends an interim answer (103) if the protocol and version allow it. */
     void (*interim)(struct request *, unsigned status);
-    void (*peer)(struct request *, struct addr *ret);    /* the client's address            */
-    void (*local)(struct request *, struct addr *ret);   /* ours                            */
-    int (*socket)(struct request *);                     /* its fd, or -1 ($tcpinfo_…)      */
+    void (*peer)(struct request *, struct addr *ret);  /* the client's address            */
+    void (*local)(struct request *, struct addr *ret); /* ours                            */
+    int (*socket)(struct request *);                   /* its fd, or -1 ($tcpinfo_…)      */
     /* The request's memory is gone (see request_pin); conn is what request_create() was given. */
     void (*freed)(void *conn);
 };
@@ -86,66 +86,66 @@ struct cleanup {
 struct request {
     uint32_t magic;
 #define REQUEST_MAGIC 0x72657175u
-    uint16_t step;                  /* index into the pipeline's steps                      */
-    uint16_t pins;                  /* operations in flight that live in the arena          */
-    uint8_t redirects;              /* internal redirects so far; at most REDIRECTS_MAX      */
-    bool internal;                  /* reached by an internal redirect                      */
-    bool waiting;                   /* a step said WAIT                                     */
-    bool running;                   /* request_run is on the stack                          */
+    uint16_t step;     /* index into the pipeline's steps                      */
+    uint16_t pins;     /* operations in flight that live in the arena          */
+    uint8_t redirects; /* internal redirects so far; at most REDIRECTS_MAX      */
+    bool internal;     /* reached by an internal redirect                      */
+    bool waiting;      /* a step said WAIT                                     */
+    bool running;      /* request_run is on the stack                          */
     bool ended;
-    bool header_only;               /* HEAD, or a status without a body: send the head alone */
+    bool header_only; /* HEAD, or a status without a body: send the head alone */
     bool head_sent;
-    bool keep_alive;                /* the connection may be used again after this          */
-    bool tried;                     /* try_files found a file                               */
-    bool routed;                    /* the location is already chosen (a named one)         */
-    bool no_error_page;             /* after a redirection cycle                            */
-    bool from_error_page;           /* error_page chose a page, and may not choose again     */
-    bool error_close;               /* … for an error after which the connection closes     */
-    bool pipelined;                 /* its first bytes came with the request before it: $pipe */
-    bool complete;                  /* the whole answer was sent: $request_completion        */
+    bool keep_alive;      /* the connection may be used again after this          */
+    bool tried;           /* try_files found a file                               */
+    bool routed;          /* the location is already chosen (a named one)         */
+    bool no_error_page;   /* after a redirection cycle                            */
+    bool from_error_page; /* error_page chose a page, and may not choose again     */
+    bool error_close;     /* … for an error after which the connection closes     */
+    bool pipelined;       /* its first bytes came with the request before it: $pipe */
+    bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
 
     struct loop *loop;
-    struct io *io;                  /* the connection's loop: submit ops here               */
+    struct io *io; /* the connection's loop: submit ops here               */
     const struct request_ops *ops;
-    void *conn;                     /* the protocol's own                                   */
-    void *exchange;                 /* the protocol's own for this request, in the arena     */
-    struct request *parent;         /* of a sub-request                                     */
+    void *conn;             /* the protocol's own                                   */
+    void *exchange;         /* the protocol's own for this request, in the arena     */
+    struct request *parent; /* of a sub-request                                     */
     struct arena arena;
 
-    struct site *site;              /* the generation it runs on; counted                   */
+    struct site *site; /* the generation it runs on; counted                   */
     const struct vhosts *vhosts;
     const struct server *server;
-    const struct location *location;/* NULL before one was found                            */
-    const struct scope *scope;      /* configuration now in force: server's, location's …   */
-    const struct log *log;          /* of that scope                                        */
+    const struct location *location; /* NULL before one was found                            */
+    const struct scope *scope;       /* configuration now in force: server's, location's …   */
+    const struct log *log;           /* of that scope                                        */
 
-    struct h1_head head;            /* what came: method, target, fields …                  */
-    struct slice host;              /* lower case, without port                             */
-    uint16_t host_port;             /* 0: none given                                        */
-    struct slice uri;               /* decoded, normalised path; changed by redirects       */
-    struct slice args;              /* changed by redirects; at == NULL: none               */
-    struct slice extension;         /* of uri's last segment, without the dot; size 0: none */
+    struct h1_head head;    /* what came: method, target, fields …                  */
+    struct slice host;      /* lower case, without port                             */
+    uint16_t host_port;     /* 0: none given                                        */
+    struct slice uri;       /* decoded, normalised path; changed by redirects       */
+    struct slice args;      /* changed by redirects; at == NULL: none               */
+    struct slice extension; /* of uri's last segment, without the dot; size 0: none */
 
     /* Whose captures are below: the location's or rewrite's, and server_name's. */
     const struct regex *captures_of, *server_captures_of;
 
     struct response response;
 
-    uint64_t number;                /* of the connection, $connection                       */
-    uint64_t conn_opened_ns;        /* when the connection began                             */
-    uint32_t nth;                   /* request on it, $connection_requests                  */
-    uint64_t started_ns;            /* io_now_ns() at the head's first byte                 */
-    uint64_t head_bytes;            /* $request_length so far                               */
-    uint64_t head_sent_bytes;       /* size of the answer's head                            */
-    uint64_t body_sent;             /* $body_bytes_sent                                     */
-    uint16_t error_status;          /* what an error page is sent with; 0: its own status    */
-    struct slice id;                /* $request_id, made when first asked for               */
+    uint64_t number;          /* of the connection, $connection                       */
+    uint64_t conn_opened_ns;  /* when the connection began                             */
+    uint32_t nth;             /* request on it, $connection_requests                  */
+    uint64_t started_ns;      /* io_now_ns() at the head's first byte                 */
+    uint64_t head_bytes;      /* $request_length so far                               */
+    uint64_t head_sent_bytes; /* size of the answer's head                            */
+    uint64_t body_sent;       /* $body_bytes_sent                                     */
+    uint16_t error_status;    /* what an error page is sent with; 0: its own status    */
+    struct slice id;          /* $request_id, made when first asked for               */
 
     struct cleanup *cleanups;
-    struct slice root_path;         /* cache of $document_root for this location            */
-    void *slots[8];                 /* features' own state: see request_slot()              */
-    struct addr client;             /* filled at first use: request_client()                */
+    struct slice root_path; /* cache of $document_root for this location            */
+    void *slots[8];         /* features' own state: see request_slot()              */
+    struct addr client;     /* filled at first use: request_client()                */
     bool client_known;
 
     /* Frozen captures; not cleared at the beginning: they mean nothing while …_of is NULL. */
@@ -158,10 +158,10 @@ enum { REDIRECTS_MAX = 10, REQUEST_ARENA_MAX = 512 * 1024, HEADERS_MAX = 256 };
 /* ---- for steps, filters and handlers --------------------------------------------- */
 
 enum verdict {
-    NEXT,       /* go on with the next step                                              */
-    WAIT,       /* request_resume() will be called; the same step's `resume` runs then     */
-    DONE,       /* answered: go to the filters                                           */
-    REROUTE,    /* uri, args (and scope, for a named location) were changed: route again   */
+    NEXT,    /* go on with the next step                                              */
+    WAIT,    /* request_resume() will be called; the same step's `resume` runs then     */
+    DONE,    /* answered: go to the filters                                           */
+    REROUTE, /* uri, args (and scope, for a named location) were changed: route again   */
 };
 
 /* Decides an error answer (or any answer made of a status alone): drops what was there.

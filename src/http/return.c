@@ -11,7 +11,7 @@ static uint32_t rewrite_index;
 struct return_op {
     struct rewrite_op op;
     unsigned status;
-    struct expr *text;          /* of the answer, or the address redirected to; or NULL */
+    struct expr *text; /* of the answer, or the address redirected to; or NULL */
 };
 
 /* ---- running ------------------------------------------------------------------------- */

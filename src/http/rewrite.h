@@ -12,8 +12,8 @@
 
 struct rewrite_op {
     enum verdict (*run)(struct request *, const struct rewrite_op *);
-    const struct conf_node *node;       /* what it was made from                            */
-    bool last;                          /* nothing behind it is ever reached                */
+    const struct conf_node *node; /* what it was made from                            */
+    bool last;                    /* nothing behind it is ever reached                */
     struct rewrite_op *next;
 };
 

@@ -72,8 +72,7 @@ static bool search_in(const struct location *l, struct search *s, unsigned depth
             return true;
     }
     for (uint32_t i = 0; i < l->regex_count && !final; i++) {
-        enum regex_verdict v =
-            regex_match(l->regexes[i]->regex, s->uri, s->captures, CAPTURES_MAX);
+        enum regex_verdict v = regex_match(l->regexes[i]->regex, s->uri, s->captures, CAPTURES_MAX);
 
         if (v == REGEX_NO)
             continue;
@@ -88,8 +87,8 @@ static bool search_in(const struct location *l, struct search *s, unsigned depth
 }
 
 enum location_found location_find(const struct location *root, struct slice uri,
-                                  struct slice captures[CAPTURES_MAX],
-                                  const struct regex **ret_of, const struct location **ret)
+                                  struct slice captures[CAPTURES_MAX], const struct regex **ret_of,
+                                  const struct location **ret)
 {
     struct search s = { .uri = uri, .captures = captures, .of = ret_of };
 

@@ -21,14 +21,14 @@ struct generation;
 /* One address:port (or unix path) of the configuration. */
 struct listen_addr {
     struct addr addr;
-    struct slice unix_path;         /* AF_UNIX; else size 0                                  */
-    bool bind;                      /* has socket options: gets a socket of its own          */
-    bool ipv6only, reuseport, deferred, so_keepalive, so_keepalive_set, tls, http2,
-        proxy_protocol, options_set;
+    struct slice unix_path; /* AF_UNIX; else size 0                                  */
+    bool bind;              /* has socket options: gets a socket of its own          */
+    bool ipv6only, reuseport, deferred, so_keepalive, so_keepalive_set, tls, http2, proxy_protocol,
+        options_set;
     int backlog, rcvbuf, sndbuf, fastopen, keep_idle, keep_interval, keep_count; /* -1: unset */
-    const struct conf_node *node;   /* where it was first said, for messages                 */
+    const struct conf_node *node; /* where it was first said, for messages                 */
     struct vhosts *vhosts;
-    struct listen_addr *also;       /* the next address covered by the same wildcard socket  */
+    struct listen_addr *also; /* the next address covered by the same wildcard socket  */
     struct listen_addr *next;
 };
 
@@ -37,12 +37,12 @@ struct vhosts {
     const struct server *default_server;
     bool default_explicit;
     const struct conf_node *default_node;
-    struct map exact;               /* "a.test", ".a.test"'s own name                        */
-    struct map head_wildcards;      /* "*.a.test" under ".a.test"                             */
-    struct map tail_wildcards;      /* "www.a.*" under "www.a."                              */
-    struct server_regex *regexes;   /* in order                                              */
+    struct map exact;             /* "a.test", ".a.test"'s own name                        */
+    struct map head_wildcards;    /* "*.a.test" under ".a.test"                             */
+    struct map tail_wildcards;    /* "www.a.*" under "www.a."                              */
+    struct server_regex *regexes; /* in order                                              */
     uint32_t server_count;
-    const struct server *only;      /* the single server: no name needs looking up           */
+    const struct server *only;           /* the single server: no name needs looking up           */
     const struct h1_limits *head_limits; /* of the default server                         */
 };
 
@@ -56,8 +56,8 @@ struct server_regex {
  * covers share one). `id` is stable over generations: server/ assigns it by what it is bound
  * to, and keeps the socket while any generation wants it. */
 struct listener_want {
-    struct listen_addr *addr;       /* what to bind                                          */
-    struct listen_addr *covered;    /* further addresses served by it, chained by `also`     */
+    struct listen_addr *addr;    /* what to bind                                          */
+    struct listen_addr *covered; /* further addresses served by it, chained by `also`     */
     unsigned id;
     struct listener_want *next;
 };
@@ -65,7 +65,7 @@ struct listener_want {
 /* ---- servers and locations --------------------------------------------------------- */
 
 struct server_name {
-    struct slice text;              /* as written                                            */
+    struct slice text; /* as written                                            */
     struct regex *regex;
     const struct conf_node *node;
     unsigned arg;
@@ -85,35 +85,40 @@ struct server {
     const struct conf_node *node;
     struct server_listen *listens, **listens_end;
     struct server_name *names, **names_end;
-    struct location *root;          /* the scope of the server itself: locations hang below  */
+    struct location *root;               /* the scope of the server itself: locations hang below  */
     struct location *named, *named_last; /* "@name", chained by next                         */
     struct server *next;
 };
 
-enum location_kind { LOCATION_PREFIX, LOCATION_PREFIX_FINAL /* ^~ */, LOCATION_EXACT,
-                     LOCATION_REGEX, LOCATION_NAMED };
+enum location_kind {
+    LOCATION_PREFIX,
+    LOCATION_PREFIX_FINAL /* ^~ */,
+    LOCATION_EXACT,
+    LOCATION_REGEX,
+    LOCATION_NAMED
+};
 
 typedef enum verdict content_fn(struct request *);
 
 struct location {
     enum location_kind kind;
-    struct slice name;              /* the prefix, path, pattern text or @name               */
+    struct slice name; /* the prefix, path, pattern text or @name               */
     struct regex *regex;
     struct scope *scope;
     struct location *parent;
     const struct conf_node *node;
-    struct location *children, *children_last, *next;   /* as written                        */
+    struct location *children, *children_last, *next; /* as written                        */
     /* Built after loading: */
-    struct map exact;               /* of children                                           */
-    struct location **prefixes;     /* children by prefix, sorted by name                    */
+    struct map exact;           /* of children                                           */
+    struct location **prefixes; /* children by prefix, sorted by name                    */
     uint32_t prefix_count;
     struct location **regexes;
     uint32_t regex_count;
     const struct location *shorter; /* the next shorter sibling prefix of this one, or NULL  */
     content_fn *content;            /* set by directives like stub_status; NULL: files       */
     bool is_internal;
-    bool auto_redirect;             /* "/dir" answers 301 to "/dir/" (proxy_pass and kin)    */
-    struct log *log;                /* error_log in force                                    */
+    bool auto_redirect; /* "/dir" answers 301 to "/dir/" (proxy_pass and kin)    */
+    struct log *log;    /* error_log in force                                    */
 };
 
 /* How many requests of one loop run on a site. A cache line each: loops do not disturb one
@@ -124,16 +129,16 @@ struct site_use {
 
 struct site {
     struct generation *generation;
-    struct site_use *uses;          /* by loop index; made by server/generation.c            */
-    struct scope *root, *http;      /* http may be NULL: no http block                        */
+    struct site_use *uses;     /* by loop index; made by server/generation.c            */
+    struct scope *root, *http; /* http may be NULL: no http block                        */
     struct server *servers, **servers_end;
     struct listen_addr *addrs;
     struct listener_want *listeners;
     struct arena *arena;
-    const struct log *log;          /* the main error log                                    */
+    const struct log *log; /* the main error log                                    */
     const struct listener_want **by_listener; /* by listener id, or NULL; server/ fills it    */
     unsigned listener_count;
-    void *features[FEATURES_MAX];   /* features' own per-generation state                    */
+    void *features[FEATURES_MAX]; /* features' own per-generation state                    */
 };
 
 /* Set functions of the rows `http`, `server`, `location`, `listen`, `server_name` make the
@@ -161,15 +166,14 @@ const struct vhosts *site_vhosts(const struct site *, unsigned id,
 
 /* Exact, longest "*.", longest ".*", first regex; else the default. */
 const struct server *vhosts_find(const struct vhosts *, struct slice host,
-                                 struct slice captures[CAPTURES_MAX],
-                                 const struct regex **ret_of);
+                                 struct slice captures[CAPTURES_MAX], const struct regex **ret_of);
 
 /* nginx's rules: exact; longest prefix; unless it is ^~, the first regex that matches (nested
  * ones first); else that prefix. NULL: no location (the server's own scope serves). */
 enum location_found { LOCATION_FOUND, LOCATION_REGEX_LIMIT };
 enum location_found location_find(const struct location *root, struct slice uri,
-                                  struct slice captures[CAPTURES_MAX],
-                                  const struct regex **ret_of, const struct location **ret);
+                                  struct slice captures[CAPTURES_MAX], const struct regex **ret_of,
+                                  const struct location **ret);
 
 /* Puts a location's configuration in force for the request. */
 void location_use(struct request *, const struct location *);
@@ -179,21 +183,24 @@ extern const struct feature feature_http_core;
 struct http_core {
     int64_t client_header_timeout, client_body_timeout, send_timeout, keepalive_timeout,
         keepalive_header, keepalive_time, keepalive_min_timeout, lingering_time,
-        lingering_timeout;                                                     /* ms         */
+        lingering_timeout; /* ms         */
     int64_t keepalive_requests, client_max_body_size, max_headers;
     int64_t client_header_buffer_size, large_buffer_count, large_buffer_size;
-    int lingering_close;                    /* LINGER_OFF, LINGER_ON, LINGER_ALWAYS           */
+    int lingering_close; /* LINGER_OFF, LINGER_ON, LINGER_ALWAYS           */
     bool allow_bare_lf, underscores, ignore_invalid, merge_slashes, server_tokens_build,
-        absolute_redirect, server_name_in_redirect, port_in_redirect, reset_timedout,
-        tcp_nodelay, tcp_nopush, log_not_found, log_subrequest, msie_padding, etag,
-        recursive_error_pages, internal, chunked_encoding;
-    int server_tokens;                      /* TOKENS_OFF, TOKENS_ON, TOKENS_BUILD            */
-    int satisfy;                            /* SATISFY_ALL, SATISFY_ANY                       */
-    int if_modified_since;                  /* IMS_OFF, IMS_EXACT, IMS_BEFORE                 */
-    int64_t max_ranges;                     /* -1: no limit but RANGES_MAX                    */
+        absolute_redirect, server_name_in_redirect, port_in_redirect, reset_timedout, tcp_nodelay,
+        tcp_nopush, log_not_found, log_subrequest, msie_padding, etag, recursive_error_pages,
+        internal, chunked_encoding;
+    int server_tokens;     /* TOKENS_OFF, TOKENS_ON, TOKENS_BUILD            */
+    int satisfy;           /* SATISFY_ALL, SATISFY_ANY                       */
+    int if_modified_since; /* IMS_OFF, IMS_EXACT, IMS_BEFORE                 */
+    int64_t max_ranges;    /* -1: no limit but RANGES_MAX                    */
     struct expr *limit_rate, *limit_rate_after;
-    struct slice root; struct expr *root_expr; bool alias; const struct location *alias_of;
-    struct slice prefix;                    /* what relative paths are below of               */
+    struct slice root;
+    struct expr *root_expr;
+    bool alias;
+    const struct location *alias_of;
+    struct slice prefix; /* what relative paths are below of               */
 };
 enum { LINGER_OFF, LINGER_ON, LINGER_ALWAYS };
 enum { TOKENS_OFF, TOKENS_ON, TOKENS_BUILD };

@@ -56,10 +56,10 @@ static bool get_hostname(void *subject, const struct variable_use *use, struct g
     return true;
 }
 
-#define IN(member)   .arg = offsetof(struct request, member)
-#define NOW(member)  .arg = offsetof(struct tcp_now, member)
-#define TEXT(text)   .arg = (uintptr_t)(text)
-#define HEAD(id)     .arg = FIELD_##id
+#define IN(member) .arg = offsetof(struct request, member)
+#define NOW(member) .arg = offsetof(struct tcp_now, member)
+#define TEXT(text) .arg = (uintptr_t)(text)
+#define HEAD(id) .arg = FIELD_##id
 
 static const struct variable variables[] = {
     { "", get_capture, .prefix = true,
@@ -75,7 +75,8 @@ static const struct variable variables[] = {
     { "request", get_slice, IN(head.line), .help = "The request line as it was sent." },
     { "request_method", get_slice, IN(head.method_text), .help = "GET, POST …" },
     { "request_length", get_u64, IN(head_bytes), .help = "Bytes of the request, head and body." },
-    { "request_id", get_request_id, .help = "A random name of the request, 32 hexadecimal digits." },
+    { "request_id", get_request_id,
+      .help = "A random name of the request, 32 hexadecimal digits." },
     { "request_body", get_absent, .help = "The body, where something has read it into memory." },
     { "request_body_file", get_absent, .help = "The file the body is in: always empty." },
     { "server_protocol", get_protocol, .help = "HTTP/1.0, HTTP/1.1 …" },
@@ -111,7 +112,8 @@ static const struct variable variables[] = {
     { "sent_http_keep_alive", get_sent_keep_alive, .help = "The answer's Keep-Alive." },
     { "sent_http_transfer_encoding", get_sent_coding, .help = "\"chunked\", or no value." },
     { "sent_http_accept_ranges", get_sent_ranges, .help = "\"bytes\", or no value." },
-    { "sent_trailer_", get_absent, .prefix = true, .help = "A trailer of the answer: none is sent." },
+    { "sent_trailer_", get_absent, .prefix = true,
+      .help = "A trailer of the answer: none is sent." },
     /* files */
     { "document_root", get_document_root, .help = "What root or alias says." },
     { "realpath_root", get_realpath_root, .help = "The same without symbolic links." },
@@ -163,8 +165,7 @@ static struct slice read_hostname(struct arena *arena)
     return arena_copy(arena, slice_str(name));
 }
 
-static bool vars_merge(struct conf_load *load, struct scope *scope, const void *parent,
-                       void *own)
+static bool vars_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     struct vars_conf *conf = own;
 

@@ -8,7 +8,9 @@ bool get_status(void *subject, const struct variable_use *use, struct gather *g)
 {
     unsigned status = ((const struct request *)subject)->response.status;
     char digits[3] = {
-        (char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10), (char)('0' + status % 10),
+        (char)('0' + status / 100 % 10),
+        (char)('0' + status / 10 % 10),
+        (char)('0' + status % 10),
     };
 
     (void)use;

@@ -149,7 +149,10 @@ bool get_realpath_root(void *subject, const struct variable_use *use, struct gat
 static void gather_seconds(struct gather *g, uint64_t ms)
 {
     char rest[4] = {
-        '.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+        '.',
+        (char)('0' + ms / 100 % 10),
+        (char)('0' + ms / 10 % 10),
+        (char)('0' + ms % 10),
     };
 
     gather_u64(g, ms / 1000);
@@ -222,7 +225,10 @@ bool get_time_iso_ms(void *subject, const struct variable_use *use, struct gathe
     unsigned ms = (unsigned)(wall_ms(r) % 1000);
     struct slice date = loop_iso_date(r->loop);
     char rest[4] = {
-        '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+        '.',
+        (char)('0' + ms / 100),
+        (char)('0' + ms / 10 % 10),
+        (char)('0' + ms % 10),
     };
 
     (void)use;

@@ -180,8 +180,8 @@ bool get_cookie(void *subject, const struct variable_use *use, struct gather *g)
 
     if (head->known[FIELD_COOKIE] == NULL)
         return false;
-    for (const struct field *f = head->known[FIELD_COOKIE];
-         f < head->fields + head->field_count; f++) {
+    for (const struct field *f = head->known[FIELD_COOKIE]; f < head->fields + head->field_count;
+         f++) {
         if (f->id == FIELD_COOKIE && cookie_in(f->value, use->rest, &value)) {
             gather_slice(g, value);
             return true;
@@ -287,7 +287,7 @@ bool get_limit_rate(void *subject, const struct variable_use *use, struct gather
     return true;
 }
 
-/* ---- captures ---------------------------------------------------------------------------------- */
+/* ---- captures -------------------------------------------------------------------------------- */
 
 static bool gather_capture(struct gather *g, struct slice value)
 {

@@ -14,8 +14,8 @@ variable_get_fn get_text, get_absent;
 
 /* vars_request.c: what was asked */
 variable_get_fn get_arg, get_is_args, get_request_uri, get_host, get_request_port,
-    get_is_request_port, get_server_name, get_protocol, get_http_field, get_http_known,
-    get_cookie, get_remote_user, get_request_id, get_limit_rate, get_capture;
+    get_is_request_port, get_server_name, get_protocol, get_http_field, get_http_known, get_cookie,
+    get_remote_user, get_request_id, get_limit_rate, get_capture;
 
 /* vars_answer.c: what was answered */
 variable_get_fn get_status, get_bytes_sent, get_completion, get_sent_field, get_sent_type,
@@ -23,10 +23,10 @@ variable_get_fn get_status, get_bytes_sent, get_completion, get_sent_field, get_
     get_sent_keep_alive, get_sent_coding, get_sent_ranges;
 
 /* vars_place.c: files, addresses, time, the process */
-variable_get_fn get_remote_addr, get_remote_port, get_binary_addr, get_server_addr,
-    get_server_port, get_scheme, get_https, get_nth, get_pipe, get_tcp, get_msec,
-    get_request_time, get_connection_time, get_time_local, get_time_iso, get_time_iso_ms,
-    get_pid, get_filename, get_document_root, get_realpath_root;
+variable_get_fn get_remote_addr, get_remote_port, get_binary_addr, get_server_addr, get_server_port,
+    get_scheme, get_https, get_nth, get_pipe, get_tcp, get_msec, get_request_time,
+    get_connection_time, get_time_local, get_time_iso, get_time_iso_ms, get_pid, get_filename,
+    get_document_root, get_realpath_root;
 
 /* Joins the values of several fields of one name, as nginx does: ", ", cookies "; ". */
 struct joiner {

@@ -21,11 +21,11 @@ typedef void conn_event_fn(struct conn *);
 
 struct conn_state {
     const char *name;
-    conn_event_fn *enter;   /* arrive: do the work, start the ops                        */
-    conn_event_fn *bytes;   /* c->in grew, or c->in_ended was set                        */
-    conn_event_fn *sent;    /* what we sent is with the kernel, or failed (c->send_failed)  */
-    conn_event_fn *late;    /* the deadline passed                                        */
-    uint16_t exits;         /* bit set of states it may go to                             */
+    conn_event_fn *enter; /* arrive: do the work, start the ops                        */
+    conn_event_fn *bytes; /* c->in grew, or c->in_ended was set                        */
+    conn_event_fn *sent;  /* what we sent is with the kernel, or failed (c->send_failed)  */
+    conn_event_fn *late;  /* the deadline passed                                        */
+    uint16_t exits;       /* bit set of states it may go to                             */
 };
 
 #define TO(state) (1u << (state))
@@ -36,40 +36,40 @@ struct conn {
     uint32_t magic;
 #define CONN_MAGIC 0x77656972u
     uint8_t state, next;
-    bool running;               /* an event is on the stack                             */
-    bool in_ended;              /* the peer finished sending                            */
-    bool in_failed;             /* … by a reset                                         */
-    bool in_paused;             /* receiving was cancelled: enough is queued             */
+    bool running;   /* an event is on the stack                             */
+    bool in_ended;  /* the peer finished sending                            */
+    bool in_failed; /* … by a reset                                         */
+    bool in_paused; /* receiving was cancelled: enough is queued             */
     bool send_failed;
-    bool file_short;            /* … because the file ended before its length */
-    bool taken_known;           /* progress was asked since this send began              */
-    bool last_answer;           /* the connection ends behind what is in `out`           */
-    bool closing, closed;       /* conn_close() was called; the close has completed       */
-    uint16_t live_requests;     /* whose memory is not gone yet: they may outlive the fd   */
-    uint8_t in_count;           /* buffers queued                                        */
-    uint8_t why;                /* enum close_reason, once closing                       */
+    bool file_short;        /* … because the file ended before its length */
+    bool taken_known;       /* progress was asked since this send began              */
+    bool last_answer;       /* the connection ends behind what is in `out`           */
+    bool closing, closed;   /* conn_close() was called; the close has completed       */
+    uint16_t live_requests; /* whose memory is not gone yet: they may outlive the fd   */
+    uint8_t in_count;       /* buffers queued                                        */
+    uint8_t why;            /* enum close_reason, once closing                       */
     int fd;
     uint32_t listener_id;
-    uint32_t keepalive_ms;      /* how long it may be idle                              */
-    uint32_t send_ms;           /* send_timeout of the last request                     */
-    uint32_t linger_ms, linger_all_ms;  /* lingering_timeout (0: none), lingering_time   */
-    uint32_t requests;          /* begun on this connection                              */
+    uint32_t keepalive_ms;             /* how long it may be idle                              */
+    uint32_t send_ms;                  /* send_timeout of the last request                     */
+    uint32_t linger_ms, linger_all_ms; /* lingering_timeout (0: none), lingering_time   */
+    uint32_t requests;                 /* begun on this connection                              */
     const struct conn_state *states;
     struct loop *loop;
     struct io *io;
-    struct io_op rx, tx, end;   /* L8: one in, one out; and the close                    */
+    struct io_op rx, tx, end; /* L8: one in, one out; and the close                    */
     struct io_timer timer;
-    uint64_t late_at_ns;        /* the state's deadline; 0: none                          */
+    uint64_t late_at_ns; /* the state's deadline; 0: none                          */
     struct io_buf *in_first, *in_last;
     struct request *request;
-    struct out *out;            /* answers on their way; NULL while idle                  */
-    struct link all, idle;      /* in loop->conns, loop->idle                             */
+    struct out *out;       /* answers on their way; NULL while idle                  */
+    struct link all, idle; /* in loop->conns, loop->idle                             */
     union {
-        uint64_t taken;             /* sending: its progress when last looked                */
-        uint64_t linger_until_ns;   /* after the last answer                                 */
+        uint64_t taken;           /* sending: its progress when last looked                */
+        uint64_t linger_until_ns; /* after the last answer                                 */
     };
     uint64_t number, opened_ns;
-    struct addr peer;           /* AF_UNSPEC until asked for                              */
+    struct addr peer; /* AF_UNSPEC until asked for                              */
 };
 
 /* NULL: no memory. The connection is in `states[first]`, not yet entered: conn_start(). */

@@ -17,25 +17,20 @@ static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, 
 static const struct conn_state states[] = {
     /*            name       enter          bytes          sent          late
      *            exits */
-    [IDLE]    = { "idle",    idle_enter,    idle_bytes,    NULL,         idle_late,
-                  TO(HEAD) | TO(CLOSING) },
-    [HEAD]    = { "head",    head_enter,    head_bytes,    NULL,         head_late,
-                  TO(RUN) | TO(FLUSH) | TO(CLOSING) },
-    [RUN]     = { "run",     run_enter,     run_bytes,     run_sent,     NULL,
-                  TO(ANSWER) | TO(CLOSING) },
+    [IDLE] = { "idle", idle_enter, idle_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
+    [HEAD] = { "head", head_enter, head_bytes, NULL, head_late, TO(RUN) | TO(FLUSH) | TO(CLOSING) },
+    [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(ANSWER) | TO(CLOSING) },
     [DISCARD] = { "discard", discard_enter, discard_bytes, discard_sent, discard_late,
                   TO(ANSWER) | TO(CLOSING) },
-    [ANSWER]  = { "answer",  answer_enter,  queue_bytes,   answer_sent,  send_late,
-                  TO(DISCARD) | TO(SEND) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
-    [SEND]    = { "send",    send_enter,    queue_bytes,   send_sent,    send_late,
-                  TO(PACE) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
-    [PACE]    = { "pace",    pace_enter,    queue_bytes,   NULL,         pace_late,
-                  TO(SEND) | TO(CLOSING) },
-    [FLUSH]   = { "flush",   flush_enter,   queue_bytes,   flush_sent,   send_late,
-                  TO(HEAD) | TO(IDLE) | TO(LINGER) | TO(CLOSING) },
-    [LINGER]  = { "linger",  linger_enter,  linger_bytes,  NULL,         linger_late,
-                  TO(CLOSING) },
-    [CLOSING] = { "closing", closing_enter, NULL,          NULL,         NULL, 0 },
+    [ANSWER] = { "answer", answer_enter, queue_bytes, answer_sent, send_late,
+                 TO(DISCARD) | TO(SEND) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
+    [SEND] = { "send", send_enter, queue_bytes, send_sent, send_late,
+               TO(PACE) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
+    [PACE] = { "pace", pace_enter, queue_bytes, NULL, pace_late, TO(SEND) | TO(CLOSING) },
+    [FLUSH] = { "flush", flush_enter, queue_bytes, flush_sent, send_late,
+                TO(HEAD) | TO(IDLE) | TO(LINGER) | TO(CLOSING) },
+    [LINGER] = { "linger", linger_enter, linger_bytes, NULL, linger_late, TO(CLOSING) },
+    [CLOSING] = { "closing", closing_enter, NULL, NULL, NULL, 0 },
 };
 
 static void local_of(void *conn, struct addr *ret)
@@ -151,7 +146,7 @@ static void head_enter(struct conn *c)
     if (c->next != HEAD || c->closing)
         return;
     if (c->out != NULL && c->out->used > 0)
-        conn_goto(c, FLUSH);    /* answers to earlier, pipelined requests must not wait */
+        conn_goto(c, FLUSH); /* answers to earlier, pipelined requests must not wait */
 }
 
 /* The head's deadline is absolute: a byte a second does not move it. */
@@ -185,7 +180,7 @@ static void head_bytes(struct conn *c)
         head_wait(c, r);
         return;
     }
-    enum close_reason why = c->in_failed         ? CLOSE_peer_reset
+    enum close_reason why = c->in_failed        ? CLOSE_peer_reset
                             : r->head.line_seen ? CLOSE_peer_broke_off
                                                 : CLOSE_peer_closed;
     conn_close(c, why);
@@ -290,7 +285,8 @@ static void discard_enter(struct conn *c)
 
     x->body_since_ns = io_now_ns(c->io);
     if (r->head.chunked)
-        chunked_init(&x->chunked, h1_core(c)->allow_bare_lf, (uint32_t)r->vhosts->head_limits->head_max);
+        chunked_init(&x->chunked, h1_core(c)->allow_bare_lf,
+                     (uint32_t)r->vhosts->head_limits->head_max);
     if (r->head.expect_continue && !x->continued) {
         struct out *out = h1_out(c);
         static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -65,8 +65,8 @@ static bool may_keep(const struct conn *c)
     const struct exchange *x = r->exchange;
     uint64_t age_ms = (io_now_ns(c->io) - c->opened_ns) / 1000000u;
 
-    return r->head.keep_alive && x->body_read && !x->linger && !r->response.close &&
-           !c->in_ended && !c->loop->draining && core->keepalive_timeout > 0 &&
+    return r->head.keep_alive && x->body_read && !x->linger && !r->response.close && !c->in_ended &&
+           !c->loop->draining && core->keepalive_timeout > 0 &&
            c->requests < (uint64_t)core->keepalive_requests &&
            age_ms < (uint64_t)core->keepalive_time;
 }
@@ -91,8 +91,8 @@ static void choose_framing(struct conn *c)
         return;
     }
     x->answer_left = UINT64_MAX;
-    x->chunking = r->response.body != NULL && r->head.version_minor == 1 &&
-                  h1_core(c)->chunked_encoding;
+    x->chunking =
+        r->response.body != NULL && r->head.version_minor == 1 && h1_core(c)->chunked_encoding;
     if (!x->chunking && r->response.body != NULL)
         r->keep_alive = false;
 }
@@ -140,14 +140,14 @@ void answer_enter(struct conn *c)
 
     if (io_busy(&c->tx)) {
         conn_deadline(c, h1_core(c)->send_timeout);
-        return;                 /* earlier answers, or 100 Continue, are still on their way */
+        return; /* earlier answers, or 100 Continue, are still on their way */
     }
     if (h1_body_wanted_first(c)) {
         conn_goto(c, DISCARD);
         return;
     }
     if (r->response.no_answer) {
-        r->keep_alive = false;  /* answers to earlier, pipelined requests still go out */
+        r->keep_alive = false; /* answers to earlier, pipelined requests still go out */
         answer_done(c);
         c->linger_ms = 0;
         c->why = CLOSE_no_answer;
@@ -161,7 +161,7 @@ void answer_enter(struct conn *c)
         choose_framing(c);
         if (!h1_write_head(c, out)) {
             if (out->used > 0)
-                send_out(c, 1, 0);      /* comes back through answer_sent() */
+                send_out(c, 1, 0); /* comes back through answer_sent() */
             else
                 conn_close(c, CLOSE_no_memory);
             return;
@@ -204,7 +204,7 @@ static size_t allowance(const struct conn *c, const struct exchange *x, size_t m
 
 static enum body_status pull(struct request *r, struct exchange *x, struct out *out, size_t most)
 {
-    if (x->pulled != 0) {       /* copy_body() pulled what it could not copy */
+    if (x->pulled != 0) { /* copy_body() pulled what it could not copy */
         enum body_status s = (enum body_status)(x->pulled - 1);
 
         x->pulled = 0;
@@ -215,14 +215,14 @@ static enum body_status pull(struct request *r, struct exchange *x, struct out *
 
 static void send_file(struct conn *c, struct out *out)
 {
-    if (out->used > 0) {        /* the head first; the kernel joins it with the file's bytes */
+    if (out->used > 0) { /* the head first; the kernel joins it with the file's bytes */
         send_out(c, 1, IO_HOLD);
         return;
     }
     c->taken_known = false;
     conn_deadline(c, h1_core(c)->send_timeout);
-    io_sendfile(c->io, &c->tx, c->fd, out->chunk.file, out->chunk.offset,
-                (uint32_t)out->chunk.size, conn_on_sent);
+    io_sendfile(c->io, &c->tx, c->fd, out->chunk.file, out->chunk.offset, (uint32_t)out->chunk.size,
+                conn_on_sent);
 }
 
 static void send_memory(struct conn *c, struct exchange *x, struct out *out)

@@ -9,19 +9,20 @@
 enum { IDLE, HEAD, RUN, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
 
 enum {
-    OUT_SIZE = HTTP1_OUT_SLOT,          /* one slot of loop->out_slab                        */
-    HEAD_ROOM = 1024,                   /* free space worth beginning another answer in       */
-    COPY_MAX = 4096,                    /* bodies up to this are copied behind their head     */
-    DRAIN_MAX = 64 * 1024,              /* request body read for an answer that ignores it    */
-    SEND_SECOND_LOOK = 8,               /* part of send_timeout until the second look         */
-    RATE_GRACE_SEC = 10, RATE_MIN = 500 /* bytes a second a request body must bring           */
+    OUT_SIZE = HTTP1_OUT_SLOT, /* one slot of loop->out_slab                        */
+    HEAD_ROOM = 1024,          /* free space worth beginning another answer in       */
+    COPY_MAX = 4096,           /* bodies up to this are copied behind their head     */
+    DRAIN_MAX = 64 * 1024,     /* request body read for an answer that ignores it    */
+    SEND_SECOND_LOOK = 8,      /* part of send_timeout until the second look         */
+    RATE_GRACE_SEC = 10,
+    RATE_MIN = 500 /* bytes a second a request body must bring           */
 };
 
 /* Answers on their way out. Slot of loop->out_slab: held only while something is to be sent. */
 struct out {
     uint32_t used;
     struct iovec iov[4];
-    struct chunk chunk;                 /* the borrowed one in flight                         */
+    struct chunk chunk; /* the borrowed one in flight                         */
     char size_line[24];
     char bytes[];
 };
@@ -29,20 +30,20 @@ enum { OUT_ROOM = OUT_SIZE - sizeof(struct out) };
 
 /* What HTTP/1 keeps of one request, in its arena. */
 struct exchange {
-    bool refused;                       /* the head was bad: only an error answer follows     */
-    bool body_read;                     /* the request's body was consumed to its end         */
-    bool continued;                     /* 100 Continue was sent                              */
-    bool decided;                       /* respond() was called                               */
+    bool refused;   /* the head was bad: only an error answer follows     */
+    bool body_read; /* the request's body was consumed to its end         */
+    bool continued; /* 100 Continue was sent                              */
+    bool decided;   /* respond() was called                               */
     bool head_written, chunking, body_ended;
-    bool linger;                        /* input may still come behind the last answer        */
+    bool linger; /* input may still come behind the last answer        */
     uint16_t late_status;
     struct chunked chunked;
-    uint64_t body_left;                 /* of a Content-Length                                */
+    uint64_t body_left; /* of a Content-Length                                */
     uint64_t body_bytes, body_since_ns;
-    uint64_t answer_left;               /* of the answer's body, when its length is known     */
-    uint64_t rate, rate_after, paced_since_ns, paced_bytes;    /* limit_rate                  */
-    uint64_t in_flight;                 /* bytes of the chunk being sent                      */
-    uint8_t pulled;                     /* what copy_body() got but could not copy, + 1       */
+    uint64_t answer_left; /* of the answer's body, when its length is known     */
+    uint64_t rate, rate_after, paced_since_ns, paced_bytes; /* limit_rate                  */
+    uint64_t in_flight; /* bytes of the chunk being sent                      */
+    uint8_t pulled;     /* what copy_body() got but could not copy, + 1       */
 };
 
 static inline struct exchange *exchange_of(const struct conn *c)

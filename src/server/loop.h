@@ -34,8 +34,8 @@ struct loop_thread {
     uint64_t leaving_since_ns;
     bool leaving, ended;
     _Atomic bool ready; /* has a generation: others may hand connections over */
-    _Atomic bool gone; /* the thread's last act                                  */
-    int error;         /* of starting                                            */
+    _Atomic bool gone;  /* the thread's last act                                  */
+    int error;          /* of starting                                            */
 };
 
 /* Starts the worker's loops on its newest generation; waits until each runs. 0 or -errno; then

@@ -90,8 +90,9 @@ static int manual(const struct registry *g, const char *dir)
         fprintf(stderr, "weir: cannot write %s: %s\n", path, strerror(errno));
         return 1;
     }
-    fprintf(out, "# The directives\n\nMade from the program's own registry by "
-                 "`weir help --manual`. A page a feature.\n\n| Feature | Directives |\n|---|---|\n");
+    fprintf(out,
+            "# The directives\n\nMade from the program's own registry by "
+            "`weir help --manual`. A page a feature.\n\n| Feature | Directives |\n|---|---|\n");
     for (size_t i = 0; i < g->feature_count; i++) {
         const struct feature *f = g->features[i];
 

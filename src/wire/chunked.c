@@ -10,33 +10,33 @@
 #include "wire/token.h"
 
 enum {
-    EXT_MAX = 256,                  /* bytes of extensions, a chunk               */
-    OVERHEAD_MAX = 100 * 1024,      /* beyond the amount of data                  */
-    DIGITS_MAX = 20,                /* of a size, with leading zeros              */
+    EXT_MAX = 256,             /* bytes of extensions, a chunk               */
+    OVERHEAD_MAX = 100 * 1024, /* beyond the amount of data                  */
+    DIGITS_MAX = 20,           /* of a size, with leading zeros              */
     TRAILERS_MAX = 100,
 };
 
 enum state {
-    ST_SIZE_FIRST,      /* a size begins: a digit must come               */
-    ST_SIZE,            /* more digits, or what may follow                */
-    ST_SEMICOLON,       /* blanks came: only an extension may follow      */
-    ST_NAME_FIRST,      /* behind ";"                                     */
+    ST_SIZE_FIRST, /* a size begins: a digit must come               */
+    ST_SIZE,       /* more digits, or what may follow                */
+    ST_SEMICOLON,  /* blanks came: only an extension may follow      */
+    ST_NAME_FIRST, /* behind ";"                                     */
     ST_NAME,
-    ST_NAME_BLANK,      /* blanks behind a name: "=" or ";"               */
-    ST_VALUE_FIRST,     /* behind "="                                     */
-    ST_VALUE,           /* a token                                        */
+    ST_NAME_BLANK,  /* blanks behind a name: "=" or ";"               */
+    ST_VALUE_FIRST, /* behind "="                                     */
+    ST_VALUE,       /* a token                                        */
     ST_QUOTED,
-    ST_ESCAPED,         /* behind "\" in a quoted value                   */
-    ST_VALUE_END,       /* behind a closing quote                         */
-    ST_SIZE_LF,         /* CR came                                        */
+    ST_ESCAPED,   /* behind "\" in a quoted value                   */
+    ST_VALUE_END, /* behind a closing quote                         */
+    ST_SIZE_LF,   /* CR came                                        */
     ST_CONTENT,
-    ST_CONTENT_END,        /* CR LF must come                                */
+    ST_CONTENT_END, /* CR LF must come                                */
     ST_CONTENT_LF,
-    ST_TRAILER_FIRST,   /* a field line begins, or the end                */
+    ST_TRAILER_FIRST, /* a field line begins, or the end                */
     ST_TRAILER_NAME,
     ST_TRAILER_VALUE,
     ST_TRAILER_LF,
-    ST_END_LF,          /* the last LF of all                             */
+    ST_END_LF, /* the last LF of all                             */
     ST_DONE,
     ST_BAD,
     ST_COUNT,
@@ -221,18 +221,29 @@ static bool on_trailer_lf(struct chunked *c, char b)
 
 static bool on_trailer_value(struct chunked *c, char b)
 {
-    return !scan_is_ctl(b)
-           || line_end(c, b, ST_TRAILER_LF, on_trailer_lf, "a control byte in a trailer field");
+    return !scan_is_ctl(b) ||
+           line_end(c, b, ST_TRAILER_LF, on_trailer_lf, "a control byte in a trailer field");
 }
 
 static byte_fn *const ON_BYTE[ST_COUNT] = {
-    [ST_SIZE_FIRST] = on_size_first, [ST_SIZE] = on_size, [ST_SEMICOLON] = on_semicolon,
-    [ST_NAME_FIRST] = on_name_first, [ST_NAME] = on_name, [ST_NAME_BLANK] = on_name_blank,
-    [ST_VALUE_FIRST] = on_value_first, [ST_VALUE] = on_value, [ST_QUOTED] = on_quoted,
-    [ST_ESCAPED] = on_escaped, [ST_VALUE_END] = on_value_end, [ST_SIZE_LF] = on_size_lf,
-    [ST_CONTENT_END] = on_content_end, [ST_CONTENT_LF] = on_content_lf,
-    [ST_TRAILER_FIRST] = on_trailer_first, [ST_TRAILER_NAME] = on_trailer_name,
-    [ST_TRAILER_VALUE] = on_trailer_value, [ST_TRAILER_LF] = on_trailer_lf,
+    [ST_SIZE_FIRST] = on_size_first,
+    [ST_SIZE] = on_size,
+    [ST_SEMICOLON] = on_semicolon,
+    [ST_NAME_FIRST] = on_name_first,
+    [ST_NAME] = on_name,
+    [ST_NAME_BLANK] = on_name_blank,
+    [ST_VALUE_FIRST] = on_value_first,
+    [ST_VALUE] = on_value,
+    [ST_QUOTED] = on_quoted,
+    [ST_ESCAPED] = on_escaped,
+    [ST_VALUE_END] = on_value_end,
+    [ST_SIZE_LF] = on_size_lf,
+    [ST_CONTENT_END] = on_content_end,
+    [ST_CONTENT_LF] = on_content_lf,
+    [ST_TRAILER_FIRST] = on_trailer_first,
+    [ST_TRAILER_NAME] = on_trailer_name,
+    [ST_TRAILER_VALUE] = on_trailer_value,
+    [ST_TRAILER_LF] = on_trailer_lf,
     [ST_END_LF] = on_end_lf,
 };
 
@@ -262,8 +273,8 @@ static struct slice take_content(struct chunked *c, const char *bytes, size_t si
     return slice_of(bytes, size);
 }
 
-enum chunked_verdict chunked_feed(struct chunked *c, const char *bytes, size_t size,
-                                  size_t *taken, struct slice *piece)
+enum chunked_verdict chunked_feed(struct chunked *c, const char *bytes, size_t size, size_t *taken,
+                                  struct slice *piece)
 {
     size_t i = 0;
     *piece = (struct slice){ 0 };

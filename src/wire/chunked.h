@@ -31,7 +31,7 @@ struct chunked {
 };
 
 void chunked_init(struct chunked *, bool allow_bare_lf, uint32_t trailer_max);
-enum chunked_verdict chunked_feed(struct chunked *, const char *bytes, size_t size,
-                                  size_t *taken, struct slice *piece);
+enum chunked_verdict chunked_feed(struct chunked *, const char *bytes, size_t size, size_t *taken,
+                                  struct slice *piece);
 
 #endif

@@ -3,11 +3,11 @@
 #include "wire/date.h"
 
 enum {
-    DAYS_PER_ERA = 146097,      /* 400 years                            */
-    DAYS_TO_1970 = 719468,      /* from 1 March of year 0               */
+    DAYS_PER_ERA = 146097, /* 400 years                            */
+    DAYS_TO_1970 = 719468, /* from 1 March of year 0               */
     SECONDS_PER_DAY = 86400,
     YEAR_MAX = 9999,
-    CENTURY_WINDOW = 50,        /* RFC 9110 §5.6.7: two-digit years     */
+    CENTURY_WINDOW = 50, /* RFC 9110 §5.6.7: two-digit years     */
 };
 
 /* 0000-01-01 and 9999-12-31T23:59:59: what four digits can say. */
@@ -21,7 +21,7 @@ static const char MONTHS[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
 struct calendar {
-    unsigned year, month, day, weekday;     /* month 1-12, day 1-31, 0 is Sunday */
+    unsigned year, month, day, weekday; /* month 1-12, day 1-31, 0 is Sunday */
     unsigned hour, minute, second;
 };
 
@@ -45,8 +45,10 @@ static struct calendar calendar_from(int64_t unix_sec)
         .year = (era - 1) * 400 + years + (month <= 2),
         .month = month,
         .day = in_year - (153 * from_march + 2) / 5 + 1,
-        .weekday = (days + 3) % 7,      /* 1 March of year 0 was a Wednesday, like all eras' */
-        .hour = rest / 3600, .minute = rest / 60 % 60, .second = rest % 60,
+        .weekday = (days + 3) % 7, /* 1 March of year 0 was a Wednesday, like all eras' */
+        .hour = rest / 3600,
+        .minute = rest / 60 % 60,
+        .second = rest % 60,
     };
 }
 
@@ -199,8 +201,8 @@ static bool calendar_ok(const struct calendar *t)
     static const uint8_t LENGTH[13] = { 0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     bool leap = t->year % 4 == 0 && (t->year % 100 != 0 || t->year % 400 == 0);
     unsigned length = LENGTH[t->month] + (t->month == 2 && leap ? 1u : 0u);
-    return t->day >= 1 && t->day <= length && t->hour <= 23 && t->minute <= 59
-           && t->second <= 60;      /* 60: a leap second */
+    return t->day >= 1 && t->day <= length && t->hour <= 23 && t->minute <= 59 &&
+           t->second <= 60; /* 60: a leap second */
 }
 
 /* A year that seems more than 50 years ahead is the most recent one with these digits. */
@@ -216,17 +218,16 @@ static unsigned year_full(unsigned two_digits, int64_t now_sec)
     return year;
 }
 
-static bool parse_form(struct slice s, const struct form *form, int64_t now_sec,
-                       struct calendar *t)
+static bool parse_form(struct slice s, const struct form *form, int64_t now_sec, struct calendar *t)
 {
     if (!cut_day_name(&s, form->long_day) || !shape_fits(s, form->shape))
         return false;
-    if (!digits_from(s, form->day, 2, form->blank_day, &t->day)
-        || !month_from(s, form->month, &t->month)
-        || !digits_from(s, form->year, form->year_digits, false, &t->year)
-        || !digits_from(s, form->clock, 2, false, &t->hour)
-        || !digits_from(s, form->clock + 3u, 2, false, &t->minute)
-        || !digits_from(s, form->clock + 6u, 2, false, &t->second))
+    if (!digits_from(s, form->day, 2, form->blank_day, &t->day) ||
+        !month_from(s, form->month, &t->month) ||
+        !digits_from(s, form->year, form->year_digits, false, &t->year) ||
+        !digits_from(s, form->clock, 2, false, &t->hour) ||
+        !digits_from(s, form->clock + 3u, 2, false, &t->minute) ||
+        !digits_from(s, form->clock + 6u, 2, false, &t->second))
         return false;
     if (form->year_digits == 2)
         t->year = year_full(t->year, now_sec);
@@ -239,8 +240,8 @@ bool date_parse(struct slice s, int64_t now_sec, int64_t *ret_unix_sec)
         struct calendar t = { 0 };
         if (!parse_form(s, &FORMS[i], now_sec, &t))
             continue;
-        *ret_unix_sec = days_from(t.year, t.month, t.day) * SECONDS_PER_DAY
-                        + (int64_t)(t.hour * 3600 + t.minute * 60 + t.second);
+        *ret_unix_sec = days_from(t.year, t.month, t.day) * SECONDS_PER_DAY +
+                        (int64_t)(t.hour * 3600 + t.minute * 60 + t.second);
         return true;
     }
     return false;

@@ -4,6 +4,7 @@
 
 #include "base/slice.h"
 
+/* clang-format off */
 #define FIELDS(X) \
     X(HOST, "host") X(CONNECTION, "connection") X(CONTENT_LENGTH, "content-length") \
     X(TRANSFER_ENCODING, "transfer-encoding") X(EXPECT, "expect") X(UPGRADE, "upgrade") \
@@ -17,18 +18,19 @@
     X(TRAILER, "trailer") X(DESTINATION, "destination") X(DEPTH, "depth") \
     X(OVERWRITE, "overwrite") X(DATE, "date") X(FORWARDED, "forwarded") \
     X(PROXY_CONNECTION, "proxy-connection")
+/* clang-format on */
 
 enum field_id {
     FIELD_OTHER,
 #define X(id, name) FIELD_##id,
     FIELDS(X)
 #undef X
-    FIELD_COUNT
+        FIELD_COUNT
 };
 
 struct field {
-    struct slice name;      /* as it came  */
-    struct slice value;     /* OWS cut off */
+    struct slice name;  /* as it came  */
+    struct slice value; /* OWS cut off */
     enum field_id id;
 };
 
@@ -37,7 +39,7 @@ enum field_id field_from(struct slice name);
 
 /* RFC 9110 §5.6.2 and §5.5: what a name and a value may consist of. */
 bool field_name_ok(struct slice name);
-bool field_value_ok(struct slice value);    /* no control byte but HTAB */
+bool field_value_ok(struct slice value); /* no control byte but HTAB */
 
 /* Walks a comma-separated list (RFC 9110 §5.6.1; empty members are skipped, quoted strings
  * respected): cuts the next member off *rest; false at the end. */

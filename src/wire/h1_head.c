@@ -13,17 +13,24 @@
 #include "wire/token.h"
 
 enum {
-    PIECE_MAX = 1024,       /* copied at once: what is behind the head was copied in vain */
-    SIZE_MIN = 64,          /* smallest first room                                         */
+    PIECE_MAX = 1024, /* copied at once: what is behind the head was copied in vain */
+    SIZE_MIN = 64,    /* smallest first room                                         */
     FIELD_ROOM_FIRST = 16,
-    EMPTY_LINES_MAX = 1,    /* before the request line (RFC 9112 §2.2)                     */
-    VERSION_SIZE = 8,       /* "HTTP/1.1"                                                  */
+    EMPTY_LINES_MAX = 1, /* before the request line (RFC 9112 §2.2)                     */
+    VERSION_SIZE = 8,    /* "HTTP/1.1"                                                  */
 };
 
 enum state {
-    ST_START, ST_METHOD, ST_TARGET, ST_VERSION,     /* the request line */
-    ST_FIELD, ST_NAME, ST_VALUE,                    /* a field line     */
-    ST_DONE, ST_BAD, ST_COUNT,
+    ST_START,
+    ST_METHOD,
+    ST_TARGET,
+    ST_VERSION, /* the request line */
+    ST_FIELD,
+    ST_NAME,
+    ST_VALUE, /* a field line     */
+    ST_DONE,
+    ST_BAD,
+    ST_COUNT,
 };
 
 /* What a step says: the bytes ran out, or all was said; a line was read, go on. */
@@ -40,9 +47,9 @@ static enum step read_value(struct h1_head *);
 static enum step read_nothing(struct h1_head *);
 
 static enum step (*const READ[ST_COUNT])(struct h1_head *) = {
-    [ST_START] = read_start, [ST_METHOD] = read_method, [ST_TARGET] = read_target,
-    [ST_VERSION] = read_version, [ST_FIELD] = read_field, [ST_NAME] = read_name,
-    [ST_VALUE] = read_value, [ST_DONE] = read_nothing, [ST_BAD] = read_nothing,
+    [ST_START] = read_start,     [ST_METHOD] = read_method, [ST_TARGET] = read_target,
+    [ST_VERSION] = read_version, [ST_FIELD] = read_field,   [ST_NAME] = read_name,
+    [ST_VALUE] = read_value,     [ST_DONE] = read_nothing,  [ST_BAD] = read_nothing,
 };
 
 static enum step refuse(struct h1_head *h, uint16_t status, const char *why)
@@ -204,10 +211,10 @@ static enum step line_done(struct h1_head *h)
  * compared once more for each that comes: a bounded number of times. */
 static enum step read_version(struct h1_head *h)
 {
-    static const char FORM[VERSION_SIZE] = "HTTP/0.0";      /* 0: a digit */
+    static const char FORM[VERSION_SIZE] = "HTTP/0.0"; /* 0: a digit */
     uint32_t begin = h->line_at + h->target_end + 1, stop = line_stop(h);
     if (stop - begin > VERSION_SIZE && memcmp(h->bytes + begin, "HTTP/1.1", VERSION_SIZE) == 0)
-        h->at = begin + VERSION_SIZE;       /* nearly always */
+        h->at = begin + VERSION_SIZE; /* nearly always */
     for (; h->at < stop && h->at - begin < VERSION_SIZE; h->at++) {
         char c = h->bytes[h->at], form = FORM[h->at - begin];
         if (form == '0' ? c < '0' || c > '9' : c != form)
@@ -285,8 +292,8 @@ static enum step read_name(struct h1_head *h)
 
 static bool name_wanted(const struct h1_head *h)
 {
-    bool odd = (h->name_seen & TOKEN_ODD) != 0
-               || ((h->name_seen & TOKEN_UNDERSCORE) != 0 && !h->limits->underscores);
+    bool odd = (h->name_seen & TOKEN_ODD) != 0 ||
+               ((h->name_seen & TOKEN_UNDERSCORE) != 0 && !h->limits->underscores);
     return h->field_id != FIELD_OTHER || !odd || !h->limits->ignore_invalid;
 }
 
@@ -326,7 +333,7 @@ static enum step field_done(struct h1_head *h, uint32_t value_end)
     }
     if (h->field_count == h->field_room && !fields_grow(h))
         return refuse(h, 500, "no memory for the fields");
-    struct field *f = &h->fields[h->field_count];   /* in place: a copy would wait for itself */
+    struct field *f = &h->fields[h->field_count]; /* in place: a copy would wait for itself */
     f->name = line_part(h, 0, h->mark);
     f->value = trim(h->bytes + h->line_at + h->mark + 1, h->bytes + h->line_at + value_end);
     f->id = h->field_id;

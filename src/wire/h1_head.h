@@ -28,56 +28,56 @@
 enum h1_verdict { H1_MORE, H1_DONE, H1_BAD };
 
 struct h1_limits {
-    uint32_t line_max;          /* longest request line or field line (large buffer size)   */
-    uint32_t head_max;          /* the whole head (buffers × size)                           */
-    uint32_t fields_max;        /* max_headers                                               */
+    uint32_t line_max;   /* longest request line or field line (large buffer size)   */
+    uint32_t head_max;   /* the whole head (buffers × size)                           */
+    uint32_t fields_max; /* max_headers                                               */
     bool allow_bare_lf;
-    bool underscores;           /* underscores_in_headers on: keep such fields               */
-    bool ignore_invalid;        /* ignore_invalid_headers: drops names that are tokens but not
+    bool underscores;    /* underscores_in_headers on: keep such fields               */
+    bool ignore_invalid; /* ignore_invalid_headers: drops names that are tokens but not
                                  * [A-Za-z0-9-] (and _); other names are always refused      */
-    uint32_t first_size;        /* client_header_buffer_size: the first allocation           */
+    uint32_t first_size; /* client_header_buffer_size: the first allocation           */
 };
 
 struct h1_head {
     /* what was found */
     enum http_method method;
     struct slice method_text;
-    struct slice target;            /* as it came: origin, absolute, authority or asterisk form */
-    struct slice authority;         /* of an absolute-form or authority-form target, else the
+    struct slice target;    /* as it came: origin, absolute, authority or asterisk form */
+    struct slice authority; /* of an absolute-form or authority-form target, else the
                                      * Host field's value, else empty; validated; as it came   */
-    struct slice path;              /* from the first '/' (or "*"), raw, without '?', args     */
-    struct slice args;              /* behind the first '?', raw; at == NULL: no '?'           */
-    struct slice scheme;            /* of an absolute-form, lower case; else empty             */
-    uint8_t version_minor;          /* 0 or 1 (a larger minor counts as 1)                     */
-    struct field *fields;           /* in order; dropped ones left out                         */
+    struct slice path;      /* from the first '/' (or "*"), raw, without '?', args     */
+    struct slice args;      /* behind the first '?', raw; at == NULL: no '?'           */
+    struct slice scheme;    /* of an absolute-form, lower case; else empty             */
+    uint8_t version_minor;  /* 0 or 1 (a larger minor counts as 1)                     */
+    struct field *fields;   /* in order; dropped ones left out                         */
     uint32_t field_count;
-    struct field *known[FIELD_COUNT];/* the first field of each known name, or NULL            */
-    bool chunked;                   /* Transfer-Encoding: chunked                              */
-    bool has_length;                /* Content-Length was there                                */
-    uint64_t length;                /* its value                                               */
-    bool keep_alive;                /* by version and Connection                               */
-    bool expect_continue;           /* Expect: 100-continue on a 1.1 request                   */
-    bool upgrade;                   /* Connection names Upgrade                                */
-    struct slice line;              /* the request line, for logs; valid as soon as it is whole */
+    struct field *known[FIELD_COUNT]; /* the first field of each known name, or NULL            */
+    bool chunked;                     /* Transfer-Encoding: chunked                              */
+    bool has_length;                  /* Content-Length was there                                */
+    uint64_t length;                  /* its value                                               */
+    bool keep_alive;                  /* by version and Connection                               */
+    bool expect_continue;             /* Expect: 100-continue on a 1.1 request                   */
+    bool upgrade;                     /* Connection names Upgrade                                */
+    struct slice line;                /* the request line, for logs; valid as soon as it is whole */
 
     /* when H1_BAD; `line` then has as much of the request line as was read */
     uint16_t status;
-    const char *why;                /* static text for the log: "space before the colon"       */
+    const char *why; /* static text for the log: "space before the colon"       */
 
     /* the parser's own */
     uint8_t state;
     uint8_t empty_lines;
-    uint8_t name_seen;              /* classes of bytes in the name being read (token.h)       */
-    enum field_id field_id;         /* what it means                                           */
-    bool line_seen;                 /* any byte of a request line has come                     */
-    uint32_t used, size;            /* of bytes: filled, room                                  */
-    uint32_t at;                    /* all before was looked at                                */
-    uint32_t line_at;               /* where the current line begins                           */
-    uint32_t line_room;             /* the most it may have, with its end                      */
-    uint32_t before;                /* bytes of the head before it                             */
-    uint32_t mark;                  /* from line_at: end of the method or of the field's name  */
-    uint32_t args_mark;             /* from line_at: behind the first '?' of the target, or 0  */
-    uint32_t target_end;            /* from line_at                                            */
+    uint8_t name_seen;      /* classes of bytes in the name being read (token.h)       */
+    enum field_id field_id; /* what it means                                           */
+    bool line_seen;         /* any byte of a request line has come                     */
+    uint32_t used, size;    /* of bytes: filled, room                                  */
+    uint32_t at;            /* all before was looked at                                */
+    uint32_t line_at;       /* where the current line begins                           */
+    uint32_t line_room;     /* the most it may have, with its end                      */
+    uint32_t before;        /* bytes of the head before it                             */
+    uint32_t mark;          /* from line_at: end of the method or of the field's name  */
+    uint32_t args_mark;     /* from line_at: behind the first '?' of the target, or 0  */
+    uint32_t target_end;    /* from line_at                                            */
     uint32_t field_room, field_lines;
     char *bytes;
     struct arena *arena;

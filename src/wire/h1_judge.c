@@ -40,7 +40,7 @@ static bool cut_scheme(struct slice *target, struct slice *ret_scheme)
 
 static bool absolute_form(struct h1_head *h)
 {
-    struct slice rest = h->path;    /* the target without its args */
+    struct slice rest = h->path; /* the target without its args */
     if (!cut_scheme(&rest, &h->scheme))
         return h1_refuse(h, 400, "the target is no path, no http URI and not *");
     size_t slash = slice_find(rest, '/');
@@ -48,7 +48,7 @@ static bool absolute_form(struct h1_head *h)
     h->path = slice_skip(rest, slash);
     if (uri_authority_split(h->authority, NULL, NULL) != URI_OK)
         return h1_refuse(h, 400, "bad authority in the target");
-    if (h->path.size == 0)          /* RFC 9112 §3.2.4: OPTIONS of no path asks the server */
+    if (h->path.size == 0) /* RFC 9112 §3.2.4: OPTIONS of no path asks the server */
         h->path = h->method == METHOD_OPTIONS && h->args.at == NULL ? SLICE("*") : SLICE("/");
     return true;
 }
@@ -67,9 +67,8 @@ static bool authority_form(struct h1_head *h)
 
 bool h1_judge_target(struct h1_head *h)
 {
-    h->path = h->args.at != NULL
-                  ? slice_head(h->target, (size_t)(h->args.at - h->target.at) - 1)
-                  : h->target;
+    h->path = h->args.at != NULL ? slice_head(h->target, (size_t)(h->args.at - h->target.at) - 1)
+                                 : h->target;
     if (h->method == METHOD_CONNECT)
         return authority_form(h);
     if (h->target.at[0] == '/')
@@ -90,8 +89,8 @@ static bool length_from(struct h1_head *h, struct slice value)
     h->length = 0;
     if (digits.size == 0 && zeros > 0)
         return true;
-    return (digits.size <= LENGTH_DIGITS_MAX && slice_to_u64(digits, INT64_MAX, &h->length))
-           || h1_refuse(h, 400, "bad Content-Length");
+    return (digits.size <= LENGTH_DIGITS_MAX && slice_to_u64(digits, INT64_MAX, &h->length)) ||
+           h1_refuse(h, 400, "bad Content-Length");
 }
 
 /* Any of several Connection fields may say close, and close wins (RFC 9112 §9.3). */
@@ -140,7 +139,7 @@ static bool coding_refuse(struct h1_head *h, struct slice rest)
         struct slice member = slice_trim(slice_cut(&rest, ','));
         struct slice name = slice_trim(slice_head(member, slice_find(member, ';')));
         bool chunked = slice_eq_nocase(name, SLICE("chunked"));
-        if (!field_name_ok(name))   /* a token, like a field's name */
+        if (!field_name_ok(name)) /* a token, like a field's name */
             return h1_refuse(h, 400, "bad Transfer-Encoding");
         if (chunked && (!last || member.size != name.size))
             return h1_refuse(h, 400, "Transfer-Encoding: chunked is not last or not alone");
@@ -173,7 +172,7 @@ static bool judge_host(struct h1_head *h)
         return h->version_minor == 0 || h1_refuse(h, 400, "HTTP/1.1 without Host");
     if (uri_authority_split(host->value, NULL, NULL) != URI_OK)
         return h1_refuse(h, 400, "bad Host");
-    if (h->authority.at == NULL)    /* else the target's wins (RFC 9112 §3.2.2) */
+    if (h->authority.at == NULL) /* else the target's wins (RFC 9112 §3.2.2) */
         h->authority = host->value;
     return true;
 }

@@ -5,6 +5,7 @@
 #include "wire/field.h"
 
 /* Phrases are nginx's where it has one, else those of the IANA registry. */
+/* clang-format off */
 #define PHRASES(X) \
     X(100, "Continue") X(101, "Switching Protocols") X(102, "Processing") \
     X(103, "Early Hints") X(200, "OK") X(201, "Created") X(202, "Accepted") \
@@ -28,13 +29,14 @@
     X(504, "Gateway Time-out") X(505, "HTTP Version Not Supported") \
     X(506, "Variant Also Negotiates") X(507, "Insufficient Storage") X(508, "Loop Detected") \
     X(511, "Network Authentication Required")
+/* clang-format on */
 
 enum { STATUS_MIN = 100, STATUS_MAX = 599, LINE_FIXED = sizeof "HTTP/1.1 200 \r\n" - 1 };
 
 static const struct slice LINES[STATUS_MAX + 1 - STATUS_MIN] = {
 #define X(status, phrase) \
-    [status - STATUS_MIN] = { "HTTP/1.1 " #status " " phrase "\r\n", \
-                              LINE_FIXED + sizeof phrase - 1 },
+    [status -             \
+        STATUS_MIN] = { "HTTP/1.1 " #status " " phrase "\r\n", LINE_FIXED + sizeof phrase - 1 },
     PHRASES(X)
 #undef X
 };
@@ -70,8 +72,7 @@ static bool value_safe(struct slice value)
 {
     for (size_t i = 0; i < value.size; i++) {
         i += scan_ctl(value.at + i, value.size - i);
-        if (i < value.size
-            && (value.at[i] == '\r' || value.at[i] == '\n' || value.at[i] == '\0'))
+        if (i < value.size && (value.at[i] == '\r' || value.at[i] == '\n' || value.at[i] == '\0'))
             return false;
     }
     return true;

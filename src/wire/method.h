@@ -5,16 +5,18 @@
 
 #include "base/slice.h"
 
+/* clang-format off */
 #define METHODS(X) \
     X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(MKCOL) X(COPY) X(MOVE) X(OPTIONS) X(PROPFIND) \
     X(PROPPATCH) X(LOCK) X(UNLOCK) X(PATCH) X(TRACE) X(CONNECT)
+/* clang-format on */
 
 enum http_method {
     METHOD_OTHER,
 #define X(name) METHOD_##name,
     METHODS(X)
 #undef X
-    METHOD_COUNT
+        METHOD_COUNT
 };
 
 /* Case-sensitive. */

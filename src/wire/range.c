@@ -4,7 +4,7 @@
 
 #include "wire/field.h"
 
-enum { OVERSEND_FACTOR = 2 };   /* ranges may ask for the representation this many times */
+enum { OVERSEND_FACTOR = 2 }; /* ranges may ask for the representation this many times */
 
 /* 1*DIGIT, saturating. */
 static bool position_from(struct slice s, uint64_t *ret)
@@ -13,8 +13,8 @@ static bool position_from(struct slice s, uint64_t *ret)
     for (size_t i = 0; i < s.size; i++) {
         if (s.at[i] < '0' || s.at[i] > '9')
             return false;
-        if (__builtin_mul_overflow(value, 10u, &value)
-            || __builtin_add_overflow(value, (unsigned)(s.at[i] - '0'), &value))
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (unsigned)(s.at[i] - '0'), &value))
             value = UINT64_MAX;
     }
     *ret = value;
@@ -41,7 +41,7 @@ static enum member member_from(struct slice s, uint64_t size, struct range *ret)
     struct slice first = slice_cut(&s, '-');
     if (first.size == 0)
         return suffix_from(s, size, ret);
-    if (first.at + first.size == s.at)      /* there was no '-' */
+    if (first.at + first.size == s.at) /* there was no '-' */
         return MEMBER_BAD;
     if (!position_from(first, &ret->first))
         return MEMBER_BAD;
@@ -60,8 +60,8 @@ static bool cut_unit(struct slice *s)
 }
 
 /* A representation of no bytes has no ranges: the field is ignored, as for the whole. */
-enum range_verdict range_parse(struct slice value, uint64_t size,
-                               struct range ret[RANGES_MAX], unsigned *ret_count)
+enum range_verdict range_parse(struct slice value, uint64_t size, struct range ret[RANGES_MAX],
+                               unsigned *ret_count)
 {
     uint64_t sum = 0;
     unsigned members = 0, count = 0;
@@ -80,8 +80,8 @@ enum range_verdict range_parse(struct slice value, uint64_t size,
             return RANGE_NONE;
         count++;
     }
-    if (members == 0 || sum / OVERSEND_FACTOR > size
-        || (sum / OVERSEND_FACTOR == size && sum % OVERSEND_FACTOR > 0))
+    if (members == 0 || sum / OVERSEND_FACTOR > size ||
+        (sum / OVERSEND_FACTOR == size && sum % OVERSEND_FACTOR > 0))
         return RANGE_NONE;
     *ret_count = count;
     return count > 0 ? RANGE_OK : RANGE_UNSATISFIABLE;
@@ -89,7 +89,7 @@ enum range_verdict range_parse(struct slice value, uint64_t size,
 
 /* An entity tag: [ "W/" ] DQUOTE *etagc DQUOTE (RFC 9110 §8.8.3). */
 struct etag {
-    struct slice opaque;    /* with its quotes */
+    struct slice opaque; /* with its quotes */
     bool weak;
 };
 

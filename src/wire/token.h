@@ -6,9 +6,9 @@
 #include <stdbool.h>
 
 enum {
-    TOKEN_PLAIN = 1,        /* letter, digit, '-'             */
-    TOKEN_UNDERSCORE = 2,   /* '_': reads as '-' in CGI names */
-    TOKEN_ODD = 4,          /* any other tchar                */
+    TOKEN_PLAIN = 1,      /* letter, digit, '-'             */
+    TOKEN_UNDERSCORE = 2, /* '_': reads as '-' in CGI names */
+    TOKEN_ODD = 4,        /* any other tchar                */
 };
 
 /* One of the above, or 0: no tchar. */

@@ -67,8 +67,7 @@ static enum uri_verdict byte_add(struct rewrite *r, char c)
     return URI_OK;
 }
 
-enum uri_verdict uri_normalise(struct slice raw, bool merge_slashes, char *into,
-                               struct slice *ret)
+enum uri_verdict uri_normalise(struct slice raw, bool merge_slashes, char *into, struct slice *ret)
 {
     if (raw.size == 0 || raw.at[0] != '/')
         return URI_BAD;
@@ -100,10 +99,11 @@ enum uri_verdict uri_normalise(struct slice raw, bool merge_slashes, char *into,
 
 /* What may stand in a path as it is (RFC 3986 §3.3, and '/'). */
 static const bool PATH_PLAIN[256] = {
-    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
-    ['-'] = true, ['.'] = true, ['_'] = true,  ['~'] = true, ['!'] = true, ['$'] = true,
-    ['&'] = true, ['\''] = true, ['('] = true, [')'] = true, ['*'] = true, ['+'] = true,
-    [','] = true, [';'] = true, ['='] = true,  [':'] = true, ['@'] = true, ['/'] = true,
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+    ['_'] = true,         ['~'] = true,         ['!'] = true,         ['$'] = true, ['&'] = true,
+    ['\''] = true,        ['('] = true,         [')'] = true,         ['*'] = true, ['+'] = true,
+    [','] = true,         [';'] = true,         ['='] = true,         [':'] = true, ['@'] = true,
+    ['/'] = true,
 };
 
 void uri_encode_path(struct gather *into, struct slice path)
@@ -141,11 +141,9 @@ static size_t utf8_size(struct slice s)
     static const struct {
         unsigned char first, last, second_min, second_max, size;
     } FORMS[] = {
-        { 0x00, 0x7f, 0x80, 0xbf, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-        { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-        { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+        { 0x00, 0x7f, 0x80, 0xbf, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
     };
     const unsigned char *at = (const unsigned char *)s.at;
     size_t form = 0;
@@ -174,8 +172,9 @@ void json_escape(struct gather *into, struct slice text)
             char escape[] = { '\\', (char)c };
             gather_bytes(into, escape, sizeof escape);
         } else if (c < 0x20 || c == 0x7f) {
-            char escape[] = { '\\', 'u', '0', '0', "0123456789abcdef"[c >> 4],
-                              "0123456789abcdef"[c & 15] };
+            char escape[] = {
+                '\\', 'u', '0', '0', "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]
+            };
             gather_bytes(into, escape, sizeof escape);
         } else
             gather_bytes(into, text.at, size);
@@ -185,10 +184,10 @@ void json_escape(struct gather *into, struct slice text)
 
 /* RFC 3986 §3.2.2 reg-name, without escapes: unreserved and sub-delims. */
 static const bool HOST_BYTE[256] = {
-    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
-    ['-'] = true, ['.'] = true, ['_'] = true,  ['~'] = true, ['!'] = true, ['$'] = true,
-    ['&'] = true, ['\''] = true, ['('] = true, [')'] = true, ['*'] = true, ['+'] = true,
-    [','] = true, [';'] = true, ['='] = true,
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+    ['_'] = true,         ['~'] = true,         ['!'] = true,         ['$'] = true, ['&'] = true,
+    ['\''] = true,        ['('] = true,         [')'] = true,         ['*'] = true, ['+'] = true,
+    [','] = true,         [';'] = true,         ['='] = true,
 };
 
 /* An empty label is refused: where a host names a directory, "." and ".." would climb. */

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ANSWER                                                                                     \
-    "HTTP/1.1 200 OK\r\nServer: limit\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n"                  \
+#define ANSWER                                                                    \
+    "HTTP/1.1 200 OK\r\nServer: limit\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n" \
     "Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!"
 
 enum { ANSWER_SIZE = sizeof ANSWER - 1, PIPELINED_MAX = 64 };

@@ -14,26 +14,30 @@
 #include <stdlib.h>
 
 #define WRK "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
-#define CURL "GET /index.html HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/7.88.1\r\n" \
-             "Accept: */*\r\n\r\n"
-#define BROWSER \
-    "GET /articles/2026/11/a-web-server-in-c?utm_source=feed&page=2 HTTP/1.1\r\n" \
-    "Host: www.example.org\r\n" \
+#define CURL                                                                          \
+    "GET /index.html HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/7.88.1\r\n" \
+    "Accept: */*\r\n\r\n"
+#define BROWSER                                                                              \
+    "GET /articles/2026/11/a-web-server-in-c?utm_source=feed&page=2 HTTP/1.1\r\n"            \
+    "Host: www.example.org\r\n"                                                              \
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" \
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" \
-    "Accept-Language: en-US,en;q=0.5\r\n" \
-    "Accept-Encoding: gzip, deflate, br, zstd\r\n" \
-    "Connection: keep-alive\r\n" \
-    "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=yes\r\n" \
-    "Upgrade-Insecure-Requests: 1\r\n" \
-    "Sec-Fetch-Dest: document\r\n" \
-    "Sec-Fetch-Mode: navigate\r\n" \
-    "Sec-Fetch-Site: same-origin\r\n" \
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"            \
+    "Accept-Language: en-US,en;q=0.5\r\n"                                                    \
+    "Accept-Encoding: gzip, deflate, br, zstd\r\n"                                           \
+    "Connection: keep-alive\r\n"                                                             \
+    "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=yes\r\n"          \
+    "Upgrade-Insecure-Requests: 1\r\n"                                                       \
+    "Sec-Fetch-Dest: document\r\n"                                                           \
+    "Sec-Fetch-Mode: navigate\r\n"                                                           \
+    "Sec-Fetch-Site: same-origin\r\n"                                                        \
     "Priority: u=0, i\r\n\r\n"
 #define CHUNKS "1f40\r\n" /* 8000 bytes follow */
 
-static const struct h1_limits LIMITS = { .line_max = 8192, .head_max = 32768, .fields_max = 100,
-                                         .ignore_invalid = true, .first_size = 1024 };
+static const struct h1_limits LIMITS = { .line_max = 8192,
+                                         .head_max = 32768,
+                                         .fields_max = 100,
+                                         .ignore_invalid = true,
+                                         .first_size = 1024 };
 static char lent[4096];
 static char chunk_body[8000 + 64];
 static volatile size_t sink;
@@ -123,14 +127,14 @@ static void run_response(void)
     struct gather g;
     gather_init(&g, space, sizeof space, NULL, 0);
     h1_status_line(&g, 200);
-    bool ok = h1_field(&g, SLICE("Server"), SLICE("weir"))
-              && h1_field(&g, SLICE("Date"), SLICE("Sun, 06 Nov 1994 08:49:37 GMT"))
-              && h1_field(&g, SLICE("Content-Type"), SLICE("text/html"))
-              && h1_field(&g, SLICE("Content-Length"), SLICE("615"))
-              && h1_field(&g, SLICE("Last-Modified"), SLICE("Sun, 06 Nov 1994 08:49:37 GMT"))
-              && h1_field(&g, SLICE("Connection"), SLICE("keep-alive"))
-              && h1_field(&g, SLICE("ETag"), SLICE("\"2ebd6e91-267\""))
-              && h1_field(&g, SLICE("Accept-Ranges"), SLICE("bytes"));
+    bool ok = h1_field(&g, SLICE("Server"), SLICE("weir")) &&
+              h1_field(&g, SLICE("Date"), SLICE("Sun, 06 Nov 1994 08:49:37 GMT")) &&
+              h1_field(&g, SLICE("Content-Type"), SLICE("text/html")) &&
+              h1_field(&g, SLICE("Content-Length"), SLICE("615")) &&
+              h1_field(&g, SLICE("Last-Modified"), SLICE("Sun, 06 Nov 1994 08:49:37 GMT")) &&
+              h1_field(&g, SLICE("Connection"), SLICE("keep-alive")) &&
+              h1_field(&g, SLICE("ETag"), SLICE("\"2ebd6e91-267\"")) &&
+              h1_field(&g, SLICE("Accept-Ranges"), SLICE("bytes"));
     gather_lit(&g, "\r\n");
     CHECK(ok && !g.full);
     keep(space);

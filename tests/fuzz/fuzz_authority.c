@@ -19,9 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (uri_authority(slice_of(copy, size), into, &host, &port) == URI_OK) {
         CHECK(host.size > 0 && host.size <= size);
         for (size_t i = 0; i < host.size; i++)
-            CHECK(host.at[i] > ' ' && host.at[i] < 0x7f
-                  && strchr("/\\?#@%\"<>", host.at[i]) == NULL
-                  && !(host.at[i] >= 'A' && host.at[i] <= 'Z'));
+            CHECK(host.at[i] > ' ' && host.at[i] < 0x7f &&
+                  strchr("/\\?#@%\"<>", host.at[i]) == NULL &&
+                  !(host.at[i] >= 'A' && host.at[i] <= 'Z'));
         CHECK(slice_search(host, SLICE("..")) == host.size && host.at[0] != '.');
         CHECK(uri_authority(host, into_again, &again, &port_again) == URI_OK);
         CHECK(slice_eq(host, again) && port_again == 0);

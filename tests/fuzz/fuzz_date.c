@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define YEAR_0_SEC    INT64_C(-62167219200)
+#define YEAR_0_SEC INT64_C(-62167219200)
 #define YEAR_9999_SEC INT64_C(253402300799)
 
 static void try_second(int64_t sec)

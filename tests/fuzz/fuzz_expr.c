@@ -36,16 +36,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct fixture f;
     struct test_subject subject = {
-        .uri = SLICE("/a/path/of/some/length"), .captures = { [1] = SLICE("one"), [9] = SLICE("") },
-        .named = SLICE("name"), .named_value = SLICE("value"),
+        .uri = SLICE("/a/path/of/some/length"),
+        .captures = { [1] = SLICE("one"), [9] = SLICE("") },
+        .named = SLICE("name"),
+        .named_value = SLICE("value"),
     };
     if (size == 0)
         return 0;
     struct slice text = slice_of((const char *)bytes + 1, size - 1);
     struct conf_file file = { .path = "text", .text = text, .order = 1 };
     struct conf_arg arg = { text, 1, 1, false };
-    struct conf_node node = { .name = SLICE("answer"), .args = &arg, .arg_count = 1, .line = 1,
-                              .column = 1, .file = &file };
+    struct conf_node node = {
+        .name = SLICE("answer"), .args = &arg, .arg_count = 1, .line = 1, .column = 1, .file = &file
+    };
     fixture_open(&f);
     fixture_file(&f, "weir.conf", "http { server { rewrite (?<name>x) y; set $mine 1; } }");
     fixture_load(&f);

@@ -48,8 +48,8 @@ static void compare_slow(const struct outcome_options *o, struct slice input)
     h1_head_init(&fast, &o->limits, &arena);
     enum h1_verdict verdict = h1_head_feed(&fast, input.at, input.size, &fast_taken);
     outcome_head(&a, &fast, verdict);
-    outcome_head(&b, &slow, slow_head(input.at, input.size, &o->limits, &arena, &slow,
-                                      &slow_taken));
+    outcome_head(&b, &slow,
+                 slow_head(input.at, input.size, &o->limits, &arena, &slow, &slow_taken));
     CHECK(slice_eq(gather_get(&a), gather_get(&b)));
     CHECK(verdict != H1_DONE || fast_taken == slow_taken);
     arena_done(&arena);

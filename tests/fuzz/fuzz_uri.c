@@ -55,8 +55,8 @@ static void try_escapes(struct slice text)
     out = gather_get(&g);
     CHECK(!g.full);
     for (size_t i = 0; i < out.size; i++)
-        CHECK((unsigned char)out.at[i] >= 0x20
-              && (out.at[i] != '"' || (i > 0 && out.at[i - 1] == '\\')));
+        CHECK((unsigned char)out.at[i] >= 0x20 &&
+              (out.at[i] != '"' || (i > 0 && out.at[i - 1] == '\\')));
     free(space);
 }
 

@@ -25,13 +25,13 @@ enum { BIG_SIZE = 300000, CLIENTS_MAX = 6, ASKS_MAX = 8, IN_MAX = 4 << 20, PATIE
 
 static uint64_t seed_now;
 
-#define MUST(x)                                                                                   \
-    do {                                                                                          \
-        if (!(x)) {                                                                               \
-            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__,     \
-                    __LINE__, #x);                                                                \
-            abort();                                                                              \
-        }                                                                                         \
+#define MUST(x)                                                                               \
+    do {                                                                                      \
+        if (!(x)) {                                                                           \
+            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__, \
+                    __LINE__, #x);                                                            \
+            abort();                                                                          \
+        }                                                                                     \
     } while (0)
 
 /* ---- a server around the code under test ---------------------------------------------- */
@@ -178,10 +178,10 @@ static void close_loop(struct loop *loop)
 
 struct ask {
     const char *text;
-    unsigned status;            /* 0: the connection closes without an answer */
-    size_t body;                /* bytes of the body; SIZE_MAX: any            */
+    unsigned status; /* 0: the connection closes without an answer */
+    size_t body;     /* bytes of the body; SIZE_MAX: any            */
     const char *begins;
-    bool head, last;            /* no body follows; the server closes then     */
+    bool head, last; /* no body follows; the server closes then     */
 };
 
 #define H "\r\nHost: a.test\r\n"
@@ -200,7 +200,8 @@ static const struct ask menu[] = {
     { "GET /ret HTTP/1.1" H "\r\n", 200, 9, "returned", false, false },
     { "POST /echo HTTP/1.1" H "Content-Length: 11\r\n\r\nhello world", 200, 2, "ok", false, false },
     { "POST /echo HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n"
-      "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: 1\r\n\r\n", 200, 2, "ok", false, false },
+      "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: 1\r\n\r\n",
+      200, 2, "ok", false, false },
     { "POST /h.txt HTTP/1.1" H "Content-Length: 4\r\n\r\nbody", 405, SIZE_MAX, NULL, false, false },
     { "GET /h.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, 13, "Hello", false, false },
     { "GET /h.txt HTTP/1.1" H "Connection: close\r\n\r\n", 200, 13, "Hello", false, true },
@@ -224,7 +225,7 @@ struct client {
     size_t out_size, out_done, out_stop;
     char *in;
     size_t in_size;
-    bool over;                  /* nothing more will be read or written */
+    bool over; /* nothing more will be read or written */
 };
 
 static void make_client(struct io *io, struct client *c)
@@ -355,15 +356,15 @@ static void judge(const struct client *c)
         return;
     if (getenv("SIM_VERBOSE") != NULL)
         for (unsigned i = 0; i < c->ask_count; i++)
-            fprintf(stderr, "ask %u: %.30s; %zu bytes came, %zu of %zu sent\n", i,
-                    c->asks[i]->text, c->in_size, c->out_done, c->out_size);
+            fprintf(stderr, "ask %u: %.30s; %zu bytes came, %zu of %zu sent\n", i, c->asks[i]->text,
+                    c->in_size, c->out_done, c->out_size);
     for (unsigned i = 0; i < c->ask_count; i++)
         if (c->asks[i]->status != 0)
             judge_answer(c->asks[i], &in);
     MUST(in.size == 0);
 }
 
-/* ---- one seed --------------------------------------------------------------------------------- */
+/* ---- one seed -------------------------------------------------------------------------------- */
 
 static void run(uint64_t seed)
 {
@@ -416,7 +417,7 @@ static void without_memory(void)
     struct client c;
 
     slab_done(&loop->request_slab);
-    slab_init(&loop->request_slab, 1u << 30, 1u << 30);     /* no machine has that much */
+    slab_init(&loop->request_slab, 1u << 30, 1u << 30); /* no machine has that much */
     make_client(loop->io, &c);
     c.manner = GOES_SILENT;
     for (unsigned s = 0; s < 100; s++) {

@@ -417,7 +417,7 @@ def test_serve_a_directory(weir, tmp_path):
             until(lambda: connects(port), what='a listener')
             with Client(('127.0.0.1', port)) as c:
                 a = c.ask('/sub/x.txt')
-                assert a.text == 'served' and a['content-type'] == 'text/plain'
+                assert a.text == 'served' and a['content-type'] == 'text/plain; charset=utf-8'
                 assert 'x.txt' in c.ask('/sub/').text
                 assert c.ask('/none').status == 404
             assert sorted(x.name for x in tmp_path.rglob('*')) == ['sub', 'x.txt']

@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
-#define assert_slice(s, text) \
-    do { \
-        struct slice got_ = (s); \
-        assert_int_equal(got_.size, strlen(text)); \
+#define assert_slice(s, text)                          \
+    do {                                               \
+        struct slice got_ = (s);                       \
+        assert_int_equal(got_.size, strlen(text));     \
         assert_memory_equal(got_.at, text, got_.size); \
     } while (0)
 

@@ -124,7 +124,7 @@ static void syslog_lines_are_framed(void **state)
     int fds[2];
     (void)state;
     open_sink(fds, SOCK_DGRAM, &sink, LOG_ERROR, &log);
-    sink.syslog_facility = 23;      /* local7 */
+    sink.syslog_facility = 23; /* local7 */
     memcpy(sink.syslog_tag, "weir", 5);
     log_write(&log, LOG_ERROR, 0, "text");
     assert_like(written(fds[0]), "^<187>[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} "

@@ -11,7 +11,7 @@ static void try_byte(size_t size, size_t where, char c)
     char *exact = malloc(size + 1);
     char padded[ROOM + SCAN_PAD];
     assert_non_null(exact);
-    memset(padded, 0, sizeof padded);       /* behind the end: bytes that must not count */
+    memset(padded, 0, sizeof padded); /* behind the end: bytes that must not count */
     memset(padded, 'x', size);
     if (where < size)
         padded[where] = c;

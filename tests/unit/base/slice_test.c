@@ -79,8 +79,16 @@ static void trimming_takes_blanks_from_both_ends(void **state)
 
 static void numbers_are_digits_and_nothing_else(void **state)
 {
-    static const char *const bad[] = { "", "+1", "-1", " 1", "1 ", "1a", "0x1", "1.0",
-                                       "18446744073709551616", "99999999999999999999999" };
+    static const char *const bad[] = { "",
+                                       "+1",
+                                       "-1",
+                                       " 1",
+                                       "1 ",
+                                       "1a",
+                                       "0x1",
+                                       "1.0",
+                                       "18446744073709551616",
+                                       "99999999999999999999999" };
     uint64_t value = 77;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(bad); i++)

@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#define assert_slice(s, text) \
-    do { \
-        struct slice slice_ = (s); \
-        assert_int_equal(slice_.size, sizeof(text) - 1); \
+#define assert_slice(s, text)                                                          \
+    do {                                                                               \
+        struct slice slice_ = (s);                                                     \
+        assert_int_equal(slice_.size, sizeof(text) - 1);                               \
         assert_memory_equal(slice_.size > 0 ? slice_.at : "", text, sizeof(text) - 1); \
     } while (0)
 

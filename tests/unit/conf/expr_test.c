@@ -9,9 +9,10 @@ static int open_fixture(void **state)
     (void)state;
     fixture_open(&f);
     subject = (struct test_subject){
-        .uri = SLICE("/u"), .captures = { [1] = SLICE("one"), [2] = SLICE("two"),
-                                          [12] = SLICE("twelve") },
-        .named = SLICE("name"), .named_value = SLICE("captured"),
+        .uri = SLICE("/u"),
+        .captures = { [1] = SLICE("one"), [2] = SLICE("two"), [12] = SLICE("twelve") },
+        .named = SLICE("name"),
+        .named_value = SLICE("captured"),
     };
     return 0;
 }
@@ -26,8 +27,8 @@ static int close_fixture(void **state)
 /* The expression of `answer`, in a server that also says `before`. */
 static struct expr *compiled(const char *before, const char *answer)
 {
-    struct slice text = arena_printf(&f.arena, "http { server { %s answer \"%s\"; } }", before,
-                                     answer);
+    struct slice text =
+        arena_printf(&f.arena, "http { server { %s answer \"%s\"; } }", before, answer);
     fixture_bytes(&f, "weir.conf", text);
     struct scope *root = fixture_load(&f);
     assert_string_equal(fixture_report(&f), "");

@@ -22,7 +22,7 @@ enum { FIXTURE_FILES_MAX = 64 };
 #define FIXTURE_DIR "/etc/weir/"
 
 struct fixture {
-    struct conf_source source;      /* first: the source's functions find the fixture   */
+    struct conf_source source; /* first: the source's functions find the fixture   */
     struct arena arena;
     struct registry *registry;
     struct conf_load *load;
@@ -59,10 +59,10 @@ struct test_http {
     struct slice root, type, certificate;
     struct expr *answer;
     int64_t not_inherited;
-    struct slice first_name;        /* of server_name; no row's business                 */
-    unsigned merges;                /* how often merge() saw this scope                  */
+    struct slice first_name; /* of server_name; no row's business                 */
+    unsigned merges;         /* how often merge() saw this scope                  */
     const void *merge_parent;
-    const struct regex *pattern;    /* of location ~                                     */
+    const struct regex *pattern; /* of location ~                                     */
 };
 
 extern const struct feature feature_test_main, feature_test_http;
@@ -73,7 +73,7 @@ struct test_subject {
     struct slice uri;
     struct slice captures[CAPTURES_MAX];
     struct slice named, named_value;
-    struct expr *again;             /* $again evaluates it; $twice does so two times     */
+    struct expr *again; /* $again evaluates it; $twice does so two times     */
 };
 
 /* The n-th scope of a context below root, in order of the file. NULL: none. */

@@ -30,8 +30,8 @@ static const struct conf_word engines[] = {
 
 static const struct directive main_rows[] = {
     { "user", CTX_MAIN, 1, 1, CONF_STRING, MAIN_AT(user), "nobody", .syntax = "name" },
-    { "worker_processes", CTX_MAIN, 1, 1, CONF_NUMBER, MAIN_AT(workers), "1", .min = 1,
-      .max = 512, .syntax = "number" },
+    { "worker_processes", CTX_MAIN, 1, 1, CONF_NUMBER, MAIN_AT(workers), "1", .min = 1, .max = 512,
+      .syntax = "number" },
     { "worker_rlimit_nofile", CTX_MAIN, 1, 1, CONF_NUMBER, MAIN_AT(limit), "-1", .min = -1 },
     { "pid", CTX_MAIN, 1, 1, CONF_PATH, MAIN_AT(pid), "logs/weir.pid", .syntax = "file" },
     { "events", CTX_MAIN, 0, 0, CONF_BLOCK, .set = set_block },
@@ -42,8 +42,11 @@ static const struct directive main_rows[] = {
 };
 
 const struct feature feature_test_main = {
-    .name = "main", .rows = main_rows, .row_count = COUNT_OF(main_rows),
-    .size = sizeof(struct test_main), .index = &main_index,
+    .name = "main",
+    .rows = main_rows,
+    .row_count = COUNT_OF(main_rows),
+    .size = sizeof(struct test_main),
+    .index = &main_index,
 };
 
 /* ---- http ---------------------------------------------------------------------------- */
@@ -157,7 +160,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
     http->merges++;
     http->merge_parent = parent;
     if (outer != NULL)
-        CHECK(outer->merges == 1);      /* parents first */
+        CHECK(outer->merges == 1); /* parents first */
     if (http->first_name.size == 0 && outer != NULL)
         http->first_name = outer->first_name;
     if (!slice_eq(http->first_name, SLICE("forbidden")))
@@ -166,9 +169,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
     return false;
 }
 
-static const struct conf_word tokens[] = {
-    { "on", 1 }, { "off", 0 }, { "build", 2 }, { NULL, 0 }
-};
+static const struct conf_word tokens[] = { { "on", 1 }, { "off", 0 }, { "build", 2 }, { NULL, 0 } };
 
 #define HTTP_AT(member) offsetof(struct test_http, member)
 #define HSL CTX_ANY_HTTP
@@ -177,16 +178,14 @@ static const struct conf_word tokens[] = {
 static const struct directive http_rows[] = {
     { "http", CTX_MAIN, 0, 0, CONF_BLOCK, .set = set_block },
     { "server", CTX_HTTP, 0, 0, CONF_BLOCK, .set = set_block, .repeats = true },
-    { "location", CTX_SERVER | CTX_LOCATION, 1, 2, CONF_BLOCK, .set = set_location,
-      .repeats = true, .syntax = "[ = | ~ | ~* | ^~ ] uri { … }" },
-    { "if", CTX_SERVER | CTX_LOCATION, 1, ARGS_MANY, CONF_BLOCK, .set = set_if,
-      .repeats = true },
+    { "location", CTX_SERVER | CTX_LOCATION, 1, 2, CONF_BLOCK, .set = set_location, .repeats = true,
+      .syntax = "[ = | ~ | ~* | ^~ ] uri { … }" },
+    { "if", CTX_SERVER | CTX_LOCATION, 1, ARGS_MANY, CONF_BLOCK, .set = set_if, .repeats = true },
     { "types", HSL, 0, 0, CONF_BLOCK, .set = set_block },
     { "map", CTX_HTTP, 2, 2, CONF_BLOCK, .set = set_block, .repeats = true },
     { "*", CTX_TYPES | CTX_MAP, 1, ARGS_MANY, CONF_CUSTOM, .set = set_nothing },
     { "sendfile", HSL, 1, 1, CONF_FLAG, HTTP_AT(sendfile), "off", .syntax = "on | off" },
-    { "client_max_body_size", HSL, 1, 1, CONF_SIZE, HTTP_AT(body_size), "1m",
-      .syntax = "size" },
+    { "client_max_body_size", HSL, 1, 1, CONF_SIZE, HTTP_AT(body_size), "1m", .syntax = "size" },
     { "client_header_buffer_size", HSL, 1, 1, CONF_SIZE, HTTP_AT(header_size), "1k", .min = 256,
       .max = 65536 },
     { "large_client_header_buffers", CTX_HTTP | CTX_SERVER, 2, 2, CONF_CUSTOM,
@@ -197,13 +196,10 @@ static const struct directive http_rows[] = {
     { "server_tokens", HSL, 1, 1, CONF_ENUM, HTTP_AT(tokens), "on", .words = tokens },
     { "root", HSL, 1, 1, CONF_PATH, HTTP_AT(root), "html", .syntax = "path" },
     { "document_root", HSL, 1, 1, CONF_PATH, HTTP_AT(root), NULL, .syntax = "path" },
-    { "default_type", HSL, 1, 1, CONF_STRING, HTTP_AT(type),
-      .fallback = "text/plain" },
-    { "ssl_certificate", HSL, 1, 1, CONF_FILE, HTTP_AT(certificate),
-      .fallback = "cert.pem" },
+    { "default_type", HSL, 1, 1, CONF_STRING, HTTP_AT(type), .fallback = "text/plain" },
+    { "ssl_certificate", HSL, 1, 1, CONF_FILE, HTTP_AT(certificate), .fallback = "cert.pem" },
     { "answer", HSL | IFS, 1, 1, CONF_EXPR, HTTP_AT(answer), "none", .syntax = "text" },
-    { "max_ranges", HSL, 1, 1, CONF_NUMBER, HTTP_AT(not_inherited), "7",
-      .inherit = INHERIT_NOT },
+    { "max_ranges", HSL, 1, 1, CONF_NUMBER, HTTP_AT(not_inherited), "7", .inherit = INHERIT_NOT },
     { "server_name", CTX_SERVER, 1, ARGS_MANY, CONF_CUSTOM, .set = set_name, .repeats = true,
       .syntax = "name …" },
     { "listen", CTX_SERVER, 1, ARGS_MANY, CONF_CUSTOM, .set = set_nothing, .repeats = true },
@@ -278,9 +274,14 @@ static const struct variable variables[] = {
 };
 
 const struct feature feature_test_http = {
-    .name = "http", .rows = http_rows, .row_count = COUNT_OF(http_rows),
-    .size = sizeof(struct test_http), .vars = variables, .var_count = COUNT_OF(variables),
-    .merge = merge, .index = &http_index,
+    .name = "http",
+    .rows = http_rows,
+    .row_count = COUNT_OF(http_rows),
+    .size = sizeof(struct test_http),
+    .vars = variables,
+    .var_count = COUNT_OF(variables),
+    .merge = merge,
+    .index = &http_index,
 };
 
 const struct feature *const fixture_features[] = { &feature_test_main, &feature_test_http, NULL };

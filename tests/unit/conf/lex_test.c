@@ -4,7 +4,7 @@
 
 struct lexed {
     struct arena arena;
-    char text[1024];            /* tokens, "|" between them                              */
+    char text[1024]; /* tokens, "|" between them                              */
     struct lex_fault faults[8];
     unsigned fault_count;
     struct token tokens[32];
@@ -28,8 +28,9 @@ static void lex_all(struct lexed *l, struct slice text)
     gather_init(&g, l->text, sizeof l->text - 1, NULL, 0);
     lex_init(&lexer, text, &l->arena, note_fault, l);
     for (lex_next(&lexer, &t); t.kind != TOKEN_END; lex_next(&lexer, &t)) {
-        static const char marks[] = { [TOKEN_SEMICOLON] = ';', [TOKEN_OPEN] = '{',
-                                      [TOKEN_CLOSE] = '}' };
+        static const char marks[] = {
+            [TOKEN_SEMICOLON] = ';', [TOKEN_OPEN] = '{', [TOKEN_CLOSE] = '}'
+        };
         if (l->count > 0)
             gather_byte(&g, '|');
         if (t.kind == TOKEN_WORD)
@@ -69,7 +70,9 @@ static void words_and_marks(void **state)
         { "if ($a = 'b') {", "if|($a|=|b|)|{" },
         { "\"a\";b;", "a|;|b|;" },
         { "\"a\"{", "a|{" },
-        { "\xef\xbb\xbf" "a;", "a|;" },
+        { "\xef\xbb\xbf"
+          "a;",
+          "a|;" },
         { "\xc3\xa4 \xff;", "\xc3\xa4|\xff|;" },
     };
     (void)state;

@@ -67,12 +67,12 @@ static void defaults_are_parsed_once_and_reach_every_scope(void **state)
 static void every_type_is_stored(void **state)
 {
     (void)state;
-    struct scope *root = load(
-        "user www; worker_processes 16; pid /run/w.pid; worker_rlimit_nofile -1;\n"
-        "events { use EPOLL; }\n"
-        "http { sendfile On; client_max_body_size 2g; send_timeout 1m30s; expires 1d;\n"
-        "  server_tokens build; root www; default_type \"a b\"; ssl_certificate tls/a.pem;\n"
-        "  answer \"$uri!\"; large_client_header_buffers 2 16k; }");
+    struct scope *root =
+        load("user www; worker_processes 16; pid /run/w.pid; worker_rlimit_nofile -1;\n"
+             "events { use EPOLL; }\n"
+             "http { sendfile On; client_max_body_size 2g; send_timeout 1m30s; expires 1d;\n"
+             "  server_tokens build; root www; default_type \"a b\"; ssl_certificate tls/a.pem;\n"
+             "  answer \"$uri!\"; large_client_header_buffers 2 16k; }");
     const struct test_main *top = scope_conf(root, &feature_test_main);
     const struct test_main *events =
         scope_conf(fixture_scope(root, CTX_EVENTS, 0), &feature_test_main);
@@ -213,8 +213,10 @@ static void options_among_arguments(void **state)
 {
     unsigned at = 0;
     (void)state;
-    struct conf_arg args[] = { { SLICE("path"), 1, 1, false }, { SLICE("keys"), 1, 1, false },
-                               { SLICE("keys=a:1m"), 1, 1, false }, { SLICE("x="), 1, 1, false } };
+    struct conf_arg args[] = { { SLICE("path"), 1, 1, false },
+                               { SLICE("keys"), 1, 1, false },
+                               { SLICE("keys=a:1m"), 1, 1, false },
+                               { SLICE("x="), 1, 1, false } };
     struct conf_node node = { .args = args, .arg_count = 4 };
     assert_slice(conf_option(&node, 1, "keys", &at), "a:1m");
     assert_int_equal(at, 2);

@@ -92,7 +92,9 @@ static void rules_are_inherited_unless_there_are_new_ones(void **state)
         const char *line;
         enum verdict verdict;
     } table[] = {
-        { "GET /a HTTP/1.1", DONE }, { "GET /b HTTP/1.1", NEXT }, { "GET /b/c HTTP/1.1", DONE },
+        { "GET /a HTTP/1.1", DONE },
+        { "GET /b HTTP/1.1", NEXT },
+        { "GET /b/c HTTP/1.1", DONE },
     };
 
     (void)state;

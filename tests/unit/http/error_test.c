@@ -15,8 +15,11 @@ static const struct step steps[] = {
 };
 static const struct filter filters[] = { { "error status", filter_error_status } };
 static const struct pipeline pipeline = {
-    .steps = steps, .step_count = COUNT_OF(steps), .route_step = 1,
-    .filters = filters, .filter_count = COUNT_OF(filters),
+    .steps = steps,
+    .step_count = COUNT_OF(steps),
+    .route_step = 1,
+    .filters = filters,
+    .filter_count = COUNT_OF(filters),
 };
 
 /* Runs a request to its answer. */
@@ -78,7 +81,7 @@ static void answers_are_nginx_s(void **state)
     static const struct {
         const char *line;
         unsigned status;
-        const char *location, *body;    /* body NULL: the default page */
+        const char *location, *body; /* body NULL: the default page */
     } table[] = {
         { "GET /r301 HTTP/1.1", 301, "", NULL },
         { "GET /r301u?q HTTP/1.1", 301, "/x?q", NULL },
@@ -169,8 +172,9 @@ static void a_server_may_return_for_all_its_locations(void **state)
     struct fixture f;
 
     (void)state;
-    answer(&f, "http { server { listen 80; return 301 https://a.test$request_uri;\n"
-               "location / { return 200 never; } } }",
+    answer(&f,
+           "http { server { listen 80; return 301 https://a.test$request_uri;\n"
+           "location / { return 200 never; } } }",
            "GET /x?y HTTP/1.1");
     assert_int_equal(f.r.response.status, 301);
     assert_text(f.r.response.location, "https://a.test/x?y");
@@ -182,8 +186,9 @@ static void a_page_does_not_keep_a_broken_connection(void **state)
     struct fixture f;
 
     (void)state;
-    answer(&f, "http { server { listen 80; error_page 400 413 /p; location / { return 413; }\n"
-               "location /p { return 200 page; } } }",
+    answer(&f,
+           "http { server { listen 80; error_page 400 413 /p; location / { return 413; }\n"
+           "location /p { return 200 page; } } }",
            "GET / HTTP/1.1");
     assert_int_equal(f.r.response.status, 413);
     assert_text(fixture_body(&f), "page");
@@ -199,8 +204,9 @@ static void a_refused_head_has_its_page(void **state)
     (void)state;
     ops = fixture_ops;
     ops.respond = respond;
-    fixture_start(&f, "http { server { listen 80; error_page 400 /p;\n"
-                      "location /p { return 200 page; } } }",
+    fixture_start(&f,
+                  "http { server { listen 80; error_page 400 /p;\n"
+                  "location /p { return 200 page; } } }",
                   "GET / HTTP/1.1");
     f.loop.pipeline = &pipeline;
     f.r.ops = &ops;

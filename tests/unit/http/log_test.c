@@ -51,8 +51,7 @@ static void json_needs_no_definition(void **state)
     log_with_fields(&f, "say \"hi\"");
     line = gather_get(&f.lines);
     at = slice_search(line, id) + id.size;
-    assert_text(slice_head(line, at),
-                "{\"time\":\"2026-11-23T05:31:59.042+00:00\",\"id\":\"");
+    assert_text(slice_head(line, at), "{\"time\":\"2026-11-23T05:31:59.042+00:00\",\"id\":\"");
     assert_text(slice_skip(line, at + 32),
                 "\",\"client\":\"192.0.2.7\",\"user\":\"\",\"host\":\"n\",\"method\":\"GET\","
                 "\"uri\":\"/x\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"bytes\":5,"
@@ -108,12 +107,12 @@ static void long_lines_are_whole_and_longer_ones_end_like_lines(void **state)
     static const struct {
         size_t agent, line;
     } table[] = {
-        { 4096 - 2, 4096 },             /* "<" and "\n" around it: exactly the room         */
+        { 4096 - 2, 4096 }, /* "<" and "\n" around it: exactly the room         */
         { 4096 - 1, 4097 },
         { 30000, 30002 },
         { LOG_RECORD_MAX - 2, LOG_RECORD_MAX },
         { LOG_RECORD_MAX - 1, LOG_RECORD_MAX },
-        { LOG_RECORD_MAX + 100, 2 },    /* a variable that does not fit is left out         */
+        { LOG_RECORD_MAX + 100, 2 }, /* a variable that does not fit is left out         */
     };
     char *agent = test_malloc(2 * LOG_RECORD_MAX);
 
@@ -208,8 +207,8 @@ static void paths_may_have_variables_but_not_climb(void **state)
         struct fixture f;
         char text[256], line[256];
 
-        snprintf(text, sizeof text,
-                 "http { access_log %s; server { listen 80; server_name n; } }", table[i].path);
+        snprintf(text, sizeof text, "http { access_log %s; server { listen 80; server_name n; } }",
+                 table[i].path);
         snprintf(line, sizeof line, "GET /%s HTTP/1.1", table[i].query);
         fixture_start(&f, text, line);
         log_with_fields(&f, "x");

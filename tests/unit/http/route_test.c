@@ -117,9 +117,9 @@ static void locations_follow_the_rules(void **state)
         const struct regex *of = NULL;
         const struct location *found = NULL;
 
-        assert_int_equal(location_find(l.site->servers->root, slice_str(table[i].uri), captures,
-                                       &of, &found),
-                         LOCATION_FOUND);
+        assert_int_equal(
+            location_find(l.site->servers->root, slice_str(table[i].uri), captures, &of, &found),
+            LOCATION_FOUND);
         assert_non_null(found);
         if (!slice_eq(found->name, slice_str(table[i].location)))
             fail_msg("%s went to \"%.*s\", not \"%s\"", table[i].uri, SLICE_FMT(found->name),
@@ -149,17 +149,16 @@ static void no_location_is_possible(void **state)
 
 static void names_follow_the_rules(void **state)
 {
-    static const char conf[] =
-        "http {\n"
-        "server { listen 80; server_name first; }\n"
-        "server { listen 80 default_server; server_name _; }\n"
-        "server { listen 80; server_name example.org www.example.org; }\n"
-        "server { listen 80; server_name *.example.org; }\n"
-        "server { listen 80; server_name *.sub.example.org; }\n"
-        "server { listen 80; server_name mail.*; }\n"
-        "server { listen 80; server_name ~^user(?<id>[0-9]+)\\.test$; }\n"
-        "server { listen 80; server_name .dot.test; }\n"
-        "}";
+    static const char conf[] = "http {\n"
+                               "server { listen 80; server_name first; }\n"
+                               "server { listen 80 default_server; server_name _; }\n"
+                               "server { listen 80; server_name example.org www.example.org; }\n"
+                               "server { listen 80; server_name *.example.org; }\n"
+                               "server { listen 80; server_name *.sub.example.org; }\n"
+                               "server { listen 80; server_name mail.*; }\n"
+                               "server { listen 80; server_name ~^user(?<id>[0-9]+)\\.test$; }\n"
+                               "server { listen 80; server_name .dot.test; }\n"
+                               "}";
     static const struct {
         const char *host, *name;
     } table[] = {
@@ -253,10 +252,8 @@ static void mistakes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(locations_follow_the_rules),
-        cmocka_unit_test(no_location_is_possible),
-        cmocka_unit_test(names_follow_the_rules),
-        cmocka_unit_test(wildcards_cover_addresses),
+        cmocka_unit_test(locations_follow_the_rules), cmocka_unit_test(no_location_is_possible),
+        cmocka_unit_test(names_follow_the_rules),     cmocka_unit_test(wildcards_cover_addresses),
         cmocka_unit_test(mistakes_are_refused),
     };
 

@@ -45,8 +45,8 @@ struct fixture {
     struct field fields[FIELDS_ROOM];
     uint64_t now_ns;
 
-    struct gather lines;            /* what access logs wrote                                */
-    struct gather places;           /* where to: "path\n" for each line                       */
+    struct gather lines;  /* what access logs wrote                                */
+    struct gather places; /* where to: "path\n" for each line                       */
     char *space;
 };
 
@@ -60,7 +60,7 @@ static inline int fixture_read(struct conf_source *s, const char *path, struct s
 }
 
 static inline int fixture_glob(struct conf_source *s, const char *pattern,
-                        void (*each)(void *arg, const char *path), void *arg)
+                               void (*each)(void *arg, const char *path), void *arg)
 {
     (void)s;
     (void)pattern;
@@ -80,8 +80,9 @@ static inline void fixture_complaint(void *arg, struct slice text, enum conf_sev
 static inline void fixture_load(struct fixture *f, const char *text)
 {
     static const struct feature *const features[] = {
-        &feature_http_core, &feature_logs, &feature_vars, &feature_access, &feature_rewrite,
-        &feature_error_page, &feature_access_log, &feature_types, NULL,
+        &feature_http_core,  &feature_logs,    &feature_vars,
+        &feature_access,     &feature_rewrite, &feature_error_page,
+        &feature_access_log, &feature_types,   NULL,
     };
     struct conf_load *load;
 
@@ -122,7 +123,10 @@ static inline int fixture_socket(struct request *r)
 }
 
 static const struct request_ops fixture_ops = {
-    .name = "HTTP/1.1", .peer = fixture_peer, .local = fixture_local, .socket = fixture_socket,
+    .name = "HTTP/1.1",
+    .peer = fixture_peer,
+    .local = fixture_local,
+    .socket = fixture_socket,
 };
 
 static inline uint64_t fixture_now(const struct io *io)

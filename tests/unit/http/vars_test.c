@@ -115,8 +115,7 @@ static void each_variable_says_what_it_should(void **state)
         { "$time_local", "23/Nov/2026:05:31:59 +0000", get, NULL },
         { "$time_iso8601", "2026-11-23T05:31:59+00:00", get, NULL },
         { "$time_iso8601_ms", "2026-11-23T05:31:59.042+00:00", get, NULL },
-        { "$sent_http_content_type $sent_http_content_length", "text/css 1234", get,
-          with_answer },
+        { "$sent_http_content_type $sent_http_content_length", "text/css 1234", get, with_answer },
         { "$sent_http_last_modified", "Sun, 06 Nov 1994 08:49:37 GMT", get, with_answer },
         { "$sent_http_etag $sent_http_accept_ranges", "\"x\" bytes", get, with_answer },
         { "$sent_http_connection $sent_http_keep_alive", "keep-alive timeout=20", get,
@@ -246,10 +245,9 @@ static void a_unix_client_has_no_port(void **state)
 
 static void captures_are_those_of_the_last_match(void **state)
 {
-    static const char conf[] =
-        "http { log_format f '$1 $sub $name $2'; access_log /a f;\n"
-        "server { listen 80; server_name ~^(?<sub>[a-z]+)\\.test$;\n"
-        "location / { } location ~ ^/u/(?<name>[a-z]+)/(.*)$ { } } }";
+    static const char conf[] = "http { log_format f '$1 $sub $name $2'; access_log /a f;\n"
+                               "server { listen 80; server_name ~^(?<sub>[a-z]+)\\.test$;\n"
+                               "location / { } location ~ ^/u/(?<name>[a-z]+)/(.*)$ { } } }";
     static const struct {
         const char *line, *expected;
     } table[] = {
@@ -262,8 +260,8 @@ static void captures_are_those_of_the_last_match(void **state)
         struct fixture f;
 
         fixture_start(&f, conf, table[i].line);
-        assert_ptr_equal(vhosts_find(f.site->addrs->vhosts, SLICE("www.test"),
-                                     f.r.server_captures, &f.r.server_captures_of),
+        assert_ptr_equal(vhosts_find(f.site->addrs->vhosts, SLICE("www.test"), f.r.server_captures,
+                                     &f.r.server_captures_of),
                          f.site->servers);
         fixture_locate(&f);
         f.r.response.status = 200;

@@ -31,8 +31,7 @@ static bool expand_escape(struct gather *g, struct slice *s)
             return true;
         }
     uint64_t value;
-    if (s->size < 4 || s->at[1] != 'x'
-        || !slice_hex_to_u64(slice_of(s->at + 2, 2), 255, &value))
+    if (s->size < 4 || s->at[1] != 'x' || !slice_hex_to_u64(slice_of(s->at + 2, 2), 255, &value))
         return false;
     gather_byte(g, (char)value);
     *s = slice_skip(*s, 4);
@@ -102,8 +101,7 @@ static bool option_read(struct outcome_options *o, struct slice option)
     struct slice name = option;
     struct slice value = slice_skip(name, slice_find(name, '='));
     if (value.size > 0)
-        return option_number(o, slice_head(option, option.size - value.size),
-                             slice_skip(value, 1));
+        return option_number(o, slice_head(option, option.size - value.size), slice_skip(value, 1));
     if (slice_eq(name, SLICE("bare_lf")))
         o->limits.allow_bare_lf = true;
     else if (slice_eq(name, SLICE("underscores")))

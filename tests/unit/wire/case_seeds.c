@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { SEED_MAX = 4096 };   /* longer inputs only slow a fuzzer down */
+enum { SEED_MAX = 4096 }; /* longer inputs only slow a fuzzer down */
 
 /* Which target reads a kind of case, and the knobs that it expects in front. */
 static const struct target {
@@ -48,8 +48,8 @@ static bool write_seed(const char *out, const char *name, const struct wire_case
     FILE *file = fopen(path, "wb");
     if (file == NULL)
         return false;
-    size_t written = fwrite(target->knobs.at, 1, target->knobs.size, file)
-                     + fwrite(c->input.at, 1, c->input.size, file);
+    size_t written = fwrite(target->knobs.at, 1, target->knobs.size, file) +
+                     fwrite(c->input.at, 1, c->input.size, file);
     return fclose(file) == 0 && written == target->knobs.size + c->input.size;
 }
 

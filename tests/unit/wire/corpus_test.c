@@ -17,7 +17,7 @@
 enum {
     OUTCOME_MAX = 4 << 20,
     CASES_MAX = 4096,
-    ALL_CUTS_MAX = 2000,    /* longer inputs are not cut everywhere */
+    ALL_CUTS_MAX = 2000, /* longer inputs are not cut everywhere */
     SOME_CUTS = 150,
 };
 

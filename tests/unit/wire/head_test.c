@@ -6,7 +6,10 @@
 #include "unit/wire/outcome.h"
 
 static const struct h1_limits LIMITS = {
-    .line_max = 8192, .head_max = 32768, .fields_max = 100, .ignore_invalid = true,
+    .line_max = 8192,
+    .head_max = 32768,
+    .fields_max = 100,
+    .ignore_invalid = true,
     .first_size = 1024,
 };
 
@@ -125,15 +128,12 @@ static void other_protocols_are_refused_at_their_first_bytes(void **state)
         struct slice bytes;
         size_t needed;
     } table[] = {
-        { { "\x16\x03\x01\x02", 4 }, 1 },   /* TLS */
-        { { "\0\0\0\0", 4 }, 1 },
-        { { "{\"a\":1}", 7 }, 1 },
-        { { "\x80\x2e\x01", 3 }, 1 },       /* SSL 2 */
-        { { "*1\r\n$4\r\nPING", 12 }, 3 },  /* redis */
-        { { "EHLO a.test\r\n", 13 }, 12 },
-        { { "GET / XTTP", 10 }, 7 },
-        { { "GET /\x01", 6 }, 6 },
-        { { "HTTP/1.1 200 OK", 15 }, 5 },
+        { { "\x16\x03\x01\x02", 4 }, 1 }, /* TLS */
+        { { "\0\0\0\0", 4 }, 1 },          { { "{\"a\":1}", 7 }, 1 },
+        { { "\x80\x2e\x01", 3 }, 1 },      /* SSL 2 */
+        { { "*1\r\n$4\r\nPING", 12 }, 3 }, /* redis */
+        { { "EHLO a.test\r\n", 13 }, 12 }, { { "GET / XTTP", 10 }, 7 },
+        { { "GET /\x01", 6 }, 6 },         { { "HTTP/1.1 200 OK", 15 }, 5 },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(table); i++) {

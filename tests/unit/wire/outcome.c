@@ -10,9 +10,14 @@
 #include <stdlib.h>
 
 const struct outcome_options OUTCOME_DEFAULTS = {
-    .limits = { .line_max = 8192, .head_max = 32768, .fields_max = 100, .ignore_invalid = true,
+    .limits = { .line_max = 8192,
+                .head_max = 32768,
+                .fields_max = 100,
+                .ignore_invalid = true,
                 .first_size = 1024 },
-    .trailer_max = 8192, .size = 10, .now = 1795408000,
+    .trailer_max = 8192,
+    .size = 10,
+    .now = 1795408000,
 };
 
 static void put_text(struct gather *out, const char *name, struct slice text)
@@ -74,7 +79,7 @@ struct feed {
     struct slice input;
     const size_t *cuts;
     size_t cut_count, pos, begin;
-    char *piece;            /* input[begin..), up to the next cut */
+    char *piece; /* input[begin..), up to the next cut */
     size_t piece_size;
 };
 
@@ -149,7 +154,7 @@ static void run_head(struct gather *out, const struct outcome_options *o, struct
     if (verdict == H1_BAD) {
         put_text(out, "why", slice_str(h.why));
         put_text(out, "line", h.line);
-        f.pos = f.input.size;   /* what was taken of a bad head means nothing */
+        f.pos = f.input.size; /* what was taken of a bad head means nothing */
     }
     put_flag(out, verdict == H1_MORE && h.line_seen, "line-seen");
     put_rest(out, &f);
@@ -193,8 +198,8 @@ static bool stream_request(struct gather *out, const struct outcome_options *o, 
         return false;
     char *into = arena_bytes(arena, h.path.size + 1);
     CHECK(into != NULL);
-    if (h.method != METHOD_CONNECT && !slice_eq(h.path, SLICE("*"))
-        && uri_normalise(h.path, true, into, &path) != URI_OK) {
+    if (h.method != METHOD_CONNECT && !slice_eq(h.path, SLICE("*")) &&
+        uri_normalise(h.path, true, into, &path) != URI_OK) {
         gather_lit(out, "400");
         return false;
     }
@@ -205,8 +210,10 @@ static bool stream_request(struct gather *out, const struct outcome_options *o, 
     f->pos += h.has_length ? (size_t)h.length : 0;
     chunked_init(&c, o->limits.allow_bare_lf, o->trailer_max);
     enum chunked_verdict body = h.chunked ? feed_chunked(f, &c, NULL) : CHUNKED_DONE;
-    gather_str(out, body == CHUNKED_BAD ? "400" : body == CHUNKED_MORE ? "more"
-                    : h.method == METHOD_OTHER ? "other" : "ok");
+    gather_str(out, body == CHUNKED_BAD        ? "400"
+                    : body == CHUNKED_MORE     ? "more"
+                    : h.method == METHOD_OTHER ? "other"
+                                               : "ok");
     return body == CHUNKED_DONE;
 }
 
@@ -252,8 +259,8 @@ static void run_path(struct gather *out, const struct outcome_options *o, struct
     free(f.piece);
 }
 
-static void run_authority(struct gather *out, const struct outcome_options *o,
-                          struct slice input, const size_t *cuts, size_t cut_count)
+static void run_authority(struct gather *out, const struct outcome_options *o, struct slice input,
+                          const size_t *cuts, size_t cut_count)
 {
     (void)o, (void)cuts, (void)cut_count;
     struct feed f;
@@ -320,9 +327,9 @@ outcome_fn *outcome_from(struct slice kind)
         const char *name;
         outcome_fn *run;
     } KINDS[] = {
-        { "head", run_head },   { "stream", run_stream }, { "chunked", run_chunked },
-        { "path", run_path },   { "range", run_range },   { "authority", run_authority },
-        { "date", run_date },   { "etags", run_etags },
+        { "head", run_head }, { "stream", run_stream }, { "chunked", run_chunked },
+        { "path", run_path }, { "range", run_range },   { "authority", run_authority },
+        { "date", run_date }, { "etags", run_etags },
     };
     for (size_t i = 0; i < COUNT_OF(KINDS); i++)
         if (slice_eq(kind, slice_str(KINDS[i].name)))

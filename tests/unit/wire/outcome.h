@@ -9,7 +9,7 @@
 struct outcome_options {
     struct h1_limits limits;
     uint32_t trailer_max;
-    uint64_t size;          /* of the representation, for ranges */
+    uint64_t size; /* of the representation, for ranges */
     int64_t now;
     bool keep_slashes, weak;
     struct slice tag;

@@ -135,8 +135,8 @@ static bool authority_ok(struct slice s, bool port_needed)
         i++;
     } else {
         for (; i < s.size && s.at[i] != ':'; i++) {
-            if (!is_alpha_digit(s.at[i]) && (s.at[i] == '\0'
-                || strchr("-._~!$&'()*+,;=", s.at[i]) == NULL))
+            if (!is_alpha_digit(s.at[i]) &&
+                (s.at[i] == '\0' || strchr("-._~!$&'()*+,;=", s.at[i]) == NULL))
                 return false;
             if (s.at[i] == '.' && (i == 0 || s.at[i - 1] == '.'))
                 return false;
@@ -304,9 +304,11 @@ static void field_line(struct reader *r, unsigned lines)
         bad(r, 431);
     if (!is_kept(r, &f))
         return;
-    static const enum field_id once[] = { FIELD_HOST, FIELD_CONTENT_LENGTH,
-        FIELD_TRANSFER_ENCODING, FIELD_AUTHORIZATION, FIELD_IF_MODIFIED_SINCE,
-        FIELD_IF_UNMODIFIED_SINCE, FIELD_IF_RANGE };
+    static const enum field_id once[] = {
+        FIELD_HOST,          FIELD_CONTENT_LENGTH,    FIELD_TRANSFER_ENCODING,
+        FIELD_AUTHORIZATION, FIELD_IF_MODIFIED_SINCE, FIELD_IF_UNMODIFIED_SINCE,
+        FIELD_IF_RANGE
+    };
     for (size_t i = 0; i < COUNT_OF(once); i++)
         if (f.id == once[i] && h->known[f.id] != NULL)
             bad(r, 400);
