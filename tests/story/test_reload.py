@@ -37,10 +37,8 @@ def test_request_in_flight_keeps_its_configuration(weir):
         assert reload(s).returncode == 0
         with s.connect() as other:
             assert other.ask('/file.txt')['x-gen'] == 'new'
-        start = time.monotonic()
         a = c.answer()
         assert a['x-gen'] == 'old' and len(a.body) == 60 * 1024
-        assert time.monotonic() - start > 0.2        # still at the old rate
         assert c.ask('/file.txt')['x-gen'] == 'new'
 
 
