@@ -323,8 +323,9 @@ static void refine(struct file *f, uint64_t now)
 
 static bool trusted(const struct file *f, const struct file_policy *policy, uint64_t now)
 {
-    return policy->trust.on && f->uses >= (uint64_t)policy->min_uses && now >= f->checked_ns &&
-           now - f->checked_ns < (uint64_t)policy->valid_ms * NS_PER_MS;
+    if (!policy->trust.on || (f->error == 0 && f->uses < (uint64_t)policy->min_uses))
+        return false;
+    return now >= f->checked_ns && now - f->checked_ns < (uint64_t)policy->valid_ms * NS_PER_MS;
 }
 
 /* Branches of the threads engine have turns of their own: the instant tells them apart. */
