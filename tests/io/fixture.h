@@ -12,7 +12,7 @@
 
 #include <netinet/in.h>
 
-enum { MS = 1000000, PATIENCE_MS = 5000, SETTLE_TURNS = 6 };
+enum { MS = 1000000, PATIENCE_MS = 20000, SETTLE_TURNS = 6 };
 
 struct fixture {
     struct io *io; /* the home loop */

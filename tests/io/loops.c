@@ -235,6 +235,50 @@ static void storm_of_wakes(void)
     link_shut(&l);
 }
 
+static struct seen *late_op;
+
+static void on_late(struct io *io, struct io_timer *timer)
+{
+    (void)timer;
+    io_cancel(io, &late_op->op);
+}
+
+/* A loop that waits for one thing is told of another, at whatever moment: a send, a cancel, an
+ * earlier timer. On branches this is where a wake-up could be lost. */
+static void waiting_loop_is_told(void)
+{
+    int rounds = t.branches ? 300 : 1500; /* there the home loop sleeps through the answers */
+    struct link l;
+    struct seen rx = { 0 }, tx = { 0 };
+    struct io_timer soon = { 0 }, later = { 0 };
+    struct iovec v = { (void *)(uintptr_t) "x", 1 };
+    uint32_t hash = 0;
+
+    link_open(&l);
+    late_op = &rx;
+    io_timer_set(l.io, &later, 3600u * 1000u * (uint64_t)MS, on_late);
+    for (int i = 1; i <= rounds; i++) {
+        if (!io_busy(&rx.op))
+            io_recv(l.io, &rx.op, l.fd, i & 1 ? IO_MULTI : 0, note);
+        if (i % 3 == 0)
+            io_turn(t.io, i % 2 ? MS / 10 : 0);
+        io_send(l.io, &tx.op, l.fd, &v, 1, 0, note);
+        UNTIL(tx.finals == i);
+        UNTIL(peer_drain(&l, &hash, 1) == 1);
+        if (i % 5 == 0)
+            io_cancel(l.io, &rx.op);
+        if (i % 7 == 0) {
+            io_timer_set(l.io, &soon, 1000, on_late);
+            UNTIL(!io_busy(&rx.op));
+        }
+        if (i % 5 == 0)
+            UNTIL(!io_busy(&rx.op));
+    }
+    io_timer_stop(l.io, &later);
+    io_timer_stop(l.io, &soon);
+    link_shut(&l);
+}
+
 /* ---- turns ------------------------------------------------------------------------------- */
 
 /* With nothing to do, a turn waits as long as it was told, and no longer. */
@@ -306,6 +350,7 @@ const struct test_case loop_cases[] = {
     { .name = "woken_by_a_thread", .run = woken_by_a_thread, .flags = NO_SIM },
     { .name = "woken_by_a_signal", .run = woken_by_a_signal, .flags = NO_SIM },
     { .name = "storm_of_wakes", .run = storm_of_wakes, .flags = NO_SIM },
+    { .name = "waiting_loop_is_told", .run = waiting_loop_is_told },
     { .name = "turns_wait", .run = turns_wait, .flags = NO_SIM },
     { .name = "idle_does_not_spin", .run = idle_does_not_spin },
     { .name = "stats_add_up", .run = stats_add_up },
