@@ -61,10 +61,9 @@ struct io_way {
     uint8_t dry;                         /* directions that would block until an event says not   */
     uint8_t watched;                     /* what the kernel has been asked for                    */
     bool ended;                          /* the peer is done: reading never blocks again          */
-    bool records;   /* one read takes one message: a short one empties nothing */
-    bool listens;   /* epoll: it is registered as a listener                 */
-    bool waiting;   /* io_uring: more bytes wait, the last answer said       */
-    uint8_t stream; /* io_uring: see uring.c                                 */
+    bool records; /* one read takes one message: a short one empties nothing */
+    bool listens; /* epoll: it is registered as a listener                 */
+    bool waiting; /* io_uring: more bytes wait, the last answer said       */
 };
 
 struct io_queue {

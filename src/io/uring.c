@@ -1,8 +1,8 @@
 /* uring.c - the proactor: operations go to the kernel as they are, and come back done.
  *
- * One enter a turn submits what the last turn's callbacks asked for and waits. Accept and recv
- * are multishot where the caller asked for many: one request serves a connection's whole life.
- * Every answer without "more to come" re-arms, whatever it says, unless the op is over.
+ * One enter a turn submits what the last turn's callbacks asked for and waits. Accept is
+ * multishot where the caller asked for many: one request serves a listener's whole life. Every
+ * answer without "more to come" re-arms, whatever it says, unless the op is over.
  *
  * A request's user_data is direction, generation and number of its descriptor, never a pointer.
  * io.c closes a descriptor only when nothing flies on it, so an answer for a number that has
@@ -18,9 +18,6 @@
 
 /* What an answer is about. */
 enum tag { TAG_IN, TAG_IN_POLL, TAG_OUT, TAG_OUT_POLL, TAG_BELL, TAG_CANCEL };
-
-/* What a socket is, in its way: asked once per connection. */
-enum { STREAM_UNKNOWN, STREAM_TCP, STREAM_OTHER };
 
 enum { TAG_SHIFT = 32, GENERATION_SHIFT = 40, GENERATION_MASK = 0xffffff };
 
@@ -144,32 +141,14 @@ static void submit_accept(struct io *io, struct io_op *op, struct io_way *w)
     launch(io, op, sqe, TAG_IN);
 }
 
-/* Multishot recv relies on the socket to say that something is left, and only TCP counts the
- * end of the stream as something: on others the end is missed if it comes with the last bytes
- * (Linux 6.18, Unix sockets). They get a request per answer. */
-static bool counts_its_end(struct io *io, int fd, struct io_way *w)
-{
-    int domain = 0;
-    socklen_t size = sizeof domain;
-
-    if (w->stream == STREAM_UNKNOWN) {
-        io->stats->syscalls++;
-        bool inet = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-                    (domain == AF_INET || domain == AF_INET6);
-        w->stream = inet ? STREAM_TCP : STREAM_OTHER;
-    }
-    return w->stream == STREAM_TCP;
-}
-
-/* With an unknown socket, data is rather not there yet: the kernel need not look first. */
+/* A request per answer, also for a multi op: multishot misses an end that comes together with the
+ * last bytes (a reset on TCP, any end on Unix sockets; Linux 6.18), and costs as much.
+ * With an unknown socket, data is rather not there yet: the kernel need not look first. */
 static void submit_recv(struct io *io, struct io_op *op, struct io_way *w)
 {
     struct io_uring_sqe *sqe = sqe_take(io);
 
-    if (op->flags & IO_MULTI && counts_its_end(io, op->fd, w))
-        io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
-    else
-        io_uring_prep_recv(sqe, op->fd, NULL, 0, 0);
+    io_uring_prep_recv(sqe, op->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     if (!w->waiting)
         sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
