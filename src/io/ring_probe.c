@@ -115,7 +115,7 @@ static void on_trial_closed(struct io *io, struct io_op *op, struct io_result r)
     container_of(op, struct trial, end)->closed = true;
 }
 
-/* No feature bit tells whether a multishot recv into provided buffers works: one byte does. */
+/* No feature bit tells whether recv into provided buffers works: one byte does. */
 static int try_recv(struct io *io)
 {
     enum { TURNS = 20, TURN_NS = 50 * 1000 * 1000 };
