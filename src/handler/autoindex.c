@@ -51,7 +51,7 @@ struct listing {
 
 static uint32_t autoindex_index;
 
-/* ---- reading (on a helper thread) ------------------------------------------------------- */
+/* ---- reading (on a helper thread) ---------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -146,7 +146,7 @@ static void directory_read(struct io *io, struct io_op *op, struct io_result res
         request_resume(r);
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------- */
 
 static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -373,7 +373,7 @@ static const struct {
     [FORMAT_JSONP] = { "application/javascript", write_jsonp },
 };
 
-/* ---- the step ---------------------------------------------------------------------------- */
+/* ---- the step ------------------------------------------------------------------------ */
 
 static enum verdict answer(struct request *r, struct listing *l, const struct autoindex_conf *c)
 {
@@ -429,7 +429,7 @@ enum verdict step_autoindex(struct request *r)
     return answer(r, l, c);
 }
 
-/* ---- directives ------------------------------------------------------------------------------ */
+/* ---- directives ---------------------------------------------------------------------- */
 
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define AT(member) offsetof(struct autoindex_conf, member)

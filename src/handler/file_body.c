@@ -27,7 +27,7 @@ struct file_body {
     bool flying, failed;
 };
 
-/* ---- what a helper thread does --------------------------------------------------------- */
+/* ---- what a helper thread does ------------------------------------------------------- */
 
 static enum body_status wait_for(struct file_body *f)
 {
@@ -61,7 +61,7 @@ static void fail(struct file_body *f, int error)
         request_log(r, LOG_CRIT, error, "read() \"%.*s\" failed", SLICE_FMT(f->file->place.path));
 }
 
-/* ---- sendfile ---------------------------------------------------------------------------- */
+/* ---- sendfile ------------------------------------------------------------------------ */
 
 static int32_t warm_up(struct io_op *op)
 {
@@ -117,7 +117,7 @@ static enum body_status pull_range(struct body *b, size_t max, struct chunk *ret
     return BODY_CHUNK;
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------- */
 
 static void piece_read(struct io *io, struct io_op *op, struct io_result result)
 {
@@ -166,7 +166,7 @@ static enum body_status pull_bytes(struct body *b, size_t max, struct chunk *ret
     return BODY_CHUNK;
 }
 
-/* ---- both ------------------------------------------------------------------------------------ */
+/* ---- both ---------------------------------------------------------------------------- */
 
 static struct body *part_of(struct body *b, uint64_t first, uint64_t size)
 {

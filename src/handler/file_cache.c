@@ -111,7 +111,7 @@ static void render(struct file *f)
     f->modified = slice_of(f->modified_text, DATE_HTTP_SIZE);
 }
 
-/* ---- bounds ----------------------------------------------------------------------------- */
+/* ---- bounds -------------------------------------------------------------------------- */
 
 static void on_sweep(struct io *io, struct io_timer *timer)
 {
@@ -186,7 +186,7 @@ void file_cache_done(struct file_cache *c)
         io_timer_stop(c->loop->io, &c->sweep);
 }
 
-/* ---- entering ----------------------------------------------------------------------------- */
+/* ---- entering ------------------------------------------------------------------------ */
 
 /* When its bytes may be copied: not while another change would have the same time stamp. */
 static uint64_t settled_ns(struct request *r, const struct file *f, uint64_t now)
@@ -274,7 +274,7 @@ static void enter_error(struct request *r, const struct file_policy *policy,
     file_close(f);
 }
 
-/* ---- contents ------------------------------------------------------------------------------- */
+/* ---- contents ------------------------------------------------------------------------ */
 
 /* The whole file as it is now, if that needs no disk, and it is still the file that we know. */
 static bool read_content(const struct file *f, char *into)
@@ -319,7 +319,7 @@ static void refine(struct file *f, uint64_t now)
         forget_first(&c->light);
 }
 
-/* ---- looking up ------------------------------------------------------------------------- */
+/* ---- looking up ---------------------------------------------------------------------- */
 
 static bool trusted(const struct file *f, const struct file_policy *policy, uint64_t now)
 {
@@ -371,7 +371,7 @@ static struct file *look_up(struct request *r, const struct file_policy *policy,
     return file_hold(f);
 }
 
-/* ---- opening by a helper thread --------------------------------------------------------- */
+/* ---- opening by a helper thread ------------------------------------------------------ */
 
 /* One a request, in its arena: a request waits for one path at a time. */
 struct opening {
@@ -467,7 +467,7 @@ static int take_opened(struct request *r, const struct file_place *place, struct
     return o->fd;
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
 static bool out_of_descriptors(int fd)
 {
@@ -510,7 +510,7 @@ enum file_result file_open(struct request *r, struct slice path, struct slice be
     return *ret != NULL ? FILE_OPEN : FILE_FAILED;
 }
 
-/* ---- what went wrong ---------------------------------------------------------------------- */
+/* ---- what went wrong ----------------------------------------------------------------- */
 
 static const struct {
     int error;

@@ -131,7 +131,7 @@ static int walk(int dir, const char *path, bool owned)
     return dir;
 }
 
-/* ---- beneath the root ------------------------------------------------------------------ */
+/* ---- beneath the root ---------------------------------------------------------------- */
 
 static bool real_path(int fd, char into[PATH_MAX])
 {
@@ -184,7 +184,7 @@ static int open_and_look(int dir, const char *below)
     return fd;
 }
 
-/* ---- one function a rule ------------------------------------------------------------------ */
+/* ---- one function a rule ------------------------------------------------------------- */
 
 /* What is behind the first `size` bytes, without a slash in front. */
 static const char *behind(const struct file_place *p, uint32_t size)
@@ -296,7 +296,7 @@ int file_open_at(const struct file_place *p, bool cached_only, struct stat *ret)
     return -EACCES;
 }
 
-/* ---- what is in memory ----------------------------------------------------------------------- */
+/* ---- what is in memory --------------------------------------------------------------- */
 
 int file_warm(int fd, uint64_t offset, uint64_t size)
 {

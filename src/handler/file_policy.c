@@ -11,7 +11,7 @@ enum { TRUST_INACTIVE_MS = 60 * 1000, TRUST_MAX_MAX = 10 * 1000 * 1000 };
 
 static uint32_t file_policy_index;
 
-/* ---- the rule for a path --------------------------------------------------------------- */
+/* ---- the rule for a path ------------------------------------------------------------- */
 
 static const enum links links_of[] = {
     [SYMLINKS_UNSAID] = LINKS_BENEATH,
@@ -49,7 +49,7 @@ bool file_place_of(struct request *r, const struct file_policy *c, struct slice 
     return trust_part(r, c, ret);
 }
 
-/* ---- directives -------------------------------------------------------------------------- */
+/* ---- directives ---------------------------------------------------------------------- */
 
 static bool refuse(struct conf_load *load, const struct conf_node *node, unsigned arg,
                    const char *expected)

@@ -1,7 +1,7 @@
 /* body.c - the bodies everybody needs: bytes in memory, a piece of a file, several in a row. */
 #include "http/request.h"
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------------------- */
 
 struct memory_body {
     struct body body;
@@ -87,7 +87,7 @@ struct body *body_file(struct request *r, int file, uint64_t offset, uint64_t si
     return &f->body;
 }
 
-/* ---- several in a row ------------------------------------------------------------------- */
+/* ---- several in a row ---------------------------------------------------------------- */
 
 struct chain_body {
     struct body body;

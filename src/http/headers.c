@@ -32,7 +32,7 @@ struct headers_conf {
 
 static uint32_t headers_index;
 
-/* ---- reading the configuration --------------------------------------------------------- */
+/* ---- reading the configuration ------------------------------------------------------- */
 
 /* Where a message ends is said by whoever sends it, and nobody else. */
 static bool is_framing(struct slice name)
@@ -165,7 +165,7 @@ static bool headers_merge(struct conf_load *load, struct scope *scope, const voi
     return true;
 }
 
-/* ---- answering --------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------- */
 
 static bool status_counts(unsigned status)
 {
@@ -309,7 +309,7 @@ void filter_headers(struct request *r)
         give_up(r);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------ */
+/* ---- rows ---------------------------------------------------------------------------- */
 
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 

@@ -33,7 +33,7 @@ static void test_a_file_and_its_fields(void **state)
     site_close(&t);
 }
 
-/* ---- contents ------------------------------------------------------------------------- */
+/* ---- contents ------------------------------------------------------------------------ */
 
 static void test_contents_come_with_use(void **state)
 {
@@ -135,7 +135,7 @@ static void test_changes_within_a_tick(void **state)
     site_close(&t);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------ */
+/* ---- bounds -------------------------------------------------------------------------- */
 
 static void ask_many(struct site_test *t, unsigned count, const char *text)
 {
@@ -251,7 +251,7 @@ static void test_idle_entries_go(void **state)
     site_close(&t);
 }
 
-/* ---- open_file_cache --------------------------------------------------------------------- */
+/* ---- open_file_cache ----------------------------------------------------------------- */
 
 static void test_trust(void **state)
 {
@@ -306,7 +306,7 @@ static void test_settings_are_checked(void **state)
     }
 }
 
-/* ---- links ----------------------------------------------------------------------------------- */
+/* ---- links --------------------------------------------------------------------------- */
 
 static void make_links(struct site_test *t)
 {

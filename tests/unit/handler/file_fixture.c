@@ -55,7 +55,7 @@ static const struct pipeline test_pipeline = {
     .filter_count = COUNT_OF(filters),
 };
 
-/* ---- what a protocol would do ------------------------------------------------------------ */
+/* ---- what a protocol would do -------------------------------------------------------- */
 
 static struct site_test *test_of(struct request *r)
 {
@@ -102,7 +102,7 @@ static const struct request_ops test_ops = { .name = "HTTP/1.1",
                                              .socket = on_socket,
                                              .freed = on_freed };
 
-/* ---- the configuration --------------------------------------------------------------------- */
+/* ---- the configuration --------------------------------------------------------------- */
 
 static int read_text(struct conf_source *s, const char *path, struct slice *ret)
 {
@@ -235,7 +235,7 @@ void site_close(struct site_test *t)
     assert_int_equal(nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* ---- the directory ---------------------------------------------------------------------------- */
+/* ---- the directory ------------------------------------------------------------------- */
 
 void path_to(struct site_test *t, const char *name, char into[PATH_MAX])
 {
@@ -276,7 +276,7 @@ void put_link(struct site_test *t, const char *name, const char *target)
     assert_int_equal(symlink(target, path), 0);
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------ */
 
 static void add_fields(struct site_test *t, struct h1_head *h, const char *text)
 {
@@ -410,7 +410,7 @@ unsigned ask(struct site_test *t, const char *line, const char *fields)
     return t->r->response.status;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------- */
 
 const char *answer_field(struct site_test *t, const char *name)
 {

@@ -184,7 +184,7 @@ static void test_what_the_loop_is_told(void **state)
     assert_int_equal(try_open("in", LINKS_OWNED, false), 0);
 }
 
-/* ---- without it ------------------------------------------------------------------------- */
+/* ---- without it ---------------------------------------------------------------------- */
 
 /* openat2 answers `error`; if asked for, so does readlink, as where /proc is missing. */
 static bool take_calls_away(unsigned error, bool readlink_too)

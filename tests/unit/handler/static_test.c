@@ -20,7 +20,7 @@ static void put_large(struct site_test *t, char bytes[LARGE])
     put_bytes(t, "html/large", bytes, LARGE);
 }
 
-/* ---- bodies --------------------------------------------------------------------------- */
+/* ---- bodies -------------------------------------------------------------------------- */
 
 static void serve_large(const char *setting, unsigned file_chunks, unsigned memory_chunks)
 {
@@ -141,7 +141,7 @@ static void test_an_empty_file(void **state)
     site_close(&t);
 }
 
-/* ---- methods, directories ---------------------------------------------------------------- */
+/* ---- methods, directories ------------------------------------------------------------ */
 
 static void test_methods(void **state)
 {
@@ -243,7 +243,7 @@ static void test_index_warns(void **state)
     site_close(&t);
 }
 
-/* ---- try_files ------------------------------------------------------------------------------ */
+/* ---- try_files ----------------------------------------------------------------------- */
 
 static const char try_text[] = "location / { try_files $uri $uri/ /page.html?from=$uri&$args; }\n"
                                "location /plain/ { try_files $uri /page.html; }\n"

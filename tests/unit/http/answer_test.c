@@ -35,7 +35,7 @@ static void ask_rows(struct site_test *t, const char *line, const struct ask_row
             fail_msg("%s: %s: %u, not %u", line, rows->fields, t->r->response.status, rows->status);
 }
 
-/* ---- conditions (RFC 9110 §13) ---------------------------------------------------------- */
+/* ---- conditions (RFC 9110 §13) ------------------------------------------------------- */
 
 static void test_conditions(void **state)
 {
@@ -117,7 +117,7 @@ static void test_how_dates_are_compared(void **state)
     site_close(&t);
 }
 
-/* ---- ranges (RFC 9110 §14) ------------------------------------------------------------------ */
+/* ---- ranges (RFC 9110 §14) ----------------------------------------------------------- */
 
 static void test_one_range(void **state)
 {
@@ -238,7 +238,7 @@ static void test_if_range(void **state)
     site_close(&t);
 }
 
-/* ---- added fields ----------------------------------------------------------------------------- */
+/* ---- added fields -------------------------------------------------------------------- */
 
 static void test_add_header(void **state)
 {
@@ -378,7 +378,7 @@ static void test_expires_daily(void **state)
     site_close(&t);
 }
 
-/* ---- redirects ----------------------------------------------------------------------------------- */
+/* ---- redirects ----------------------------------------------------------------------- */
 
 static void test_redirects(void **state)
 {
@@ -418,7 +418,7 @@ static void test_redirects(void **state)
     }
 }
 
-/* ---- types ----------------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------- */
 
 static void test_types(void **state)
 {
@@ -450,7 +450,7 @@ static void test_types(void **state)
     site_close(&t);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------------------- */
 
 static void test_paths(void **state)
 {
