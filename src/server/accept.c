@@ -15,6 +15,7 @@
 #include "proto/http1.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,13 +29,14 @@ enum {
 };
 
 struct accepting {
-    struct io_op op;
+    struct io_op op, end;
+    int fd; /* a duplicate of the listener's: a loop closes what it has watched */
     struct io_timer unmute;
     struct loop_thread *thread;
     struct listener *listener;
     uint32_t listener_id, socket; /* and which of its sockets                              */
     bool leaving, alone;
-    bool over; /* the op is at rest for good, the listener let go           */
+    bool over; /* the op is at rest for good */
     uint64_t leaving_since_ns;
     struct site *last_site; /* held: the last one with this listener; its connections'   */
     struct accepting *next;
@@ -155,7 +157,7 @@ static void spread(struct accepting *a, int fd)
 
 static void go(struct accepting *a)
 {
-    io_accept(a->thread->loop.io, &a->op, a->listener->fds[a->socket], IO_MULTI, on_accept);
+    io_accept(a->thread->loop.io, &a->op, a->fd, IO_MULTI, on_accept);
 }
 
 static void on_unmute(struct io *io, struct io_timer *timer)
@@ -211,10 +213,13 @@ static bool accepts(const struct loop_thread *t, const struct listener *l, uint3
 static void start(struct loop_thread *t, struct listener *l, uint32_t socket)
 {
     struct accepting *a = calloc(1, sizeof *a);
-    int error = a != NULL ? io_adopt(t->loop.io, l->fds[socket]) : -ENOMEM;
+    int fd = a != NULL ? fcntl(l->fds[socket], F_DUPFD_CLOEXEC, 0) : -1;
+    int error = fd < 0 ? -errno : io_adopt(t->loop.io, fd);
 
     if (error != 0) {
         log_write(log_of(t), LOG_ALERT, -error, "cannot accept on descriptor %d", l->fds[socket]);
+        if (fd >= 0)
+            close(fd);
         free(a);
         return;
     }
@@ -222,6 +227,7 @@ static void start(struct loop_thread *t, struct listener *l, uint32_t socket)
     a->listener = l;
     a->listener_id = l->id;
     a->socket = socket;
+    a->fd = fd;
     a->next = t->accepting;
     t->accepting = a;
     listener_use(l);
@@ -243,7 +249,7 @@ static void leave(struct accepting *a, bool alone)
     else if (!alone)
         io_cancel(io, &a->op); /* who else accepts on it serves what waits */
     else
-        (void)listen_stop_syns(a->listener->fds[a->socket]);
+        (void)listen_stop_syns(a->fd);
 }
 
 /* The queue is given time to run dry before the op is cancelled. */
@@ -251,20 +257,29 @@ static void hurry(struct accepting *a)
 {
     struct io *io = a->thread->loop.io;
     uint64_t spent_ms = (io_now_ns(io) - a->leaving_since_ns) / NS_PER_MS;
-    int waiting = listen_waiting(a->listener->fds[a->socket]);
+    int waiting = listen_waiting(a->fd);
 
     if (io_busy(&a->op) && !a->op.doomed &&
         ((waiting <= 0 && spent_ms >= LEAVE_MIN_MS) || spent_ms >= LEAVE_MAX_MS))
         io_cancel(io, &a->op);
 }
 
-static void let_go(struct accepting *a)
+static void on_closed(struct io *io, struct io_op *op, struct io_result r)
 {
-    if (a->listener == NULL)
-        return;
+    struct accepting *a = container_of(op, struct accepting, end);
+
+    (void)io;
+    (void)r;
+    a->fd = -1;
     listener_release(a->listener);
     a->listener = NULL;
     bell_ring(&a->thread->worker->bell);
+}
+
+static void let_go(struct accepting *a)
+{
+    if (a->fd >= 0 && !io_busy(&a->end))
+        io_close(a->thread->loop.io, &a->end, a->fd, on_closed);
 }
 
 /* Idle connections of a listener that left are closed; true if any other is there. */
@@ -296,7 +311,7 @@ bool accept_leaving(struct loop_thread *t)
             hurry(a);
         if (a->over)
             let_go(a);
-        if (!a->over || (a->last_site != NULL && conns_left(&t->loop, a->listener_id))) {
+        if (a->fd >= 0 || (a->last_site != NULL && conns_left(&t->loop, a->listener_id))) {
             any |= a->leaving;
             at = &a->next;
             continue;
