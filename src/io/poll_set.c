@@ -40,6 +40,8 @@ int poll_set_watch(struct poll_set *set, struct io_way *w, int fd, unsigned want
         w->slot = set->count;
     }
     struct pollfd *p = &set->fds[w->slot - 1];
+
+    CHECK(p->fd == fd || p->fd == ~fd);
     p->fd = wants != 0 ? fd : ~fd;
     p->events = (short)events;
     w->watched = (uint8_t)wants;
@@ -54,7 +56,10 @@ void poll_set_forget(struct poll_set *set, struct io *io, int fd)
 
     if (w->slot == 0)
         return;
+    CHECK(w->slot <= set->count &&
+          (set->fds[w->slot - 1].fd == fd || set->fds[w->slot - 1].fd == ~fd));
     struct pollfd last = set->fds[--set->count];
+
     if (w->slot - 1 != set->count) {
         set->fds[w->slot - 1] = last;
         io_way_at(io, last.fd >= 0 ? last.fd : ~last.fd)->slot = w->slot;

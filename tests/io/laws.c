@@ -60,6 +60,30 @@ static void eof_behind_bytes(void)
         eof_behind(i & 4 ? link_open : link_open_tcp, (i & 2) != 0, i & 1 ? IO_MULTI : 0);
 }
 
+/* A reset behind the last bytes must not be missed either, nor the bytes be waited for. */
+static void reset_behind_bytes(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct link l;
+        struct seen rx = { 0 };
+
+        link_open_tcp(&l);
+        if (i & 1) {
+            io_recv(l.io, &rx.op, l.fd, IO_MULTI, note);
+            settle();
+        }
+        peer_put(&l, "last words", 10);
+        if (i & 2)
+            settle();
+        peer_reset(&l);
+        if ((i & 1) == 0)
+            io_recv(l.io, &rx.op, l.fd, IO_MULTI, note);
+        UNTIL(rx.finals == 1);
+        MUST(rx.r.res == -ECONNRESET && (rx.bytes == 0 || rx.bytes == 10));
+        link_shut(&l);
+    }
+}
+
 /* L2, L4. */
 static void never_inline(void)
 {
@@ -409,6 +433,7 @@ static void stale_event_is_not_mine(void)
 const struct test_case law_cases[] = {
     { .name = "recv_then_eof", .run = recv_then_eof, .flags = QUIET },
     { .name = "eof_behind_bytes", .run = eof_behind_bytes },
+    { .name = "reset_behind_bytes", .run = reset_behind_bytes },
     { .name = "never_inline", .run = never_inline },
     { .name = "done_resubmits", .run = done_resubmits },
     { .name = "cancel_send_midway", .run = cancel_send_midway },

@@ -44,8 +44,9 @@ static void data_beats_timeout(void)
     io_timer_set(l.io, &never.timer, MS, on_alarm);
     io_timer_stop(l.io, &never.timer);
     io_timer_set(l.io, &a.timer, 20 * MS, on_alarm);
+    io_turn(t.io, MS);
     if (!t.sim)
-        usleep(30000);
+        usleep(50000);
     peer_put(&l, "x", 1);
     UNTIL(a.fired == 1);
     MUST(a.watched_first && rx.r.res == 1);
@@ -309,6 +310,10 @@ static void idle_does_not_spin(void)
     io_recv(l[1].io, &rx[1].op, l[1].fd, 0, note);
     peer_put(&l[1], "x", 1);
     UNTIL(rx[1].finals == 1);
+    io_recv(l[2].io, &rx[2].op, l[2].fd, 0, note);
+    settle();
+    io_cancel(l[2].io, &rx[2].op);
+    UNTIL(rx[2].finals == 1);
     peer_put(&l[1], "y", 1); /* nobody waits for these bytes, nor for a reset */
     peer_reset(&l[2]);
     settle();

@@ -353,6 +353,26 @@ static void datagram_single(void)
     close_fd(a);
 }
 
+/* A socket that keeps messages apart: a short read has not emptied it. */
+static void messages_stay_apart(void)
+{
+    enum { MESSAGES = 20 };
+    struct seen rx = { 0 };
+    int ends[2];
+
+    HAVE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    MUST(io_adopt(t.io, ends[0]) == 0);
+    for (int i = 0; i < MESSAGES; i++)
+        HAVE(send(ends[1], "msg", 3, 0) == 3);
+    io_recv(t.io, &rx.op, ends[0], IO_MULTI, note);
+    UNTIL(rx.mores == MESSAGES);
+    MUST(rx.bytes == 3 * MESSAGES && rx.r.res == 3);
+    close(ends[1]);
+    UNTIL(rx.finals == 1);
+    MUST(rx.r.res == 0);
+    close_fd(ends[0]);
+}
+
 /* ---- many -------------------------------------------------------------------------------- */
 
 enum { MANY = 4000, MANY_SELECT = 480 };
@@ -398,6 +418,42 @@ static void thousands(void)
     free(tx);
 }
 
+/* Some leave, and the ones that stay are still heard; others come in their places. */
+static void links_come_and_go(void)
+{
+    enum { LINKS = 24, ROUNDS = 12 };
+    struct link l[LINKS];
+    struct seen rx[LINKS] = { 0 };
+
+    for (int i = 0; i < LINKS; i++) {
+        link_open(&l[i]);
+        io_recv(l[i].io, &rx[i].op, l[i].fd, IO_MULTI, note);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = round % 5; i < LINKS; i += 2 + round % 3) {
+            link_shut(&l[i]);
+            MUST(rx[i].finals == 1);
+            if (round % 2 == 0)
+                link_open(&l[i]);
+            rx[i] = (struct seen){ .finals = round % 2 };
+        }
+        for (int i = 0; i < LINKS; i++) {
+            if (rx[i].finals > 0) {
+                rx[i].finals = 0;
+                link_open(&l[i]);
+            }
+            if (!io_busy(&rx[i].op))
+                io_recv(l[i].io, &rx[i].op, l[i].fd, IO_MULTI, note);
+            uint64_t before = rx[i].bytes;
+
+            peer_put(&l[i], "x", 1);
+            UNTIL(rx[i].bytes == before + 1);
+        }
+    }
+    for (int i = 0; i < LINKS; i++)
+        link_shut(&l[i]);
+}
+
 /* select's own limit: adopt says so, and accept closes what it cannot watch. */
 static void above_the_limit(void)
 {
@@ -440,10 +496,15 @@ const struct test_case socket_cases[] = {
     { .name = "connect_cancelled", .run = connect_cancelled, .flags = NO_SIM },
     { .name = "datagrams", .run = datagrams, .flags = NO_SIM },
     { .name = "datagram_single", .run = datagram_single, .flags = NO_SIM },
+    { .name = "messages_stay_apart", .run = messages_stay_apart, .flags = NO_SIM },
+    { .name = "links_come_and_go", .run = links_come_and_go },
     { .name = "thousands",
       .run = thousands,
       .flags = QUIET,
       .limits = { .fds = 20000, .bufs = 64, .buf_size = 2048 } },
-    { .name = "above_the_limit", .run = above_the_limit, .flags = ONLY_SELECT },
+    { .name = "above_the_limit",
+      .run = above_the_limit,
+      .flags = ONLY_SELECT,
+      .limits = { .fds = 20000, .bufs = 16, .buf_size = 4096 } },
     { 0 },
 };
