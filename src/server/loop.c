@@ -319,6 +319,20 @@ static void loop_shut(struct loop_thread *t)
     io_destroy(loop->io);
 }
 
+/* ---- the panic report ------------------------------------------------------------------ */
+
+static _Thread_local const struct loop_thread *on_this_thread;
+
+static void panic_about(int fd)
+{
+    const struct loop_thread *t = on_this_thread;
+
+    if (t != NULL)
+        dprintf(fd, "  loop %u of %u on %s, %u connections, generation %u\n", t->index,
+                t->worker->loop_count, io_engine_name(t->worker->engine), t->loop.conn_count,
+                t->loop.site != NULL ? t->loop.site->generation->number : 0);
+}
+
 static void *loop_main(void *arg)
 {
     struct starting *s = arg;
@@ -327,6 +341,7 @@ static void *loop_main(void *arg)
 
     snprintf(name, sizeof name, "weir loop %u", t->index);
     (void)pthread_setname_np(pthread_self(), name);
+    on_this_thread = t;
     pin(t);
     t->error = loop_open(t);
     rendezvous_arrive(s->with); /* s is gone now */
@@ -360,6 +375,7 @@ int loops_start(struct worker *w, char *text, size_t size)
     struct starting *starting = calloc(w->loop_count, sizeof *starting);
     struct rendezvous z;
 
+    check_on_panic(panic_about);
     w->loops = aligned_alloc(64, (w->loop_count * sizeof *w->loops + 63) & ~(size_t)63);
     CHECK(w->loops != NULL && starting != NULL);
     memset(w->loops, 0, w->loop_count * sizeof *w->loops);

@@ -98,16 +98,28 @@ static bool settle(struct worker *w, char *text, size_t size)
     return loops_start(w, text, size) == 0;
 }
 
+/* What a running worker cannot change about itself. */
 static void warn_of_fixed(const struct worker *w, const struct generation *g)
 {
-    if (g->loops != w->loop_count)
-        log_write(g->site->log, LOG_WARN, 0,
-                  "worker_processes stays at %u until the next start or binary upgrade",
-                  w->loop_count);
-    if (g->config->events->use != w->now->config->events->use)
-        log_write(g->site->log, LOG_WARN, 0,
-                  "the event method stays \"%s\" until the next start or binary upgrade",
-                  io_engine_name(w->engine));
+    const struct main_conf *a = w->now->config->main, *b = g->config->main;
+    const struct {
+        const char *name;
+        bool changed;
+    } settings[] = {
+        { "worker_processes", g->loops != w->loop_count },
+        { "use", w->now->config->events->use != g->config->events->use },
+        { "user", !slice_eq(a->user, b->user) || !slice_eq(a->group, b->group) },
+        { "worker_rlimit_nofile", a->rlimit_nofile != b->rlimit_nofile },
+        { "worker_rlimit_core", a->rlimit_core != b->rlimit_core },
+        { "worker_priority", a->priority != b->priority },
+        { "working_directory", !slice_eq(a->directory, b->directory) },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(settings); i++)
+        if (settings[i].changed)
+            log_write(g->site->log, LOG_WARN, 0,
+                      "\"%s\" was changed: that waits for the next start or binary upgrade",
+                      settings[i].name);
 }
 
 static void run_generation(struct worker *w, const int *fds, uint32_t count,

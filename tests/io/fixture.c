@@ -46,6 +46,25 @@ void settle(void)
         io_turn(t.io, 3 * MS);
 }
 
+static void on_quiet_over(struct io *io, struct io_timer *timer)
+{
+    (void)io;
+    (void)timer;
+}
+
+void must_not_spin(const char *file, int line)
+{
+    enum { QUIET_MS = 150, TURNS_MAX = 12 };
+    struct io_timer quiet = { 0 };
+    uint64_t before = io_stats(t.io)->turns;
+
+    io_timer_set(t.io, &quiet, (uint64_t)QUIET_MS * MS, on_quiet_over);
+    while (quiet.slot != 0)
+        io_turn(t.io, 1000 * (uint64_t)MS);
+    if (io_stats(t.io)->turns - before > TURNS_MAX)
+        fail_at(file, line, __func__, "the loop spins");
+}
+
 /* ---- completions ------------------------------------------------------------------------- */
 
 uint32_t hash_add(uint32_t hash, const void *bytes, size_t size)

@@ -34,6 +34,9 @@ _Noreturn void fail_at(const char *file, int line, const char *func, const char 
 uint64_t patience_end(void);
 bool patience_over(uint64_t end);
 void settle(void);
+/* With nothing to do for a while, the loop must wait, and not go round and round. */
+void must_not_spin(const char *file, int line);
+#define MUST_NOT_SPIN() must_not_spin(__FILE__, __LINE__)
 /* What the test itself prepared went wrong: not the engine's fault. */
 #define HAVE(x) MUST(x)
 

@@ -205,7 +205,8 @@ static void starved_waits(void)
         peer_put(&l[i], "x", 1);
     UNTIL(fed(rx) == 4);
     settle();
-    MUST(fed(rx) == 4);
+    MUST(fed(rx) == 4 && io_stats(t.io)->starved > 0);
+    MUST_NOT_SPIN();
     for (int round = 4; round < STARVERS; round++) {
         for (int i = 0; i < STARVERS; i++) {
             if (rx[i].r.buf == NULL)
