@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -45,13 +46,44 @@ static inline __m128i scan_up_to(__m128i bytes, char most)
     return _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(most)), bytes);
 }
 
-static inline unsigned scan_ctl_bits(const char *at)
+static inline unsigned scan_ctl_in(__m128i bytes)
 {
-    __m128i bytes = scan_load(at);
     __m128i low =
         _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), scan_up_to(bytes, 0x1f));
     return (unsigned)_mm_movemask_epi8(
         _mm_or_si128(low, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
+}
+
+static inline unsigned scan_ctl_bits(const char *at)
+{
+    return scan_ctl_in(scan_load(at));
+}
+
+static inline __m128i scan_load_half(const char *at)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+
+static inline __m128i scan_load_quarter(const char *at)
+{
+    int word;
+
+    memcpy(&word, at, sizeof word);
+    return _mm_cvtsi32_si128(word);
+}
+
+/* Are 4 to 15 bytes free of control bytes? The first and the last ones, which may overlap. */
+static inline bool scan_few_clean(const char *at, size_t size)
+{
+    __m128i bytes;
+
+    if (size >= 8) {
+        bytes = _mm_unpacklo_epi64(scan_load_half(at), scan_load_half(at + size - 8));
+    } else {
+        bytes = _mm_unpacklo_epi32(scan_load_quarter(at), scan_load_quarter(at + size - 4));
+        bytes = _mm_unpacklo_epi64(bytes, bytes);
+    }
+    return scan_ctl_in(bytes) == 0;
 }
 
 static inline unsigned scan_gap_bits(const char *at, char extra)
@@ -75,6 +107,13 @@ enum { SCAN_STEP = 1 };
 static inline unsigned scan_ctl_bits(const char *at)
 {
     return scan_is_ctl(*at);
+}
+
+static inline bool scan_few_clean(const char *at, size_t size)
+{
+    (void)at;
+    (void)size;
+    return false;
 }
 
 static inline unsigned scan_gap_bits(const char *at, char extra)
@@ -125,6 +164,8 @@ static inline size_t scan_ctl_slow(const char *at, size_t size, size_t from)
 static inline size_t scan_ctl(const char *at, size_t size)
 {
     size_t i = 0;
+    if (size >= 4 && size < SCAN_STEP && scan_few_clean(at, size))
+        return size;
     for (; size - i >= SCAN_STEP; i += SCAN_STEP) {
         unsigned bits = scan_ctl_bits(at + i);
         if (bits != 0)

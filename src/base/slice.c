@@ -71,18 +71,21 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
-static bool to_u64(struct slice s, unsigned base, uint64_t max, uint64_t *ret)
+/* Always inline, so that the base is a constant: ports and lengths are read in every request. */
+__attribute__((always_inline)) static inline bool to_u64(struct slice s, unsigned base,
+                                                         uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;
     if (s.size == 0)
         return false;
     for (size_t i = 0; i < s.size; i++) {
-        int digit = hex_value(s.at[i]);
-        if (digit < 0 || (unsigned)digit >= base)
+        unsigned digit = base == 10 ? (unsigned)s.at[i] - '0' : (unsigned)hex_value(s.at[i]);
+        if (digit >= base || value > UINT64_MAX / base)
             return false;
-        if (__builtin_mul_overflow(value, base, &value) ||
-            __builtin_add_overflow(value, (unsigned)digit, &value))
+        value *= base;
+        if (value > UINT64_MAX - digit)
             return false;
+        value += digit;
     }
     if (value > max)
         return false;

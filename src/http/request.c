@@ -68,20 +68,19 @@ static bool method_plausible(struct slice method)
     return true;
 }
 
-/* 0, or the status that refuses the request. */
-static unsigned take_host(struct request *r, const struct vhosts *v)
+static bool take_host(struct request *r, const struct vhosts *v)
 {
-    struct slice authority = r->head.authority;
-    char *into = arena_bytes(&r->arena, authority.size + 1);
+    char *into = arena_bytes(&r->arena, r->head.host.size + 1);
 
     if (into == NULL)
-        return 500;
-    if (authority.size > 0 && uri_authority(authority, into, &r->host, &r->host_port) == URI_BAD)
-        return 400;
+        return false;
+    r->host = uri_host_fold(r->head.host, into);
+    r->host_port = r->head.host_port;
     use_server(r, vhosts_find(v, r->host, r->server_captures, &r->server_captures_of));
-    return 0;
+    return true;
 }
 
+/* 0, or the status that refuses the request. */
 static unsigned take_target(struct request *r)
 {
     const struct http_core *core = core_conf(r);
@@ -113,9 +112,7 @@ void request_start(struct request *r, const struct vhosts *v)
     OBJ(r, REQUEST_MAGIC);
     r->vhosts = v;
     use_server(r, v->default_server);
-    refused = take_host(r, v);
-    if (refused == 0)
-        refused = take_target(r);
+    refused = take_host(r, v) ? take_target(r) : 500;
     if (refused != 0) {
         request_start_refused(r, v, refused);
         return;

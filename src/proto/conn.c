@@ -53,7 +53,7 @@ void conn_run(struct conn *c, conn_event_fn *event)
     c->running = true;
     if (event != NULL)
         event(c);
-    while (c->next != c->state) {
+    while (c->next != c->state && !c->closing) {
         trace_put("conn", c->number, c->states[c->state].name, c->states[c->next].name);
         c->state = c->next;
         c->late_at_ns = 0;
@@ -68,6 +68,11 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
 
     (void)io;
     OBJ(c, CONN_MAGIC);
+    if (c->closing) {
+        if (r.buf != NULL)
+            io_buf_release(c->io, r.buf);
+        return;
+    }
     if (r.buf != NULL) {
         r.buf->used = 0;
         r.buf->filled = (uint32_t)r.res;
@@ -82,10 +87,6 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
         c->in_ended = true;
     } else if (r.res != -ECANCELED) {
         c->in_ended = c->in_failed = true;
-    }
-    if (c->closing) {
-        conn_discard_input(c);
-        return;
     }
     if (c->in_count >= IN_BUFFERS_MAX && !c->in_paused && (r.flags & IO_MORE)) {
         c->in_paused = true;
@@ -120,7 +121,8 @@ static void on_late(struct io *io, struct io_timer *timer)
     uint64_t now = io_now_ns(io);
 
     OBJ(c, CONN_MAGIC);
-    if (c->closing || c->late_at_ns == 0)
+    DCHECK(!c->closing);
+    if (c->late_at_ns == 0)
         return;
     if (now < c->late_at_ns) {
         io_timer_set(io, timer, c->late_at_ns - now, on_late);
@@ -137,6 +139,7 @@ void conn_deadline(struct conn *c, int64_t after_ms)
 {
     uint64_t after = (uint64_t)after_ms * 1000000u;
 
+    DCHECK(!c->closing);
     if (after_ms <= 0) {
         c->late_at_ns = 0;
         return;
@@ -186,13 +189,15 @@ void conn_close(struct conn *c, enum close_reason why)
     OBJ(c, CONN_MAGIC);
     if (c->closing)
         return;
-    c->closing = true;
     c->why = (uint8_t)why;
     trace_put("close", c->number, c->states[c->state].name, close_reasons[why].name);
     stat_add(&c->loop->stats.closed[why], 1);
     conn_busy(c);
+    c->in_paused = false; /* nothing more is received, whatever room there is */
     conn_discard_input(c);
     io_timer_stop(c->io, &c->timer);
+    c->closing = true;
+    c->end = (struct io_op){ 0 };
     io_close(c->io, &c->end, c->fd, on_closed);
 }
 

@@ -57,17 +57,23 @@ struct conn {
     const struct conn_state *states;
     struct loop *loop;
     struct io *io;
-    struct io_op rx, tx, end; /* L8: one in, one out; and the close                    */
-    struct io_timer timer;
-    uint64_t late_at_ns; /* the state's deadline; 0: none                          */
-    struct io_buf *in_first, *in_last;
-    struct request *request;
-    struct out *out;       /* answers on their way; NULL while idle                  */
-    struct link all, idle; /* in loop->conns, loop->idle                             */
+    struct io_op rx, tx; /* L8: one in, one out                                    */
     union {
-        uint64_t taken;           /* sending: its progress when last looked                */
-        uint64_t linger_until_ns; /* after the last answer                                 */
+        struct io_op end; /* once closing: the close; all else in this union is over */
+        struct {
+            struct io_timer timer;
+            uint64_t late_at_ns; /* the state's deadline; 0: none                     */
+            struct io_buf *in_first, *in_last;
+            struct link idle; /* in loop->idle                                        */
+            union {
+                uint64_t taken;           /* sending: its progress when last looked    */
+                uint64_t linger_until_ns; /* after the last answer                     */
+            };
+        };
     };
+    struct request *request;
+    struct out *out; /* answers on their way; NULL while idle                         */
+    struct link all; /* in loop->conns                                                */
     uint64_t number, opened_ns;
     struct addr peer; /* AF_UNSPEC until asked for                              */
 };
@@ -104,6 +110,7 @@ static inline struct slice conn_peek(const struct conn *c)
 {
     const struct io_buf *b = c->in_first;
 
+    DCHECK(!c->closing);
     return b == NULL ? (struct slice){ 0 }
                      : slice_of((const char *)b->bytes + b->used, b->filled - b->used);
 }

@@ -294,7 +294,7 @@ static bool conns_left(struct loop *loop, uint32_t listener_id)
         if (c->listener_id != listener_id)
             continue;
         any = true;
-        if (list_linked(&c->idle) && c->requests > 0)
+        if (!c->closing && list_linked(&c->idle) && c->requests > 0)
             conn_close(c, CLOSE_listener_gone);
     }
     return any;

@@ -45,6 +45,8 @@ struct h1_head {
     struct slice target;    /* as it came: origin, absolute, authority or asterisk form */
     struct slice authority; /* of an absolute-form or authority-form target, else the
                                      * Host field's value, else empty; validated; as it came   */
+    struct slice host;      /* its host, as it came, without the port                   */
+    uint16_t host_port;     /* its port; 0: none                                        */
     struct slice path;      /* from the first '/' (or "*"), raw, without '?', args     */
     struct slice args;      /* behind the first '?', raw; at == NULL: no '?'           */
     struct slice scheme;    /* of an absolute-form, lower case; else empty             */

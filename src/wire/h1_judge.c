@@ -46,7 +46,7 @@ static bool absolute_form(struct h1_head *h)
     size_t slash = slice_find(rest, '/');
     h->authority = slice_head(rest, slash);
     h->path = slice_skip(rest, slash);
-    if (uri_authority_split(h->authority, NULL, NULL) != URI_OK)
+    if (uri_authority_split(h->authority, &h->host, &h->host_port) != URI_OK)
         return h1_refuse(h, 400, "bad authority in the target");
     if (h->path.size == 0) /* RFC 9112 §3.2.4: OPTIONS of no path asks the server */
         h->path = h->method == METHOD_OPTIONS && h->args.at == NULL ? SLICE("*") : SLICE("/");
@@ -55,10 +55,9 @@ static bool absolute_form(struct h1_head *h)
 
 static bool authority_form(struct h1_head *h)
 {
-    struct slice host;
-    if (h->args.at != NULL || uri_authority_split(h->target, &host, NULL) != URI_OK)
+    if (h->args.at != NULL || uri_authority_split(h->target, &h->host, &h->host_port) != URI_OK)
         return h1_refuse(h, 400, "CONNECT needs host:port");
-    if (host.size + 1 >= h->target.size)
+    if (h->host.size + 1 >= h->target.size)
         return h1_refuse(h, 400, "CONNECT without a port");
     h->authority = h->target;
     h->path = (struct slice){ 0 };
@@ -170,10 +169,15 @@ static bool judge_host(struct h1_head *h)
     const struct field *host = h->known[FIELD_HOST];
     if (host == NULL)
         return h->version_minor == 0 || h1_refuse(h, 400, "HTTP/1.1 without Host");
-    if (uri_authority_split(host->value, NULL, NULL) != URI_OK)
+    struct slice name;
+    uint16_t port;
+    if (uri_authority_split(host->value, &name, &port) != URI_OK)
         return h1_refuse(h, 400, "bad Host");
-    if (h->authority.at == NULL) /* else the target's wins (RFC 9112 §3.2.2) */
-        h->authority = host->value;
+    if (h->authority.at != NULL) /* the target's wins (RFC 9112 §3.2.2) */
+        return true;
+    h->authority = host->value;
+    h->host = name;
+    h->host_port = port;
     return true;
 }
 

@@ -193,14 +193,15 @@ static const bool HOST_BYTE[256] = {
 /* An empty label is refused: where a host names a directory, "." and ".." would climb. */
 static size_t name_size(struct slice authority)
 {
-    size_t i = 0;
-    char before = '.';
-    while (i < authority.size && HOST_BYTE[(unsigned char)authority.at[i]]) {
-        if (authority.at[i] == '.' && before == '.')
+    const char *at = authority.at, *end = at + authority.size, *dot = at - 1;
+    for (; at < end && HOST_BYTE[(unsigned char)*at]; at++) {
+        if (*at != '.')
+            continue;
+        if (at == dot + 1)
             return 0;
-        before = authority.at[i++];
+        dot = at;
     }
-    return i;
+    return (size_t)(at - authority.at);
 }
 
 static size_t literal_size(struct slice authority)
@@ -238,16 +239,21 @@ enum uri_verdict uri_authority_split(struct slice authority, struct slice *ret_h
     return URI_OK;
 }
 
+struct slice uri_host_fold(struct slice host, char *into)
+{
+    for (size_t i = 0; i < host.size; i++)
+        into[i] = (char)byte_lower((unsigned char)host.at[i]);
+    if (host.size > 0 && host.at[host.size - 1] == '.')
+        host.size--;
+    return slice_of(into, host.size);
+}
+
 enum uri_verdict uri_authority(struct slice authority, char *into, struct slice *ret_host,
                                uint16_t *ret_port)
 {
     struct slice host;
     if (uri_authority_split(authority, &host, ret_port) != URI_OK)
         return URI_BAD;
-    for (size_t i = 0; i < host.size; i++)
-        into[i] = (char)byte_lower((unsigned char)host.at[i]);
-    if (host.at[host.size - 1] == '.')
-        host.size--;
-    *ret_host = slice_of(into, host.size);
+    *ret_host = uri_host_fold(host, into);
     return URI_OK;
 }

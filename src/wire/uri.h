@@ -25,6 +25,10 @@ void json_escape(struct gather *into, struct slice text);
 enum uri_verdict uri_authority_split(struct slice authority, struct slice *ret_host,
                                      uint16_t *ret_port);
 
+/* Lower-cases a host of uri_authority_split() into `into` (room for host.size bytes) and cuts one
+ * final dot. The result is in `into`. */
+struct slice uri_host_fold(struct slice host, char *into);
+
 /* An authority: host [":" port]; no userinfo. Lower-cases the host into `into` (room for
  * authority.size bytes), cuts one final dot. BAD for empty hosts, bad literals, ports that are
  * not 0…65535. *ret_host without the port (IPv6 literals keep their brackets). *ret_port 0 if
