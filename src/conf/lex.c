@@ -350,6 +350,7 @@ size_t lex_word_size(struct slice source)
     if (source.size == 0 || kind_of(source.at[0]) != TOKEN_WORD || is_space(source.at[0]))
         return source.size > 0;
     lex_init(&l, source, NULL, NULL, NULL);
+    l.at = source.at; /* a mark that does not begin the file is part of the word */
     read_word(&l, &t);
     return (size_t)(l.at - source.at);
 }

@@ -117,6 +117,7 @@ static bool absolute(char into[OPTION_PATH_MAX], const char *base, const char *p
     return false;
 }
 
+/* A configuration that was named is looked for below -p, or else where the user is. */
 bool options_paths(struct options *o)
 {
     const char *prefix = o->prefix_said != NULL ? o->prefix_said : WEIR_PREFIX;
@@ -131,7 +132,8 @@ bool options_paths(struct options *o)
     here[size] = '/';
     here[size + 1 < sizeof here ? size + 1 : size] = '\0';
     return absolute(o->prefix, here, prefix, prefix[strlen(prefix) - 1] == '/' ? "" : "/") &&
-           absolute(o->conf, o->prefix, o->conf_path != NULL ? o->conf_path : WEIR_CONF_PATH, "");
+           absolute(o->conf, o->prefix_said == NULL && o->conf_path != NULL ? here : o->prefix,
+                    o->conf_path != NULL ? o->conf_path : WEIR_CONF_PATH, "");
 }
 
 void options_help(void)

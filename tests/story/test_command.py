@@ -43,6 +43,15 @@ def test_good(tmp_path):
     assert run('-t', '-q', '-p', tmp_path, '-c', 'weir.conf').stderr == ''
 
 
+def test_a_relative_configuration_is_where_the_user_is(tmp_path):
+    trial(tmp_path, 'events { } http { }')
+    assert run('-t', '-c', 'weir.conf', cwd=tmp_path).returncode == 0
+    (tmp_path / 'sub').mkdir()
+    assert run('-t', '-c', '../weir.conf', cwd=tmp_path / 'sub').returncode == 0
+    r = run('-t', '-c', 'weir.conf', cwd=tmp_path / 'sub')
+    assert r.returncode == 1 and f'{tmp_path}/sub/weir.conf' in r.stderr
+
+
 def test_all_mistakes_at_their_places(tmp_path):
     r = trial(tmp_path, MISTAKES)
     assert r.returncode == 1 and 'test failed' in r.stderr

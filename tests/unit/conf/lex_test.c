@@ -183,6 +183,7 @@ static void ways_back_to_the_source(void **state)
     assert_int_equal(lex_word_size(SLICE("\"a;b\" c")), 5);
     assert_int_equal(lex_word_size(SLICE("}")), 1);
     assert_int_equal(lex_word_size(SLICE("")), 0);
+    assert_int_equal(lex_word_size(SLICE("\xef\xbb\xbf")), 3); /* a mark inside a file */
 }
 
 int main(void)
