@@ -22,9 +22,24 @@ static void run_filters(struct request *r)
         r->head.method == METHOD_HEAD || r->response.status == 204 || r->response.status == 304;
 }
 
+/* A filter may refuse what a handler answered (412, 416): that has its error page, too. */
+static enum verdict filtered(struct request *r)
+{
+    unsigned handlers = r->response.status, filters;
+
+    run_filters(r);
+    filters = r->response.status;
+    if (handlers >= 300 || filters < 400 || !wants_error_page(r))
+        return DONE;
+    if (error_page_apply(r) == REROUTE)
+        return REROUTE;
+    if (r->response.status != filters)
+        run_filters(r); /* the page is at an address: a redirect */
+    return DONE;
+}
+
 static void answered(struct request *r)
 {
-    run_filters(r);
     r->running = false;
     r->ops->respond(r);
 }
@@ -41,6 +56,8 @@ static void go(struct request *r)
 
         if (v == DONE && wants_error_page(r))
             v = error_page_apply(r) == REROUTE ? REROUTE : DONE;
+        if (v == DONE)
+            v = filtered(r);
         switch (v) {
         case NEXT:
             r->step++;
@@ -76,6 +93,7 @@ void request_run_refused(struct request *r, unsigned status)
         go(r);
         return;
     }
+    run_filters(r);
     answered(r);
 }
 

@@ -170,6 +170,18 @@ def test_error_page(weir):
     assert (a.status, a.body) == (404, b'v')
 
 
+def test_error_page_for_what_a_filter_refuses(weir):
+    s = weir('''error_page 412 /oops.html;
+        location /away/ { alias html/; error_page 416 =303 http://b.test/; }
+        location /plain/ { alias html/; }''', files={'html/oops.html': 'oops'})
+    a = s.get('/file.txt', headers={'If-Match': '"no"'})
+    assert (a.status, a.body) == (412, b'oops')
+    a = s.get('/away/file.txt', headers={'Range': 'bytes=999999-'})
+    assert a.status == 303 and a['location'] == 'http://b.test/'
+    a = s.get('/plain/file.txt', headers={'Range': 'bytes=999999-'})
+    assert a.status == 416 and a['content-range'].startswith('bytes */')
+
+
 def test_error_page_of_a_post_is_a_get(weir):
     s = weir('error_page 405 /oops.html;', files={'html/oops.html': 'oops'})
     a = s.get('/file.txt', method='POST', body=b'x')
