@@ -17,7 +17,6 @@
 enum {
     IO_FOREVER_MS = 3600 * 1000, /* longest single wait: nobody minds one wake-up an hour */
     IO_ACCEPTS_PER_TURN = 64,    /* of one listener, then others have their turn          */
-    IO_BUFS_PER_TURN = 4,        /* of one descriptor, likewise                           */
     IO_DGRAMS_PER_TURN = 32,
 };
 
@@ -31,6 +30,7 @@ struct io_engine {
     int (*adopt)(struct io *, int fd);
     void (*submit)(struct io *, struct io_op *);
     void (*cancel)(struct io *, struct io_op *);
+    void (*flush)(struct io *); /* reactors: starts what submit() put off with io_later()  */
     void (*wait)(struct io *, uint64_t wait_ns);
     void (*wake)(struct io *);                        /* any thread, any signal                */
     void (*forget)(struct io *, int fd);              /* the rest is optional                  */
@@ -70,6 +70,29 @@ struct io_queue {
     struct io_op *first, **end;
 };
 
+/* First in, first out. Taking is for queues that are not empty. */
+static inline void io_queue_init(struct io_queue *q)
+{
+    q->first = NULL;
+    q->end = &q->first;
+}
+
+static inline void io_queue_append(struct io_queue *q, struct io_op *op)
+{
+    op->next = NULL;
+    *q->end = op;
+    q->end = &op->next;
+}
+
+static inline struct io_op *io_queue_take(struct io_queue *q)
+{
+    struct io_op *op = q->first;
+    q->first = op->next;
+    if (q->first == NULL)
+        q->end = &q->first;
+    return op;
+}
+
 struct io_timer_slot {
     uint64_t at_ns; /* the timer's own at_ns may be later: see timer.c       */
     struct io_timer *timer;
@@ -97,7 +120,7 @@ struct io {
     struct io_way *ways; /* by fd - fd_base; a branch uses its home's             */
     size_t ways_size;
     int fd_base, fd_top; /* numbers in use are below fd_top                       */
-    struct io_queue ready, starved;
+    struct io_queue ready, starved, later;
     uint32_t starved_doomed; /* cancelled ones among the starved                      */
     struct io_bufs bufs;
     struct io_heap timers;
@@ -120,6 +143,10 @@ void io_deliver(struct io *, struct io_op *, struct io_result);
 void io_defer(struct io *, struct io_op *, struct io_result);
 /* No buffer was free: submit() will be called for it when one came home. */
 void io_starve(struct io *, struct io_op *);
+/* It waits, in state IO_LATER, until all that is ready has been handled: flush() then takes it
+ * with io_later_take(), which says NULL when there is none; a doomed op is ended on the way. */
+void io_later(struct io *, struct io_op *);
+struct io_op *io_later_take(struct io *);
 /* Somebody else may have changed what a blocked loop waits for. */
 static inline void io_touch(struct io *io)
 {

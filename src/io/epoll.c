@@ -120,6 +120,7 @@ const struct io_engine io_engine_epoll = {
     .adopt = reactor_adopt,
     .submit = reactor_submit,
     .cancel = reactor_cancel,
+    .flush = reactor_flush,
     .watch = epoll_watch,
     .wait = epoll_wait_once,
     .wake = epoll_wake,

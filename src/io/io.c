@@ -14,28 +14,6 @@ enum { READY_ROUNDS = 8 }; /* of completions that submit what completes at once,
 
 /* ---- birth and death --------------------------------------------------------------------- */
 
-static void queue_init(struct io_queue *q)
-{
-    q->first = NULL;
-    q->end = &q->first;
-}
-
-static void queue_append(struct io_queue *q, struct io_op *op)
-{
-    op->next = NULL;
-    *q->end = op;
-    q->end = &op->next;
-}
-
-static struct io_op *queue_take(struct io_queue *q)
-{
-    struct io_op *op = q->first;
-    q->first = op->next;
-    if (q->first == NULL)
-        q->end = &q->first;
-    return op;
-}
-
 static int ways_open(struct io *io)
 {
     if (io->engine->fds_max != 0 && io->limits.fds > io->engine->fds_max)
@@ -56,8 +34,9 @@ int io_init(struct io *io, const struct io_engine *engine, const struct io_limit
     io->stats = &io->own_stats;
     if (io->home == NULL)
         io->home = io;
-    queue_init(&io->ready);
-    queue_init(&io->starved);
+    io_queue_init(&io->ready);
+    io_queue_init(&io->starved);
+    io_queue_init(&io->later);
     return io_bufs_open(io);
 }
 
@@ -315,7 +294,7 @@ void io_cancel(struct io *io, struct io_op *op)
     op->doomed = true;
     io->stats->cancelled++;
     if (op->state == IO_STARVED)
-        io->starved_doomed++; /* swept before the next wait */
+        io->starved_doomed++; /* swept before the next wait; one for later ends in its turn */
     else if (op->state == IO_FLYING)
         cancel_flying(io, op);
     io_touch(io);
@@ -411,7 +390,7 @@ void io_defer(struct io *io, struct io_op *op, struct io_result r)
     CHECK(op->state == IO_FLYING);
     op->state = IO_READY;
     op->result = r;
-    queue_append(&io->ready, op);
+    io_queue_append(&io->ready, op);
     io_touch(io);
 }
 
@@ -419,7 +398,7 @@ void io_starve(struct io *io, struct io_op *op)
 {
     CHECK(op->state == IO_FLYING);
     op->state = IO_STARVED;
-    queue_append(&io->starved, op);
+    io_queue_append(&io->starved, op);
     if (op->doomed)
         io->starved_doomed++;
     io->stats->starved++;
@@ -448,7 +427,7 @@ void io_run_ready(struct io *io)
         struct io_queue now = { io->ready.first, NULL };
         struct io_op *last = container_of(io->ready.end, struct io_op, next);
 
-        queue_init(&io->ready);
+        io_queue_init(&io->ready);
         for (bool more = true; more;) {
             struct io_op *op = now.first;
 
@@ -462,21 +441,41 @@ void io_run_ready(struct io *io)
     }
 }
 
+void io_later(struct io *io, struct io_op *op)
+{
+    CHECK(op->state == IO_FLYING);
+    op->state = IO_LATER;
+    io_queue_append(&io->later, op);
+}
+
+struct io_op *io_later_take(struct io *io)
+{
+    while (io->later.first != NULL) {
+        struct io_op *op = io_queue_take(&io->later);
+
+        op->state = IO_FLYING;
+        if (!op->doomed)
+            return op;
+        io_defer(io, op, io_result(-ECANCELED, 0));
+    }
+    return NULL;
+}
+
 /* ---- starvation -------------------------------------------------------------------------- */
 
 static void sweep_starved(struct io *io)
 {
     struct io_queue left;
 
-    queue_init(&left);
+    io_queue_init(&left);
     while (io->starved.first != NULL) {
-        struct io_op *op = queue_take(&io->starved);
+        struct io_op *op = io_queue_take(&io->starved);
 
         if (op->doomed) {
             op->state = IO_FLYING;
             io_defer(io, op, io_result(-ECANCELED, 0));
         } else {
-            queue_append(&left, op);
+            io_queue_append(&left, op);
         }
     }
     if (left.first != NULL)
@@ -490,7 +489,7 @@ static void feed_starved(struct io *io)
         sweep_starved(io);
     /* Each may take one, or find that nothing has come for it after all. */
     for (uint32_t most = io_bufs_left(io); most > 0 && io->starved.first != NULL; most--) {
-        struct io_op *op = queue_take(&io->starved);
+        struct io_op *op = io_queue_take(&io->starved);
 
         op->state = IO_FLYING;
         io->engine->submit(io, op);
@@ -509,7 +508,8 @@ void io_woke(struct io *io)
 uint64_t io_patience(struct io *io, uint64_t wait_ns)
 {
     feed_starved(io);
-    if (io->ready.first != NULL || (io->starved.first != NULL && io_bufs_left(io) > 0))
+    if (io->ready.first != NULL || io->later.first != NULL ||
+        (io->starved.first != NULL && io_bufs_left(io) > 0))
         return 0;
     uint64_t next = wait_ns > 0 ? io_timers_next(io) : UINT64_MAX;
     if (next == UINT64_MAX)
@@ -519,14 +519,24 @@ uint64_t io_patience(struct io *io, uint64_t wait_ns)
     return left < wait_ns ? left : wait_ns;
 }
 
+/* In stages: first all handlers, then all that they put off, then what came of that. */
+static void handle_ready(struct io *io)
+{
+    io_run_ready(io);
+    if (io->later.first == NULL)
+        return;
+    io->engine->flush(io);
+    io_run_ready(io);
+}
+
 int io_turn(struct io *io, uint64_t wait_ns)
 {
     CHECK(!io->in_turn && io->home == io);
     io->in_turn = true;
     io->ran = 0;
-    io_run_ready(io);
+    handle_ready(io);
     io->engine->wait(io, io_patience(io, io->ran > 0 ? 0 : wait_ns));
-    io_run_ready(io);
+    handle_ready(io);
     io_timers_run(io);
     if (io->ran > 0)
         io->turn++;

@@ -83,7 +83,7 @@ enum io_kind {
 #undef X
 };
 
-enum io_state { IO_REST, IO_FLYING, IO_READY, IO_STARVED };
+enum io_state { IO_REST, IO_FLYING, IO_READY, IO_STARVED, IO_LATER };
 
 /* Zero-initialised means at rest. At most 88 bytes: three of them live in every connection. */
 struct io_op {

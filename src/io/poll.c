@@ -79,6 +79,7 @@ const struct io_engine io_engine_poll = {
     .adopt = reactor_adopt,
     .submit = reactor_submit,
     .cancel = reactor_cancel,
+    .flush = reactor_flush,
     .watch = poll_watch,
     .forget = poll_forget,
     .wait = poll_wait_once,

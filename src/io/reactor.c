@@ -190,18 +190,23 @@ static enum verdict try_sendfile(struct io *io, struct io_op *op, struct io_way 
     return final(r, error == 0 ? (int32_t)op->file.sent : error);
 }
 
-/* per_turn: how many results of a multi op are delivered before other descriptors' turn. */
+/* per_turn: how many results of a multi op are delivered before other descriptors' turn.
+ *
+ * staged: a turn receives from all that are ready, then runs all handlers, then sends for all.
+ * The kernel's code and weir's would otherwise push each other out of the processor's caches with
+ * every request (docs/decisions/0003-turns-have-stages.md). */
 static const struct {
     try_fn *fn;
     uint8_t direction, per_turn;
+    bool staged;
 } tries[] = {
-    [IO_ACCEPT] = { try_accept, IO_READABLE, IO_ACCEPTS_PER_TURN },
-    [IO_RECV] = { try_recv, IO_READABLE, IO_BUFS_PER_TURN },
-    [IO_RECV_DGRAM] = { try_recv_dgram, IO_READABLE, IO_DGRAMS_PER_TURN },
-    [IO_CONNECT] = { try_connect, IO_WRITABLE, 1 },
-    [IO_SEND] = { try_send, IO_WRITABLE, 1 },
-    [IO_SEND_DGRAM] = { try_send_dgram, IO_WRITABLE, 1 },
-    [IO_SENDFILE] = { try_sendfile, IO_WRITABLE, 1 },
+    [IO_ACCEPT] = { try_accept, IO_READABLE, IO_ACCEPTS_PER_TURN, false },
+    [IO_RECV] = { try_recv, IO_READABLE, 1, true },
+    [IO_RECV_DGRAM] = { try_recv_dgram, IO_READABLE, IO_DGRAMS_PER_TURN, false },
+    [IO_CONNECT] = { try_connect, IO_WRITABLE, 1, false },
+    [IO_SEND] = { try_send, IO_WRITABLE, 1, true },
+    [IO_SEND_DGRAM] = { try_send_dgram, IO_WRITABLE, 1, false },
+    [IO_SENDFILE] = { try_sendfile, IO_WRITABLE, 1, false },
 };
 
 static enum verdict try_op(struct io *io, struct io_op *op, struct io_way *w, struct io_result *r)
@@ -245,7 +250,7 @@ int reactor_adopt(struct io *io, int fd)
     return way_mode(fd, io->engine->nonblock || way_listens(fd));
 }
 
-void reactor_submit(struct io *io, struct io_op *op)
+static void submit_now(struct io *io, struct io_op *op)
 {
     struct io_way *w = io_way_at(io, op->fd);
     struct io_result r;
@@ -266,6 +271,22 @@ void reactor_submit(struct io *io, struct io_op *op)
         io_defer(io, op, io_result(error, 0));
 }
 
+void reactor_submit(struct io *io, struct io_op *op)
+{
+    bool late = tries[op->kind].staged && tries[op->kind].direction == IO_WRITABLE;
+
+    if (late && io->engine->flush != NULL) /* a blocking thread serves one: no stages */
+        io_later(io, op);
+    else
+        submit_now(io, op);
+}
+
+void reactor_flush(struct io *io)
+{
+    for (struct io_op *op = io_later_take(io); op != NULL; op = io_later_take(io))
+        submit_now(io, op);
+}
+
 void reactor_cancel(struct io *io, struct io_op *op)
 {
     int fd = op->fd;
@@ -284,7 +305,13 @@ static void run_parked(struct io *io, struct io_way *w, struct io_op *const *slo
         return;
     uint32_t generation = w->generation;
     for (int share = tries[op->kind].per_turn; share > 0; share--) {
-        switch (try_op(io, op, w, &r)) {
+        enum verdict v = try_op(io, op, w, &r);
+
+        if (tries[op->kind].staged && (v == FINAL || v == MORE)) {
+            io_defer(io, op, r);
+            return;
+        }
+        switch (v) {
         case FINAL:
             io_deliver(io, op, r);
             return;

@@ -15,6 +15,7 @@
 int reactor_adopt(struct io *, int fd);
 void reactor_submit(struct io *, struct io_op *);
 void reactor_cancel(struct io *, struct io_op *);
+void reactor_flush(struct io *);
 
 /* From wait(): IO_READABLE, IO_WRITABLE; ended: the peer sent FIN or there is an error, so a
  * short read does not mean that the next one would block. */

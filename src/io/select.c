@@ -102,6 +102,7 @@ const struct io_engine io_engine_select = {
     .adopt = reactor_adopt,
     .submit = reactor_submit,
     .cancel = reactor_cancel,
+    .flush = reactor_flush,
     .watch = select_watch,
     .wait = select_wait_once,
     .wake = select_wake,
