@@ -1,0 +1,157 @@
+"""weir lab: runs plans, draws charts, writes the report."""
+import argparse
+import json
+import os
+import pathlib
+import random
+import sys
+
+from . import plan as plans
+from .cell import Rig
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+EPILOGUE = """A plan is the name of one in the lab's plans, or a path of a .toml file.
+Results are kept as JSON in the results directory, charts and report beside them."""
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog='weir lab', epilog=EPILOGUE, description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    words = {'list': 'the plans and their questions', 'check': 'read plans, run nothing',
+             'run': 'run plans (all of them without a name), draw charts, write the report',
+             'chart': 'draw the charts of results again', 'report': 'write report.html again'}
+    for word, says in words.items():
+        one = commands.add_parser(word, help=says, description=says)
+        if word != 'list':
+            one.add_argument('plans', nargs='*', metavar='PLAN')
+        if word in ('run', 'chart', 'report'):
+            one.add_argument('--results', default=os.environ.get('WEIR_LAB_RESULTS', 'lab-results'),
+                             metavar='DIR', help='where results are kept (lab-results)')
+        if word == 'run':
+            one.add_argument('--weir', default=os.environ.get('WEIR', 'weir'), metavar='BIN')
+            one.add_argument('--programs', metavar='DIR',
+                             default=os.environ.get('WEIR_LAB_PROGRAMS', str(HERE)),
+                             help="where the lab's small programs are")
+            one.add_argument('--seconds', type=float, help='instead of what the plans say')
+            one.add_argument('--repetitions', type=int, help='instead of what the plans say')
+            one.add_argument('--seed', type=int, help='of the random order (a new one each time)')
+            one.add_argument('--subjects', help='only these, separated by commas')
+    return parser.parse_args(argv)
+
+
+def plan_paths(names):
+    if not names:
+        return sorted((HERE / 'plans').glob('*.toml'))
+    return [pathlib.Path(n) if n.endswith('.toml') else HERE / 'plans' / f'{n}.toml'
+            for n in names]
+
+
+def chosen(plan, words):
+    """The plan with only some subjects; the reference becomes the first if it is not among them."""
+    if not words:
+        return plan
+    names = words.split(',')
+    known = [s['name'] for s in plan['subjects']]
+    if wrong := [n for n in names if n not in known]:
+        raise plans.Mistake(f'{plan["name"]}: no subject "{wrong[0]}"; expected some of '
+                            + ', '.join(known))
+    plan['subjects'] = [s for s in plan['subjects'] if s['name'] in names]
+    if plan['reference'] not in names:
+        plan['reference'] = plan['subjects'][0]['name']
+    return plan
+
+
+def run(o):
+    from . import machine, runner
+    read = [chosen(plans.read(p), o.subjects) for p in plan_paths(o.plans)]
+    folder = pathlib.Path(o.results)
+    folder.mkdir(parents=True, exist_ok=True)
+    weir = str(pathlib.Path(o.weir).resolve()) if os.sep in o.weir else o.weir
+    described = machine.describe(weir, o.programs)
+    status = 0
+    for plan in read:
+        print(f'{plan["name"]}: {plan["question"]}', flush=True)
+        try:
+            runner.prepare(plan, weir)
+            rig = Rig(weir, o.programs, o.seconds)
+            seed = o.seed if o.seed is not None else random.SystemRandom().randrange(1 << 32)
+            result = runner.Run(plan, rig, described, folder / f'{plan["name"]}.json', seed,
+                                o.repetitions).go()
+        except runner.Unfit as error:
+            print(f'  not run: {error}', file=sys.stderr, flush=True)
+            status = 1
+            continue
+        except KeyboardInterrupt:
+            print(f'\ninterrupted: {folder / plan["name"]}.json holds what was measured',
+                  file=sys.stderr)
+            status = 130
+            break
+        tell(result)
+    drawn(folder, [p['name'] for p in read])
+    written(folder)
+    return status
+
+
+def tell(result):
+    """The chart's metric as a table on the terminal."""
+    from .look import figure
+    plan, metric = result['plan'], result['plan']['chart']['metric']
+    rows = [r for r in result['summary']['rows'] if r['metric'] == metric]
+    print(f'  {metric}', *(f'{str(x):>10}' for x in plan['x']['values']))
+    panels = plan['panel']['values'] if plan['panel'] else [None]
+    for panel in panels:
+        for subject in plan['subjects']:
+            cells = {r['x']: figure(r['median']) for r in rows
+                     if (r['subject'], r['panel']) == (subject['name'], panel)}
+            label = subject['name'] if panel is None else f'{subject["name"]} {panel}'
+            print(f'  {label:24}', *(f'{cells.get(x, "-"):>10}' for x in plan['x']['values']))
+    if result['missing']:
+        print(f'  {len(result["missing"])} left out, see the report')
+
+
+def results(folder):
+    return [json.loads(p.read_text()) for p in sorted(pathlib.Path(folder).glob('*.json'))]
+
+
+def drawn(folder, names):
+    from . import chart
+    for result in results(folder):
+        if not names or result['name'] in names:
+            for metric in result['plan']['metrics']:
+                for path in chart.draw(result, folder, metric):
+                    if path.suffix == '.svg' and metric == result['plan']['chart']['metric']:
+                        print(f'  {path}')
+
+
+def written(folder):
+    from . import report
+    path = pathlib.Path(folder) / 'report.html'
+    found = results(folder)
+    if not found:
+        print(f'{folder} has no results: run one first', file=sys.stderr)
+        return 1
+    path.write_text(report.page(found))
+    print(f'  {path}')
+    return 0
+
+
+def main(argv):
+    o = arguments(argv)
+    try:
+        if o.command == 'list':
+            for path in plan_paths([]):
+                print(f'{path.stem:24} {plans.read(path)["question"]}')
+            return 0
+        if o.command == 'check':
+            for path in plan_paths(o.plans):
+                plan = plans.read(path)
+                print(f'{path.stem}: {len(plan["subjects"])} subjects')
+            return 0
+        if o.command == 'run':
+            return run(o)
+        if o.command == 'chart':
+            return drawn(o.results, o.plans) or 0
+        return written(o.results)
+    except plans.Mistake as error:
+        print(error, file=sys.stderr)
+        return 2

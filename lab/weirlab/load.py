@@ -1,0 +1,142 @@
+"""The load: one function, two generators (`weir bench` if the binary has it, else wrk), and the
+connections that are only held.
+"""
+import contextlib
+import functools
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from .servers import Failed, end_group
+
+CLIENT_CPU = '1'
+HERE = pathlib.Path(__file__).resolve().parent
+LATENCIES = ('p50', 'p90', 'p99', 'p999', 'max')
+
+
+class Cannot(Exception):
+    """The generator that is here cannot make this load."""
+
+
+@functools.cache
+def has_bench(weir):
+    """Whether this binary knows `weir bench`."""
+    run = subprocess.run([weir, 'bench', '--help'], stdin=subprocess.DEVNULL, capture_output=True,
+                         text=True, timeout=10)
+    return run.returncode == 0 and '--gaps' in run.stdout + run.stderr
+
+
+def bench_argv(weir, url, load, seconds, rate):
+    argv = [weir, 'bench', url, '-c', str(load['connections']), '-p', str(load['depth']),
+            '-d', f'{seconds:g}', '--json', '-']
+    if not load['keepalive']:
+        argv.append('--no-keepalive')
+    if rate:
+        argv += ['-r', f'{rate:.0f}', '--gaps', 'exponential']
+    return argv
+
+
+def wrk_argv(url, load, seconds, rate):
+    if rate:
+        raise Cannot('wrk has no open loop: this load needs a weir that knows `weir bench`')
+    return ['wrk', '-t1', f'-c{load["connections"]}', f'-d{math.ceil(seconds)}s',
+            '-s', str(HERE / 'wrk.lua'), url, '--', str(load['depth']),
+            'keep' if load['keepalive'] else 'close']
+
+
+def generator(weir, load, rate):
+    """'weir bench' or 'wrk'."""
+    del load, rate
+    return 'weir bench' if has_bench(weir) else 'wrk'
+
+
+def run(weir, url, load, seconds, rate=None):
+    """Makes the load on CPU 1 and waits for its end.
+
+    Gives rps, requests, errors, seconds, latency_us {p50, p90, p99, p999, max}, client_share.
+    `rate` asks for an open loop. Failed if nothing was answered or answers were wrong; Cannot.
+    """
+    bench = generator(weir, load, rate) == 'weir bench'
+    argv = bench_argv(weir, url, load, seconds, rate) if bench \
+        else wrk_argv(url, load, seconds, rate)
+    start = time.monotonic()
+    child = subprocess.Popen(['taskset', '-c', CLIENT_CPU, *argv], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             start_new_session=True)
+    try:
+        out, err = drained(child, seconds)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    except BaseException:
+        end_group(child)
+        raise
+    wall = time.monotonic() - start
+    found = parsed(out, err, child.returncode)
+    found['client_share'] = (used.ru_utime + used.ru_stime) / wall
+    if not found['requests']:
+        raise Failed('answered nothing')
+    if found['errors']:
+        raise Failed(f'{found["errors"]} of {found["requests"]} answers were errors')
+    return found
+
+
+def drained(child, seconds):
+    """Both outputs; the generator is stopped when it takes far longer than it was told."""
+    end = time.monotonic() + seconds + 30
+    with child.stdout, child.stderr:
+        os.set_blocking(child.stdout.fileno(), False)
+        out = b''
+        while time.monotonic() < end:
+            piece = child.stdout.read()
+            if piece == b'':
+                return out, child.stderr.read()
+            out += piece or b''
+            time.sleep(0.005)
+    raise Failed('the load generator does not end')
+
+
+def parsed(out, err, status):
+    text = out.decode(errors='replace')
+    try:
+        found = json.loads(text[text.index('{'):])
+    except ValueError:
+        last = (err.decode(errors='replace') + text).strip().splitlines()
+        raise Failed(f'the load generator ended with {status}: '
+                     f'{last[-1] if last else "it said nothing"}') from None
+    errors = found.get('errors', 0)
+    found['errors'] = sum(errors.values()) if isinstance(errors, dict) else errors
+    return found
+
+
+@contextlib.contextmanager
+def held(port, path, count, slow=0, rate=0):
+    """Holds `count` idle connections, or `slow` readers of `rate` bytes a second, meanwhile.
+
+    Failed if they cannot be had. Gives a function that says how many are still open.
+    """
+    if not count and not slow:
+        yield lambda: 0
+        return
+    child = subprocess.Popen(['taskset', '-c', CLIENT_CPU, sys.executable, str(HERE / 'hold.py'),
+                              str(port), path, str(count), str(slow), str(rate)],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             start_new_session=True, text=True)
+
+    def still():
+        child.stdin.write('count\n')
+        child.stdin.flush()
+        return int(child.stdout.readline() or 0)
+
+    try:
+        said = child.stdout.readline().strip()
+        if said != 'ready':
+            raise Failed(f'cannot hold {count or slow} connections: {said or "the holder died"}')
+        yield still
+    finally:
+        child.stdin.close()
+        end_group(child)
+        child.stdout.close()

@@ -1,0 +1,5 @@
+"""The report."""
+
+
+def page(results):
+    return '<!doctype html>'

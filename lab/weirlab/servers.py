@@ -1,0 +1,187 @@
+"""Starting one server on CPU 0, checking what it answers, and ending it for good."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import time
+
+from .plan import bytes_of
+
+SERVER_CPU = '0'
+START_SECONDS = 10
+ANSWER = 'Hello, world!'
+NGINX = '''{user}worker_processes 1; daemon off; error_log {dir}/error.log; pid {dir}/pid;
+events {{ worker_connections 19000; use {engine}; }}
+http {{
+    access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
+    client_header_timeout 3600s; send_timeout 3600s; {settings}
+    types {{ text/plain txt; }} default_type application/octet-stream; {temporary}
+    server {{ listen 127.0.0.1:{port} backlog=8192; root {dir}/www;
+              location = /say {{ return 200 "Hello, world!"; }} }}
+}}
+'''
+TEMPORARY = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
+
+
+class Failed(Exception):
+    """The server did not start, answered wrongly or died; the text says which."""
+
+
+def find(name, programs):
+    """The path of a program: of the lab's own, of weir, or of the system; None if absent."""
+    own = pathlib.Path(programs) / name
+    return str(own) if own.is_file() else shutil.which(name, path=os.environ.get('PATH', '')
+                                                       + ':/usr/sbin:/sbin')
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def body_of(load):
+    """The file a load asks for: the same bytes in every run."""
+    size = bytes_of(load['size'])
+    return (ANSWER * (size // len(ANSWER) + 1))[:size].encode()
+
+
+class Server:
+    """with Server(...) as s: s.port, s.pid; __enter__ raises Failed, __exit__ leaves no process."""
+
+    def __init__(self, subject, load, directory, weir, programs):
+        self.subject, self.load, self.port = subject, load, free_port()
+        self.directory, self.weir, self.programs = pathlib.Path(directory), weir, programs
+        self.process = None
+        self.path = 'say' if subject['answer'] else 'file.txt'
+        self.wanted = subject['answer'].encode() if subject['answer'] else body_of(load)
+        if self.load['slow']:
+            self.path = 'file.txt'
+
+    def configured(self):
+        """The arguments; writes the configuration."""
+        s = self.subject
+        words = {'dir': str(self.directory), 'port': str(self.port),
+                 'user': 'user root; ' if os.getuid() == 0 else '', 'engine': s['engine'],
+                 'settings': s['settings'], 'temporary': ''}
+        conf = self.directory / 'server.conf'
+        if s['kind'] in ('weir', 'nginx'):
+            binary = self.weir if s['kind'] == 'weir' else find('nginx', self.programs)
+            if s['kind'] == 'nginx':
+                words['temporary'] = ' '.join(f'{t}_temp_path {self.directory}/{t};'
+                                              for t in TEMPORARY)
+            conf.write_text(NGINX.format(**words))
+            argv = [binary, '-p', f'{self.directory}/', '-c', str(conf),
+                    '-e', str(self.directory / 'error.log')]
+        else:
+            conf.write_text(string.Template(s['config']).safe_substitute(words))
+            words['conf'] = str(conf)
+            argv = [string.Template(w).safe_substitute(words) for w in s['command']]
+            argv[0] = find(argv[0], self.programs)
+        if argv[0] is None:
+            raise Failed(f'not installed: {s["command"][0] if s["command"] else s["kind"]}')
+        return argv
+
+    def __enter__(self):
+        argv = self.configured()
+        (self.directory / 'www').mkdir(exist_ok=True)
+        (self.directory / 'www' / 'file.txt').write_bytes(body_of(self.load))
+        self.output = open(self.directory / 'output', 'w+b')
+        self.process = subprocess.Popen(['taskset', '-c', SERVER_CPU, *argv],
+                                        stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=self.output, start_new_session=True,
+                                        cwd=self.directory)
+        try:
+            self.wait_up()
+            got = self.body()
+            if got != self.wanted:
+                raise Failed(f'answers wrongly: {len(got)} bytes beginning {got[:40]!r}; expected '
+                             f'{len(self.wanted)} beginning {self.wanted[:40]!r}')
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def said(self):
+        """The last line it printed or logged."""
+        lines = []
+        for name in ('output', 'error.log'):
+            path = self.directory / name
+            lines += path.read_text(errors='replace').splitlines() if path.exists() else []
+        return lines[-1].strip()[:200] if lines else 'it said nothing'
+
+    def check_alive(self):
+        if self.process.poll() is not None:
+            raise Failed(f'died with status {self.process.returncode}: {self.said()}')
+
+    def wait_up(self):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            self.check_alive_at_start()
+            try:
+                socket.create_connection(('127.0.0.1', self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise Failed(f'does not listen after {START_SECONDS} s: {self.said()}')
+
+    def check_alive_at_start(self):
+        if self.process.poll() is not None:
+            raise Failed(f'does not start (status {self.process.returncode}): {self.said()}')
+
+    def body(self):
+        """The body of one answer, or Failed."""
+        try:
+            with socket.create_connection(('127.0.0.1', self.port), timeout=5) as s:
+                s.sendall(f'GET /{self.path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+                          .encode())
+                whole = b''
+                while b'\r\n\r\n' not in whole:
+                    piece = s.recv(65536)
+                    if not piece:
+                        raise Failed('closes the connection without an answer')
+                    whole += piece
+                head, _, body = whole.partition(b'\r\n\r\n')
+                length = re.search(rb'content-length: *(\d+)', head.lower())
+                if not head.startswith(b'HTTP/1.1 200') or not length:
+                    raise Failed(f'answers wrongly: {head.splitlines()[0].decode("latin-1")!r}; '
+                                 'expected 200 with a Content-Length')
+                while len(body) < int(length[1]):
+                    piece = s.recv(1 << 20)
+                    if not piece:
+                        break
+                    body += piece
+                return body
+        except OSError as error:
+            raise Failed(f'does not answer: {error}') from None
+
+    def __exit__(self, *_):
+        if self.process is not None:
+            end_group(self.process)
+            self.output.close()
+
+
+def end_group(process):
+    """Ends a process started in a session of its own, and all it started."""
+    for number, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
