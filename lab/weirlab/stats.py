@@ -111,11 +111,10 @@ def verdict(cells, subjects, panel, x, metric, better, spread):
     return {'best': None if tied else ranked[0], 'tied': [ranked[0], *tied] if tied else []}
 
 
-def places_of(cells):
-    seen = {}
-    for c in cells:
-        seen.setdefault((c['panel'], c['x']))
-    return list(seen)
+def places_of(plan):
+    """All (panel, x), in the plan's order."""
+    panels = plan['panel']['values'] if plan['panel'] else [None]
+    return [(panel, x) for panel in panels for x in plan['x']['values']]
 
 
 def summary(result, metrics):
@@ -126,13 +125,15 @@ def summary(result, metrics):
     cells, plan = result['cells'], result['plan']
     reference = plan['reference']
     names = [s['name'] for s in plan['subjects']]
-    places = places_of(cells)
+    places = places_of(plan)
     out = {'noise': {}, 'rows': [], 'verdicts': []}
     for metric in plan['metrics']:
         spread = out['noise'][metric] = noise(cells, reference, places, metric)
         for panel, x in places:
             bound = [c['subject'] for c in cells if c['client_bound']
                      and (c['panel'], c['x']) == (panel, x)]
+            if not any((c['panel'], c['x']) == (panel, x) for c in cells):
+                continue
             for name in names:
                 values = by_block(cells, name, panel, x, metric)
                 if not values:
