@@ -83,7 +83,7 @@ int main(int argc, char **argv)
     const struct io_engine *engine = io_engine_find(argv[1]);
     unsigned pairs = (unsigned)strtoul(argv[2], NULL, 10);
     unsigned active = strcmp(argv[3], "all") == 0 ? pairs : (unsigned)strtoul(argv[3], NULL, 10);
-    double end = now_us(CLOCK_MONOTONIC) + strtod(argv[4], NULL) * 1e6;
+    double length = strtod(argv[4], NULL) * 1e6, end = 0;
     struct io *io = engine != NULL ? io_create(engine, &limits, &error) : NULL;
 
     if (io == NULL)
@@ -92,7 +92,9 @@ int main(int argc, char **argv)
         fail("PAIRS is 1 to 9500, ACTIVE at least 1", EINVAL);
     active = active < pairs ? active : pairs;
     open_pairs(io, pairs);
-    for (unsigned n = 0; n < WARM_ROUNDS || now_us(CLOCK_MONOTONIC) < end; n++) {
+    for (unsigned n = 0; n <= WARM_ROUNDS || now_us(CLOCK_MONOTONIC) < end; n++) {
+        if (n == WARM_ROUNDS)
+            end = now_us(CLOCK_MONOTONIC) + length;
         write_round(pairs, active);
         double wall_start = now_us(CLOCK_MONOTONIC), cpu_start = now_us(CLOCK_PROCESS_CPUTIME_ID);
         while (received < active)
@@ -103,8 +105,6 @@ int main(int argc, char **argv)
         wall += now_us(CLOCK_MONOTONIC) - wall_start;
         events += active;
     }
-    if (events == 0)
-        fail("the time was too short for one round", ETIME);
     printf("{\"event_us\": %.4f, \"event_cpu_us\": %.4f}\n", wall / (double)events,
            cpu / (double)events);
     return 0;
