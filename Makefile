@@ -7,7 +7,7 @@ SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 HAVE = dpkg-checkbuilddeps
 
-.PHONY: all deps deps-dev need need-dev run check check-fast asan tsan fuzz bench lint fmt \
+.PHONY: all deps deps-dev need need-dev run check check-fast asan tsan fuzz bench lab lint fmt \
         manual install clean help
 
 all: $(BUILD)/build.ninja ## build build/weir
@@ -61,6 +61,10 @@ fuzz: need-dev ## each fuzz target for SECONDS (60)
 bench: need-dev all ## server CPU per request beside nginx and two bare loops
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
 	$(PYTHON) tests/bench/side_by_side.py --weir $(BUILD)/weir
+
+lab: need-dev all ## the experiments (PLAN=name for one) into lab-results/report.html
+	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
+	WEIR=$(BUILD)/weir WEIR_LAB_PROGRAMS=$(BUILD)/lab $(PYTHON) lab run $(PLAN)
 
 lint: need-dev all ## the house rules
 	meson test -C $(BUILD) --suite lint --print-errorlogs

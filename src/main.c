@@ -3,12 +3,14 @@
 #include "server/master.h"
 #include "server/tell.h"
 #include "tool/help.h"
+#include "tool/lab.h"
 #include "tool/serve.h"
 
 #include <stdio.h>
 
 static int serve(const struct registry *registry, int argc, char **argv);
 static int help(const struct registry *registry, int argc, char **argv);
+static int lab(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
@@ -16,11 +18,18 @@ static const struct {
 } commands[] = {
     { "serve", serve },
     { "help", help },
+    { "lab", lab },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
 {
     return tool_help(registry, argc, argv);
+}
+
+static int lab(const struct registry *registry, int argc, char **argv)
+{
+    (void)registry;
+    return tool_lab(argc, argv);
 }
 
 /* The tool writes a configuration; it runs like any other. */

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from . import account, load as loads
+from .plan import bytes_of
 from .servers import SERVER_CPU, Failed, Server, end_group, find
 
 TRACE_SECONDS = 0.5
@@ -53,9 +54,8 @@ def measure_server(rig, plan, subject, load, directory):
         time.sleep(SETTLE_SECONDS)
         empty = memory(server.pid) if wants(plan, 'user_bytes', 'kernel_bytes', 'stack_bytes') \
             else None
-        rate = int(load['slow_rate'][:-1]) * 1024 if load['slow_rate'][-1] in 'kK' \
-            else int(load['slow_rate'])
-        with loads.held(server.port, server.path, load['idle'], load['slow'], rate) as still:
+        with loads.held(server.port, server.path, load['idle'], load['slow'],
+                        bytes_of(load['slow_rate'])) as still:
             cell = loaded(rig, plan, server, load)
             cell['values'].update(account.threads(server.pid))
             if empty is not None:
@@ -94,10 +94,10 @@ def loaded(rig, plan, server, load):
     url = f'http://127.0.0.1:{server.port}/{server.path}'
     rate = rate_of(rig, server, load)
     if load['connections'] and plan['warmup']:
-        loads.run(rig.weir, url, load, min(plan['warmup'], seconds), rate)
+        loaded_once(rig, server, url, load, min(plan['warmup'], seconds), rate)
     before, stolen, start = account.counts(server.pid), account.stolen(), time.monotonic()
     if load['connections']:
-        found = loads.run(rig.weir, url, load, seconds, rate)
+        found = loaded_once(rig, server, url, load, seconds, rate)
     else:
         time.sleep(seconds)
         found = None
@@ -116,6 +116,14 @@ def loaded(rig, plan, server, load):
         values['client_share'] = found['client_share'] * 100
     bound = bool(found) and rate is None and found['client_share'] >= BOUND
     return {'values': values, 'client_bound': bound, 'notes': notes}
+
+
+def loaded_once(rig, server, url, load, seconds, rate):
+    try:
+        return loads.run(rig.weir, url, load, seconds, rate)
+    except Failed:
+        server.check_alive()   # says more than the client knows
+        raise
 
 
 def steal_note(before, after):

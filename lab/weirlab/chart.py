@@ -12,7 +12,7 @@ matplotlib.rcParams.update({
 })
 from matplotlib import pyplot  # noqa: E402  the back end is chosen first
 
-from .look import colours, figure, place  # noqa: E402
+from .look import colours, place, runs  # noqa: E402
 from .metrics import METRICS  # noqa: E402
 
 
@@ -33,6 +33,12 @@ def label_of(metric):
     return f'{m.label}, {m.unit}' if m.unit else m.label
 
 
+def ends_early(plan):
+    """(name, why) of the subjects that cannot do the largest x."""
+    return [(s['name'], s['why']) for s in plan['subjects']
+            if s['ends_at'] is not None and max(plan['x']['values']) > s['ends_at']]
+
+
 def one_panel(axes, result, metric, panel, tints):
     plan = result['plan']
     at = positions(plan['x']['values'])
@@ -45,24 +51,21 @@ def one_panel(axes, result, metric, panel, tints):
         middles = [r['median'] for r in rows]
         lows = [r['low'] if r['low'] is not None else r['median'] for r in rows]
         highs = [r['high'] if r['high'] is not None else r['median'] for r in rows]
-        style = 'none' if words else '-'
-        axes.plot(spots, middles, style if not words else 'o', marker='o', color=tint,
+        axes.plot(spots, middles, linestyle='none' if words else '-', marker='o', color=tint,
                   markersize=4, linewidth=1.8, label=name)
         axes.vlines(spots, lows, highs, color=tint, alpha=0.35, linewidth=3)
         bound = [(s, m) for s, m, r in zip(spots, middles, rows)
                  if r['client_bound'] and METRICS[metric].client]
         if bound:
             axes.scatter(*zip(*bound), s=60, facecolors='none', edgecolors=tint)
-        subject = next(s for s in plan['subjects'] if s['name'] == name)
-        if subject['ends_at'] is not None and max(plan['x']['values']) > subject['ends_at']:
-            axes.annotate(f'{name} ends here:\n{subject["why"]}', (spots[-1], middles[-1]),
-                          xytext=(8, 22), textcoords='offset points', fontsize=7.5, color=tint)
+        if name in dict(ends_early(plan)):
+            axes.plot(spots[-1:], middles[-1:], marker='|', markersize=16, color=tint)
     if words:
         axes.set_xticks(list(at.values()), [str(x) for x in at])
         axes.set_xlim(-0.5, len(at) - 0.5)
     elif plan['chart']['x_scale'] == 'log':
         axes.set_xscale('symlog' if 0 in at else 'log', **({'linthresh': 1} if 0 in at else {}))
-        axes.set_xticks(list(at), [place(plan, x) for x in at])
+        axes.set_xticks(list(at), [place(plan, x) for x in at], fontsize=8)
         axes.minorticks_off()
     if plan['chart']['y_scale'] == 'log':
         axes.set_yscale('log')
@@ -89,7 +92,7 @@ def draw(result, folder, metric=None):
     columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
     shape, grid = pyplot.subplots(lines, columns, squeeze=False, sharey=True,
-                                  figsize=(max(7.5, 4 * columns), 1 + 3.6 * lines))
+                                  figsize=(max(9, 4.4 * columns), 1 + 3.6 * lines))
     tints = colours([s['name'] for s in plan['subjects']])
     for n, axes in enumerate(grid.flat):
         if n >= len(panels):
@@ -98,15 +101,18 @@ def draw(result, folder, metric=None):
         one_panel(axes, result, metric, panels[n], tints)
         if n % columns == 0:
             axes.set_ylabel(label_of(metric))
-    handles, names = {}, []
+    handles = {}
     for axes in grid.flat:
         for handle, name in zip(*axes.get_legend_handles_labels()):
             handles.setdefault(name, handle)
-    shape.legend(handles.values(), handles, loc='outside lower center' if False else 'lower center',
+    shape.legend(handles.values(), handles, loc='lower center',
                  ncols=min(6, len(handles)), frameon=False)
     shape.suptitle(plan['title'], x=0.02, ha='left', fontsize=13, fontweight='bold')
     shape.text(0.02, 0.925 if lines == 1 else 0.95, foot(result, metric), fontsize=7.5,
                color='#71717a')
+    for name, why in ends_early(plan):
+        shape.text(0.98, 0.925 if lines == 1 else 0.95, f'| {name} ends: {why}', fontsize=7.5,
+                   ha='right', color=tints[name][0])
     shape.tight_layout(rect=(0, 0.08, 1, 0.93))
     folder = pathlib.Path(folder)
     name = result['name'] if metric == main else f'{result["name"]}-{metric}'
@@ -122,8 +128,7 @@ def foot(result, metric):
     spread = result['summary']['noise'].get(metric)
     noise = f'A/A control ±{(2.718281828 ** spread - 1):.1%}' if spread is not None \
         else 'no A/A control'
-    parts = [f'medians of {result["repetitions"]} runs of {figure(result["seconds"])} s with 95 % '
-             'intervals', noise, f'Linux {m.get("kernel", "?")}', m.get('cpu', '')]
+    parts = [f'medians of {runs(result)}, 95 % intervals', noise, f'Linux {m.get("kernel", "?")}', m.get('cpu', '')]
     if not result['complete']:
         parts.append('INTERRUPTED: partial result')
     return ' · '.join(p for p in parts if p)

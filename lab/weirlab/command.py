@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import sys
 
 from . import plan as plans
@@ -67,6 +68,8 @@ def run(o):
     folder = pathlib.Path(o.results)
     folder.mkdir(parents=True, exist_ok=True)
     weir = str(pathlib.Path(o.weir).resolve()) if os.sep in o.weir else o.weir
+    o.programs = str(pathlib.Path(o.programs).resolve())
+    once_interrupted()
     described = machine.describe(weir, o.programs)
     status = 0
     for plan in read:
@@ -92,6 +95,16 @@ def run(o):
     return status
 
 
+def once_interrupted():
+    """The first Ctrl-C, or SIGTERM, ends the run in good order; more of them do not disturb that."""
+    def interrupt(*_):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+
+
 def tell(result):
     """The chart's metric as a table on the terminal."""
     from .look import figure
@@ -110,7 +123,9 @@ def tell(result):
 
 
 def results(folder):
-    return [json.loads(p.read_text()) for p in sorted(pathlib.Path(folder).glob('*.json'))]
+    """All results in a folder, in the order of their plans."""
+    found = [json.loads(p.read_text()) for p in pathlib.Path(folder).glob('*.json')]
+    return sorted(found, key=lambda r: (r['plan']['order'], r['name']))
 
 
 def drawn(folder, names):
@@ -145,7 +160,8 @@ def main(argv):
         if o.command == 'check':
             for path in plan_paths(o.plans):
                 plan = plans.read(path)
-                print(f'{path.stem}: {len(plan["subjects"])} subjects')
+                print(f'{path.stem}: {len(plan["subjects"])} subjects, about '
+                      f'{plans.minutes(plan):.0f} min')
             return 0
         if o.command == 'run':
             return run(o)

@@ -131,7 +131,7 @@ def lines(result, metric, panel, span, y_log, width):
     for t in ticks(span[0], span[1], y_log):
         out.append(f'<path class="grid" d="M{LEFT} {y(t):.1f}H{right + 8}"/>'
                    f'<text class="tick" x="{LEFT - 8}" y="{y(t) + 4:.1f}" text-anchor="end">'
-                   f'{number(t)}</text>')
+                   f'{number(t) if t >= 1000 else f"{t:g}"}</text>')
     last = -1000
     for value in xs:
         at, word = x(value), place(plan, value)

@@ -48,9 +48,8 @@ def wrk_argv(url, load, seconds, rate):
             'keep' if load['keepalive'] else 'close']
 
 
-def generator(weir, load, rate):
+def generator(weir):
     """'weir bench' or 'wrk'."""
-    del load, rate
     return 'weir bench' if has_bench(weir) else 'wrk'
 
 
@@ -60,7 +59,7 @@ def run(weir, url, load, seconds, rate=None):
     Gives rps, requests, errors, seconds, latency_us {p50, p90, p99, p999, max}, client_share.
     `rate` asks for an open loop. Failed if nothing was answered or answers were wrong; Cannot.
     """
-    bench = generator(weir, load, rate) == 'weir bench'
+    bench = generator(weir) == 'weir bench'
     argv = bench_argv(weir, url, load, seconds, rate) if bench \
         else wrk_argv(url, load, seconds, rate)
     start = time.monotonic()

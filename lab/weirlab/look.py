@@ -14,8 +14,8 @@ COLOURS = {
     'haproxy': ('#854d8b', '#d79bdc'),
     'caddy': ('#475569', '#a3b3c7'),
 }
-SPARE = (('#9a3412', '#ffb088'), ('#334155', '#cbd5e1'), ('#9d174d', '#f9a8d4'),
-         ('#3f6212', '#bef264'), ('#155e75', '#a5f3fc'), ('#57534e', '#d6d3d1'))
+SPARE = (('#334155', '#cbd5e1'), ('#9d174d', '#f9a8d4'), ('#3f6212', '#bef264'),
+         ('#155e75', '#a5f3fc'), ('#57534e', '#d6d3d1'), ('#854d0e', '#fde68a'))
 
 
 def colours(names):
@@ -41,6 +41,12 @@ def figure(value):
         return f'{value:,.0f}'.replace(',', '\u2009')
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 3
     return f'{value:.{digits}f}'
+
+
+def runs(result):
+    """How often and for how long it was measured."""
+    n = result['repetitions']
+    return f'{n} run{"s" if n > 1 else ""} of {result["seconds"]:g} s each'
 
 
 def place(plan, x):

@@ -9,6 +9,8 @@ import tomllib
 from .metrics import METRICS
 
 SIZE = re.compile(r'(\d+)([kKmM]?)$')
+START_SECONDS = {'http': 0.8, 'program': 0.3}
+HELD_SECONDS, TRACE_SECONDS = 0.0003, 1.5   # to open one idle connection; to count system calls
 SCALES = ('linear', 'log')
 
 
@@ -75,6 +77,7 @@ TOP = {
     'metrics': (texts, 'a list of metrics', NEEDED),
     'x': (None, 'a table [x]', NEEDED),
     'panel': (None, 'a table [panel]', None),
+    'order': (whole(1, 99), 'its place in the report, 1 to 99', 99),
     'load': (None, 'a table [load]', {}),
     'chart': (None, 'a table [chart]', {}),
     'subject': (None, 'tables [[subject]]', NEEDED),
@@ -202,6 +205,25 @@ class Reader:
             self.fail('', 'reference', 0, f'no subject "{plan["reference"]}"; expected one of '
                       + ', '.join(names))
         return plan
+
+
+def places(plan):
+    """All (x, panel) of a plan."""
+    panels = plan['panel']['values'] if plan['panel'] else [None]
+    return [(x, panel) for panel in panels for x in plan['x']['values']]
+
+
+def minutes(plan):
+    """About how long a run of the plan takes."""
+    per_cell = plan['seconds'] + START_SECONDS[plan['kind']]
+    if plan['kind'] == 'http' and plan['load']['connections']:
+        per_cell += plan['warmup'] + (TRACE_SECONDS if 'syscalls' in plan['metrics'] else 0)
+    total = 0
+    for x, _ in places(plan):
+        cells = 1 + sum(s['ends_at'] is None or x <= s['ends_at'] for s in plan['subjects'])
+        held = x if plan['x']['name'] == 'idle' else 0
+        total += cells * (per_cell + held * HELD_SECONDS)
+    return total * plan['repetitions'] / 60
 
 
 def read(path):

@@ -4,7 +4,7 @@ import math
 import pathlib
 
 from . import figure
-from .look import colours, figure as number, place
+from .look import colours, figure as number, place, runs
 from .metrics import METRICS
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -196,7 +196,7 @@ def left_out(result):
 
 def how(result):
     taken = sorted({n for c in result['cells'] for n in c['notes']})
-    parts = [f'{result["repetitions"]} runs of {number(result["seconds"])} s each',
+    parts = [runs(result),
              f'seed {result["seed"]}', f'started {result["started"]}',
              f'took {result.get("took_seconds", 0):.0f} s']
     if result['generator']:

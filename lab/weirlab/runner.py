@@ -1,6 +1,7 @@
 """Running a plan: blocks of cells in random order, results kept after every block."""
 import datetime
 import json
+import math
 import os
 import pathlib
 import random
@@ -12,8 +13,9 @@ import time
 from . import stats
 from .account import read
 from .cell import Rig, measure, stages
-from .load import Cannot, has_bench
+from .load import Cannot, generator, has_bench
 from .metrics import METRICS
+from .plan import places
 from .servers import Failed
 
 SPARE = 200
@@ -21,12 +23,6 @@ SPARE = 200
 
 class Unfit(Exception):
     """This machine cannot run the plan; the text says what is too small and what would do."""
-
-
-def places(plan):
-    """All (x, panel) of a plan."""
-    panels = plan['panel']['values'] if plan['panel'] else [None]
-    return [(x, panel) for panel in panels for x in plan['x']['values']]
 
 
 def prepare(plan, weir, out=print):
@@ -127,7 +123,9 @@ class Run:
         subjects = self.subjects()
         start = time.monotonic()
         if self.plan['kind'] == 'http':
-            self.result['generator'] = 'weir bench' if has_bench(self.rig.weir) else 'wrk'
+            self.result['generator'] = generator(self.rig.weir)
+            if self.result['generator'] == 'wrk':   # it knows whole seconds only
+                self.result['seconds'] = math.ceil(self.result['seconds'])
         try:
             self.find_capacity()
             for block in range(self.repetitions):
