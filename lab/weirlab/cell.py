@@ -11,7 +11,7 @@ import time
 
 from . import account, load as loads
 from .plan import bytes_of
-from .servers import SERVER_CPU, Failed, Server, end_group, find
+from .servers import SERVER_CPU, Failed, Server, end_group, find, started
 
 TRACE_SECONDS = 0.5
 STEAL_MAX = 0.01
@@ -51,22 +51,31 @@ def measure(rig, plan, subject, x, panel):
 
 def measure_server(rig, plan, subject, load, directory):
     with Server(subject, load, directory, rig.weir, rig.programs) as server:
-        time.sleep(SETTLE_SECONDS)
-        empty = memory(server.pid) if wants(plan, 'user_bytes', 'kernel_bytes', 'stack_bytes') \
-            else None
-        with loads.held(server.port, server.path, load['idle'], load['slow'],
-                        bytes_of(load['slow_rate'])) as still:
-            cell = loaded(rig, plan, server, load)
-            cell['values'].update(account.threads(server.pid))
-            if empty is not None:
-                per_connection(cell['values'], empty, server.pid, load)
-            server.check_alive()
-            held = load['idle'] + load['slow']
-            if (left := still()) < held:
-                raise Failed(f'closed {held - left} of {held} connections that were only held')
-            if wants(plan, 'syscalls') and load['connections']:
-                cell['values']['syscalls'] = traced(rig, server, load)
-        return cell
+        try:
+            return served(rig, plan, server, load)
+        except Failed:
+            time.sleep(SETTLE_SECONDS)
+            server.check_alive()   # says more than the client can know
+            raise
+
+
+def served(rig, plan, server, load):
+    """The cell of a server that has started."""
+    time.sleep(SETTLE_SECONDS)
+    empty = memory(server.pid) if wants(plan, 'user_bytes', 'kernel_bytes', 'stack_bytes') \
+        else None
+    with loads.held(server.port, server.path, load['idle'], load['slow'],
+                    bytes_of(load['slow_rate'])) as still:
+        cell = loaded(rig, plan, server, load)
+        cell['values'].update(account.threads(server.pid))
+        if empty is not None:
+            per_connection(cell['values'], empty, server.pid, load)
+        held = load['idle'] + load['slow']
+        if (left := still()) < held:
+            raise Failed(f'closed {held - left} of {held} connections that were only held')
+        if wants(plan, 'syscalls') and load['connections']:
+            cell['values']['syscalls'] = traced(rig, server, load)
+    return cell
 
 
 def wants(plan, *metrics):
@@ -94,10 +103,10 @@ def loaded(rig, plan, server, load):
     url = f'http://127.0.0.1:{server.port}/{server.path}'
     rate = rate_of(rig, server, load)
     if load['connections'] and plan['warmup']:
-        loaded_once(rig, server, url, load, min(plan['warmup'], seconds), rate)
+        loads.run(rig.weir, url, load, min(plan['warmup'], seconds), rate)
     before, stolen, start = account.counts(server.pid), account.stolen(), time.monotonic()
     if load['connections']:
-        found = loaded_once(rig, server, url, load, seconds, rate)
+        found = loads.run(rig.weir, url, load, seconds, rate)
     else:
         time.sleep(seconds)
         found = None
@@ -116,14 +125,6 @@ def loaded(rig, plan, server, load):
         values['client_share'] = found['client_share'] * 100
     bound = bool(found) and rate is None and found['client_share'] >= BOUND
     return {'values': values, 'client_bound': bound, 'notes': notes}
-
-
-def loaded_once(rig, server, url, load, seconds, rate):
-    try:
-        return loads.run(rig.weir, url, load, seconds, rate)
-    except Failed:
-        server.check_alive()   # says more than the client knows
-        raise
 
 
 def steal_note(before, after):
@@ -150,9 +151,8 @@ def traced(rig, server, load):
     out = server.directory / 'strace'
     url = f'http://127.0.0.1:{server.port}/{server.path}'
     pids = [a for pid in account.family(server.pid) for a in ('-p', str(pid))]
-    child = subprocess.Popen([strace, '-f', '-c', '-o', str(out), *pids],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, start_new_session=True)
+    child = started([strace, '-f', '-c', '-o', str(out), *pids], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
     try:
         time.sleep(TRACE_SECONDS)
         found = loads.run(rig.weir, url, {**load, 'model': 'closed'}, TRACE_SECONDS)
@@ -178,10 +178,8 @@ def measure_program(rig, plan, subject, load):
     path = find(argv[0], rig.programs)
     if path is None:
         raise Failed(f'not installed: {argv[0]}')
-    child = subprocess.Popen(['taskset', '-c', SERVER_CPU, path, *argv[1:]],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, start_new_session=True,
-                             cwd=os.environ.get('TMPDIR', '/var/tmp'))
+    child = started(['taskset', '-c', SERVER_CPU, path, *argv[1:]], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, cwd=os.environ.get('TMPDIR', '/var/tmp'))
     stolen = account.stolen()
     try:
         out, err = child.communicate(timeout=(rig.seconds or plan['seconds']) + 120)

@@ -4,10 +4,9 @@ import json
 import os
 import pathlib
 import random
-import signal
 import sys
 
-from . import plan as plans
+from . import interrupt, plan as plans
 from .cell import Rig
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -69,7 +68,7 @@ def run(o):
     folder.mkdir(parents=True, exist_ok=True)
     weir = str(pathlib.Path(o.weir).resolve()) if os.sep in o.weir else o.weir
     o.programs = str(pathlib.Path(o.programs).resolve())
-    once_interrupted()
+    interrupt.listen()
     described = machine.describe(weir, o.programs)
     status = 0
     for plan in read:
@@ -85,24 +84,14 @@ def run(o):
             status = 1
             continue
         except KeyboardInterrupt:
-            print(f'\ninterrupted: {folder / plan["name"]}.json holds what was measured',
-                  file=sys.stderr)
+            path = folder / f'{plan["name"]}.json'
+            print(f'\ninterrupted: {path} holds what was measured', file=sys.stderr)
             status = 130
             break
         tell(result)
     drawn(folder, [p['name'] for p in read])
     written(folder)
     return status
-
-
-def once_interrupted():
-    """The first Ctrl-C, or SIGTERM, ends the run in good order; more of them do not disturb that."""
-    def interrupt(*_):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
 
 
 def tell(result):
@@ -123,9 +112,15 @@ def tell(result):
 
 
 def results(folder):
-    """All results in a folder, in the order of their plans."""
-    found = [json.loads(p.read_text()) for p in pathlib.Path(folder).glob('*.json')]
-    return sorted(found, key=lambda r: (r['plan']['order'], r['name']))
+    """All results in a folder, in the order of their plans; a file that is none is said."""
+    found = []
+    for path in pathlib.Path(folder).glob('*.json'):
+        try:
+            result = json.loads(path.read_text())
+            found.append((result['plan']['order'], result['name'], result))
+        except (ValueError, KeyError, TypeError):
+            print(f'{path}: not a result of this lab, passed over', file=sys.stderr)
+    return [result for _, _, result in sorted(found, key=lambda f: f[:2])]
 
 
 def drawn(folder, names):
@@ -171,3 +166,6 @@ def main(argv):
     except plans.Mistake as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('\ninterrupted: nothing was being measured', file=sys.stderr)
+        return 130

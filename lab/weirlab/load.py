@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 
-from .servers import Failed, end_group
+from . import interrupt
+from .servers import Failed, end_group, started
 
 CLIENT_CPU = '1'
 HERE = pathlib.Path(__file__).resolve().parent
@@ -63,16 +64,15 @@ def run(weir, url, load, seconds, rate=None):
     argv = bench_argv(weir, url, load, seconds, rate) if bench \
         else wrk_argv(url, load, seconds, rate)
     start = time.monotonic()
-    child = subprocess.Popen(['taskset', '-c', CLIENT_CPU, *argv], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             start_new_session=True)
+    child = started(['taskset', '-c', CLIENT_CPU, *argv], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE)
     try:
         out, err = drained(child, seconds)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    except BaseException:
+        with interrupt.waits():
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+    finally:
         end_group(child)
-        raise
     wall = time.monotonic() - start
     found = parsed(out, err, child.returncode)
     found['client_share'] = (used.ru_utime + used.ru_stime) / wall
@@ -120,10 +120,9 @@ def held(port, path, count, slow=0, rate=0):
     if not count and not slow:
         yield lambda: 0
         return
-    child = subprocess.Popen(['taskset', '-c', CLIENT_CPU, sys.executable, str(HERE / 'hold.py'),
-                              str(port), path, str(count), str(slow), str(rate)],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             start_new_session=True, text=True)
+    child = started(['taskset', '-c', CLIENT_CPU, sys.executable, str(HERE / 'hold.py'),
+                     str(port), path, str(count), str(slow), str(rate)],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def still():
         child.stdin.write('count\n')

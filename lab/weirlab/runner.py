@@ -16,7 +16,7 @@ from .cell import Rig, measure, stages
 from .load import Cannot, generator, has_bench
 from .metrics import METRICS
 from .plan import places
-from .servers import Failed
+from .servers import Failed, end_all
 
 SPARE = 200
 
@@ -140,6 +140,7 @@ class Run:
                          f'{time.monotonic() - start:.0f} s', flush=True)
             self.result['complete'] = True
         finally:
+            end_all()
             self.result['took_seconds'] = round(time.monotonic() - start, 1)
             self.keep()
         return self.result

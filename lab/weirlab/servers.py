@@ -9,6 +9,7 @@ import string
 import subprocess
 import time
 
+from . import interrupt
 from .plan import bytes_of
 
 SERVER_CPU = '0'
@@ -25,6 +26,8 @@ http {{
 }}
 '''
 TEMPORARY = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
+
+RUNNING = []   # what started() started and end_group() has not ended
 
 
 class Failed(Exception):
@@ -91,10 +94,8 @@ class Server:
         (self.directory / 'www').mkdir(exist_ok=True)
         (self.directory / 'www' / 'file.txt').write_bytes(body_of(self.load))
         self.output = open(self.directory / 'output', 'w+b')
-        self.process = subprocess.Popen(['taskset', '-c', SERVER_CPU, *argv],
-                                        stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=self.output, start_new_session=True,
-                                        cwd=self.directory)
+        self.process = started(['taskset', '-c', SERVER_CPU, *argv], stdout=self.output,
+                               stderr=self.output, cwd=self.directory)
         try:
             self.wait_up()
             got = self.body()
@@ -169,8 +170,29 @@ class Server:
             self.output.close()
 
 
+def started(argv, **more):
+    """A Popen in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+    with interrupt.waits():
+        RUNNING.append(subprocess.Popen(argv, **{'stdin': subprocess.DEVNULL, **more},
+                                        start_new_session=True))
+    return RUNNING[-1]
+
+
+def end_all():
+    """Ends what is still there; for the end of a run."""
+    while RUNNING:
+        end_group(RUNNING[0])
+
+
 def end_group(process):
-    """Ends a process started in a session of its own, and all it started."""
+    """Ends a process of started(), and all that it started."""
+    with interrupt.waits():
+        end_now(process)
+        if process in RUNNING:
+            RUNNING.remove(process)
+
+
+def end_now(process):
     for number, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
         try:
             os.killpg(process.pid, number)
