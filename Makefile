@@ -62,9 +62,9 @@ bench: need-dev all ## server CPU per request beside nginx and two bare loops
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
 	$(PYTHON) tests/bench/side_by_side.py --weir $(BUILD)/weir
 
-lab: need-dev all ## the experiments (PLAN=name for one) into lab-results/report.html
+lab: need-dev all ## the experiments (PLAN=name for one): lab/results/report.html
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
-	WEIR=$(BUILD)/weir WEIR_LAB_PROGRAMS=$(BUILD)/lab $(PYTHON) lab run $(PLAN)
+	WEIR=$(BUILD)/weir WEIR_LAB_PROGRAMS=$(BUILD)/lab $(PYTHON) lab run $(PLAN) --results lab/results
 
 lint: need-dev all ## the house rules
 	meson test -C $(BUILD) --suite lint --print-errorlogs

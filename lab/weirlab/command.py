@@ -11,7 +11,7 @@ from .cell import Rig
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 EPILOGUE = """A plan is the name of one in the lab's plans, or a path of a .toml file.
-Results are kept as JSON in the results directory, charts and report beside them."""
+Results are kept as JSON in the results directory, the report beside them, charts in charts/."""
 
 
 def arguments(argv):
@@ -125,10 +125,12 @@ def results(folder):
 
 def drawn(folder, names):
     from . import chart
+    charts = pathlib.Path(folder) / 'charts'
+    charts.mkdir(parents=True, exist_ok=True)
     for result in results(folder):
         if not names or result['name'] in names:
             for metric in result['plan']['metrics']:
-                for path in chart.draw(result, folder, metric):
+                for path in chart.draw(result, charts, metric):
                     if path.suffix == '.svg' and metric == result['plan']['chart']['metric']:
                         print(f'  {path}')
 
