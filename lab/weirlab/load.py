@@ -24,16 +24,22 @@ class Cannot(Exception):
 
 
 @functools.cache
-def has_bench(weir):
-    """Whether this binary knows `weir bench`."""
+def bench_help(weir):
+    """What `weir bench --help` prints; '' if this binary does not know it."""
     run = subprocess.run([weir, 'bench', '--help'], stdin=subprocess.DEVNULL, capture_output=True,
                          text=True, timeout=10)
-    return run.returncode == 0 and '--gaps' in run.stdout + run.stderr
+    return run.stdout + run.stderr if run.returncode == 0 else ''
+
+
+def has_bench(weir):
+    return '--gaps' in bench_help(weir)
 
 
 def bench_argv(weir, url, load, seconds, rate):
     argv = [weir, 'bench', url, '-c', str(load['connections']), '-p', str(load['depth']),
             '-d', f'{seconds:g}', '--json', '-']
+    if '--warmup' in bench_help(weir):
+        argv += ['--warmup', '0']
     if not load['keepalive']:
         argv.append('--no-keepalive')
     if rate:
@@ -107,7 +113,11 @@ def parsed(out, err, status):
         raise Failed(f'the load generator ended with {status}: '
                      f'{last[-1] if last else "it said nothing"}') from None
     errors = found.get('errors', 0)
-    found['errors'] = sum(errors.values()) if isinstance(errors, dict) else errors
+    if isinstance(errors, dict):
+        errors = errors.get('total', sum(errors.values()))
+    found['errors'] = errors
+    if found.get('config', {}).get('warmup_s'):
+        raise Failed('the load generator made requests that it does not count (a warm-up)')
     return found
 
 

@@ -17,8 +17,10 @@ import pytest
 from conftest import BINARY, ROOT
 
 sys.path.insert(0, str(ROOT / 'lab'))
-from weirlab import account, chart, look, plan as plans, report, stats  # noqa: E402
+from weirlab import account, chart, load as loads, look  # noqa: E402
+from weirlab import plan as plans, report, stats  # noqa: E402
 from weirlab.metrics import METRICS  # noqa: E402
+from weirlab.servers import Failed  # noqa: E402
 
 PROGRAMS = pathlib.Path(BINARY).resolve().parent / 'lab'
 
@@ -151,6 +153,32 @@ def test_ended_threads_are_in_the_account():
     assert sum(account.spent(before, alive)) == second
     ended = {'living_ns': 200, 'user_ns': second, 'system_ns': 3 * second}
     assert account.spent(before, ended) == (second, 3 * second)
+
+
+# ---- load ------------------------------------------------------------------------------------
+
+def test_both_generators_are_read():
+    bench = b'''{"config": {"warmup_s": 0.000}, "seconds": 1.0, "requests": 9, "rps": 9.0,
+        "errors": {"total": 2, "status": 1, "connect": 1},
+        "latency_us": {"mean": 1.0, "p50": 2.0, "p90": 3, "p99": 4, "p999": 5, "max": 6}}'''
+    assert loads.parsed(bench, b'', 0)['errors'] == 2
+    assert loads.parsed(bench, b'', 0)['latency_us']['p999'] == 5
+    wrk = b'Running 1s test\n  9 requests in 1.00s\n{"requests":9,"rps":9.0,"errors":0}\n'
+    assert loads.parsed(wrk, b'', 0)['rps'] == 9
+    with pytest.raises(Failed, match='ended with 1: unable to connect'):
+        loads.parsed(b'', b'unable to connect\n', 1)
+    with pytest.raises(Failed, match='warm-up'):
+        loads.parsed(bench.replace(b'0.000', b'1.000'), b'', 0)
+
+
+def test_an_open_loop_is_asked_of_weir_bench_and_not_of_wrk(monkeypatch):
+    load = {'connections': 8, 'depth': 2, 'keepalive': False}
+    monkeypatch.setattr(loads, 'bench_help', lambda weir: '--gaps --warmup')
+    argv = ' '.join(loads.bench_argv('weir', 'http://127.0.0.1:1/', load, 0.5, 1000))
+    assert argv == 'weir bench http://127.0.0.1:1/ -c 8 -p 2 -d 0.5 --json - --warmup 0 ' \
+        '--no-keepalive -r 1000 --gaps exponential'
+    with pytest.raises(loads.Cannot, match='wrk has no open loop'):
+        loads.wrk_argv('http://127.0.0.1:1/', load, 1, 1000)
 
 
 # ---- plans ----------------------------------------------------------------------------------
