@@ -1,6 +1,6 @@
 """Plans: one experiment a file, in TOML; a mistake is refused with its line and what was expected.
 
-lab/plans/README.md tells every key. read() gives a dict with every default filled in.
+docs/lab.md tells every key. read() gives a dict with every default filled in.
 """
 import pathlib
 import re

@@ -401,7 +401,8 @@ def test_a_server_that_fails_is_reported_and_left_out(tmp_path):
     python = f'"{sys.executable}", "{tmp_path}/dies.py", "$port"'
     commands = {'dies': python + ', "right"', 'lies': python + ', "wrong"',
                 'absent': '"no-such-server"', 'silent': '"false"'}
-    plan = GOOD.replace('[0, 10]', '[0]') + ''.join(one.format(name, command) for name, command in commands.items())
+    plan = GOOD.replace('[0, 10]', '[0]') + ''.join(
+        one.format(name, command) for name, command in commands.items())
     run = lab(tmp_path, 'run', 'p.toml', '--seconds', '0.2', '--repetitions', '1', plan=plan)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 0, out + err
@@ -467,3 +468,11 @@ def test_weir_lab_says_where_it_looked(tmp_path):
                          env={'WEIR_LAB': str(tmp_path / 'nowhere')})
     assert run.returncode == 1
     assert f'{tmp_path}/nowhere: No such file or directory; expected the' in run.stderr
+
+
+def test_the_manual_tells_every_key_and_metric():
+    manual = (ROOT / 'docs' / 'lab.md').read_text()
+    keys = [k for rows in
+            (plans.TOP, plans.LOAD, plans.CHART, plans.SUBJECT, plans.AXIS) for k in rows]
+    for word in [*keys, *METRICS]:
+        assert re.search(rf'`[^`]*\b{word}\b[^`]*`', manual), word
