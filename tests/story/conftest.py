@@ -23,9 +23,9 @@ import pytest
 ENGINES = ['io_uring', 'epoll', 'poll', 'select', 'threads']
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get('WEIR', str(ROOT / 'build' / 'weir'))
-# Freed memory goes back at once, so that stories can ask whether memory grows.
-os.environ.setdefault('ASAN_OPTIONS', 'quarantine_size_mb=0:thread_local_quarantine_size_kb=0:'
-                      'allocator_release_to_os_interval_ms=0')
+# Freed memory can be had again at once, so that stories can ask whether memory grows.
+os.environ.setdefault('ASAN_OPTIONS',
+                      'quarantine_size_mb=0:thread_local_quarantine_size_kb=0')
 BAD_LOG = re.compile(r'PANIC|AddressSanitizer|runtime error:|ThreadSanitizer|LeakSanitizer')
 
 
