@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import Client
+from conftest import Client, THREADS_MAX
 
 
 def wrk(s, path, *args):
@@ -38,6 +38,8 @@ def test_many_connections_at_once(weir, engine, count):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if count == 9000 and (engine == 'select' or (hard != -1 and hard < 10000)):
         count = 500             # select() knows no descriptor above 1023
+    if engine == 'threads':
+        count = min(count, THREADS_MAX)
     if hard == -1 or hard >= 10000:
         resource.setrlimit(resource.RLIMIT_NOFILE, (10000, hard))
     s = weir('keepalive_timeout 60s;', main='worker_rlimit_nofile 12000;', connections=10500,
