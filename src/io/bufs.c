@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum { BRANCH_BUFS = 16 }; /* most that a branch's callers may hold */
+#define KEPT UINT32_MAX    /* the id of a copy                      */
 
 static int bufs_map(struct io *io)
 {
@@ -111,8 +113,41 @@ struct io_buf *io_buf_lend(struct io *io, uint32_t id)
     return b;
 }
 
+/* ---- kept ones: at home nowhere, with exactly the room they need ------------------------- */
+
+static bool is_kept(const struct io_buf *b)
+{
+    return b->id == KEPT;
+}
+
+struct io_buf *io_buf_keep(struct io *io, struct io_buf *lent)
+{
+    uint32_t before = lent->used > 0;
+    uint32_t size = lent->filled - lent->used + before;
+
+    if (is_kept(lent))
+        return lent;
+    struct io_buf *b = malloc(sizeof *b + size);
+
+    if (b == NULL)
+        return NULL;
+    *b = (struct io_buf){ .bytes = (uint8_t *)(b + 1),
+                          .size = size,
+                          .id = KEPT,
+                          .used = before,
+                          .filled = size,
+                          .next = lent->next };
+    memcpy(b->bytes, lent->bytes + lent->used - before, size);
+    io_buf_release(io, lent);
+    return b;
+}
+
 void io_buf_release(struct io *io, struct io_buf *b)
 {
+    if (is_kept(b)) {
+        free(b);
+        return;
+    }
     CHECK(b->size == io->limits.buf_size && io->bufs.lent > 0);
     io->bufs.lent--;
     b->size = 0;

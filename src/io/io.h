@@ -212,6 +212,11 @@ struct io_buf {
 
 void io_buf_release(struct io *, struct io_buf *);
 
+/* For bytes that must wait: a copy of what is not consumed, in place of the lent buffer, which
+ * goes home. `used` stays zero or not; `next` is taken over. Released like any other, and returned
+ * as it is if it is a copy already. NULL: no memory, and `buf` is still lent. */
+struct io_buf *io_buf_keep(struct io *, struct io_buf *) MUST_USE;
+
 /* ---- time -------------------------------------------------------------------------------- */
 
 typedef void io_fire_fn(struct io *, struct io_timer *);

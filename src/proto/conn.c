@@ -7,7 +7,7 @@
 #include <errno.h>
 
 /* Enough for a pipelining client to keep us busy; beyond it the kernel's window does the rest. */
-enum { IN_BUFFERS_MAX = 4 };
+enum { IN_BUFFERS_MAX = 2 };
 
 static io_done_fn on_bytes, on_closed;
 static io_fire_fn on_late;
@@ -62,6 +62,24 @@ void conn_run(struct conn *c, conn_event_fn *event)
     c->running = false;
 }
 
+/* ---- input -------------------------------------------------------------------- */
+
+/* Lent buffers are few, and others wait for them: what this connection has no use for yet is
+ * copied. Else clients that talk and do not read would take all of them. */
+static bool keep_input(struct conn *c)
+{
+    for (struct io_buf **at = &c->in_first; *at != NULL; at = &(*at)->next) {
+        struct io_buf *lent = *at, *kept = io_buf_keep(c->io, lent);
+
+        if (kept == NULL)
+            return false;
+        *at = kept;
+        if (c->in_last == lent)
+            c->in_last = kept;
+    }
+    return true;
+}
+
 static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
 {
     struct conn *c = container_of(op, struct conn, rx);
@@ -94,8 +112,12 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
     }
     if (r.res != -ECANCELED)
         conn_run(c, c->states[c->state].bytes);
-    if (!c->closing)
+    if (c->closing)
+        return;
+    if (keep_input(c))
         conn_receive(c);
+    else
+        conn_close(c, CLOSE_no_memory);
 }
 
 void conn_on_sent(struct io *io, struct io_op *op, struct io_result r)
@@ -148,8 +170,6 @@ void conn_deadline(struct conn *c, int64_t after_ms)
     if (c->timer.at_ns == 0 || c->timer.at_ns > c->late_at_ns)
         io_timer_set(c->io, &c->timer, after, on_late);
 }
-
-/* ---- input -------------------------------------------------------------------- */
 
 void conn_receive(struct conn *c)
 {

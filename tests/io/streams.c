@@ -283,6 +283,48 @@ static void multi_recv_starves_and_goes_on(void)
     free(bytes);
 }
 
+/* Who keeps copies holds none of them: all that a peer sent comes, though nothing is consumed. */
+static void kept_bytes_starve_nobody(void)
+{
+    enum { SIZE = 20000 };
+    struct link l;
+    struct seen rx = { .keep = true };
+    uint8_t *bytes = malloc(SIZE);
+    struct io_buf *first = NULL, **end = &first;
+    size_t at = 0;
+
+    held_count = 0;
+    pattern_fill(bytes, SIZE, 0);
+    link_open(&l);
+    io_recv(l.io, &rx.op, l.fd, IO_MULTI, on_held);
+    peer_put(&l, bytes, SIZE);
+    while (at < SIZE) {
+        UNTIL(held_count > 0);
+        for (unsigned i = 0; i < held_count; i++) {
+            struct io_buf *b = held[i];
+
+            b->used = at == 0; /* the very first byte is consumed */
+            b->next = NULL;
+            *end = io_buf_keep(l.io, b);
+            MUST(*end != NULL && io_buf_keep(l.io, *end) == *end);
+            MUST((*end)->used == (at == 0) && (*end)->filled == (*end)->size);
+            MUST(memcmp((*end)->bytes, bytes + at, (*end)->filled) == 0);
+            at += (*end)->filled;
+            end = &(*end)->next;
+        }
+        held_count = 0;
+    }
+    MUST(at == SIZE);
+    while (first != NULL) {
+        struct io_buf *next = first->next;
+
+        io_buf_release(l.io, first);
+        first = next;
+    }
+    link_shut(&l);
+    free(bytes);
+}
+
 /* ---- how connections end ----------------------------------------------------------------- */
 
 static void peer_resets(void)
@@ -402,6 +444,7 @@ const struct test_case stream_cases[] = {
       .run = starved_cancelled,
       .flags = NO_BRANCHES,
       .limits = FOUR_BUFS },
+    { .name = "kept_bytes_starve_nobody", .run = kept_bytes_starve_nobody, .limits = FOUR_BUFS },
     { .name = "multi_recv_starves_and_goes_on",
       .run = multi_recv_starves_and_goes_on,
       .limits = FOUR_BUFS },

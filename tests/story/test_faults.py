@@ -257,6 +257,23 @@ def connected(s, port):
     return False
 
 
+def test_clients_that_talk_and_do_not_read(weir):
+    """What they say meanwhile is kept apart: receiving goes on for everybody else."""
+    s = weir(files={'html/f': bytes(10 << 20)}, connections=900)
+    talkers = [s.connect() for _ in range(300)]
+    for c in talkers:
+        c.send('GET /f HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    time.sleep(0.2)
+    for _ in range(5):
+        for c in talkers:
+            c.send('GET /file.txt HTTP/1.1\r\n')
+        time.sleep(0.02)
+    assert s.get('/file.txt').body == b'0123456789'
+    for c in talkers:
+        c.close()
+    assert s.get('/file.txt').body == b'0123456789'
+
+
 def test_clients_that_reset(weir):
     s = weir(files={'html/f': bytes(4 << 20)})
     linger = b'\1\0\0\0\0\0\0\0'
