@@ -210,7 +210,7 @@ def bars(p):
         p.box(left, y, max(b['value'] * scale, 1), 22, b.get('look', 'a'))
         p.text(left + b['value'] * scale + 8, y + 16, f'{b["value"]:,}', 'text')
         y += 32
-    p.text(left, y + 12, p.spec['unit'], 'small')
+    p.text(12, y + 12, p.spec['unit'], 'small')
     return y + 28
 
 
