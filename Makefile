@@ -31,10 +31,10 @@ need:
 need-dev:
 	@$(HAVE) debian/control >/dev/null 2>&1 || $(MAKE) deps-dev
 
-run: need all ## build, then serve the welcome page on http://127.0.0.1:8080
-	@mkdir -p $(BUILD)/demo
+run: need all ## build, then serve the welcome page and the handbook on http://127.0.0.1:8080
 	@echo "weir serves the welcome page on http://127.0.0.1:8080 - Ctrl-C ends it"
-	$(BUILD)/weir serve demo -l 127.0.0.1:8080
+	$(BUILD)/weir -p $(abspath $(BUILD)) -c $(CURDIR)/conf/examples/handbook.conf \
+	    -g "user $$(id -un);"
 
 check: need-dev all ## everything that can fail: unit, corpus, io, sim, story, lint
 	$(PYTHON) tools/check.py $(BUILD)

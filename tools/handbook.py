@@ -2,6 +2,7 @@
 """handbook.py - makes web pages of docs/handbook: plain HTML, one style sheet, no script.
 
   handbook.py --list          the names of everything it makes, one a line (for meson)
+  handbook.py --inputs        the files it makes them from
   handbook.py OUTPUT_FOLDER   makes them
 
 Chapters are docs/handbook/*.md. What else of the repository they link to becomes a page as well: other
@@ -82,6 +83,11 @@ def page_name(path):
 def outputs():
     return ['handbook.css', *(page_name(p) for p in own_pages() + foreign()),
             *sorted(p.name for p in (BOOK / 'diagrams').glob('*.svg'))]
+
+
+def inputs():
+    return [*own_pages(), *foreign(), BOOK / 'handbook.css',
+            *sorted((BOOK / 'diagrams').glob('*.svg'))]
 
 
 def source_count():
@@ -235,6 +241,9 @@ def build(folder):
 def main():
     if sys.argv[1:] == ['--list']:
         print('\n'.join(outputs()))
+        return 0
+    if sys.argv[1:] == ['--inputs']:
+        print('\n'.join(str(p) for p in inputs()))
         return 0
     if len(sys.argv) != 2:
         print(__doc__.strip())
