@@ -19,13 +19,13 @@ ROOM = {'text': 7.1, 'small': 6.1, 'head': 8.0, 'code': 7.9}     # of a characte
 LINE = 18
 
 STYLE = '''
-svg { --ink: #16222c; --soft: #51626f; --paper: #fbfcfd; --line: #9fb2bf; --a: #d9edf5; --a-line:
-  #0b7a99; --b: #fbe7cf; --b-line: #b96a12; --c: #dff0dc; --c-line: #3f7d36; --d: #ece4f5; --d-line:
-  #74529c; }
+svg { --ink: #16222c; --soft: #51626f; --paper: #fbfcfd; --line: #9fb2bf;
+  --a: #d9edf5; --a-line: #0b7a99; --b: #fbe7cf; --b-line: #b96a12;
+  --c: #dff0dc; --c-line: #3f7d36; --d: #ece4f5; --d-line: #74529c; }
 @media (prefers-color-scheme: dark) {
-  svg { --ink: #e6eef3; --soft: #a9bac5; --paper: #10181e; --line: #50626f; --a: #123644; --a-line:
-    #55c3e0; --b: #43301a; --b-line: #e2a050; --c: #1e3820; --c-line: #83c678; --d: #322644; --d-line:
-    #b596dd; }
+  svg { --ink: #e6eef3; --soft: #a9bac5; --paper: #10181e; --line: #50626f;
+    --a: #123644; --a-line: #55c3e0; --b: #43301a; --b-line: #e2a050;
+    --c: #1e3820; --c-line: #83c678; --d: #322644; --d-line: #b596dd; }
 }
 text { font: 14px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; fill: var(--ink); }
 .small { font-size: 12px; fill: var(--soft); }

@@ -5,10 +5,10 @@
   handbook.py --inputs        the files it makes them from
   handbook.py OUTPUT_FOLDER   makes them
 
-Chapters are docs/handbook/*.md. What else of the repository they link to becomes a page as well: other
-Markdown, and source files with an anchor at each definition that a chapter names. A link that leads
-nowhere, a name that is not defined where the link says, and a source number that does not exist are
-errors. Needs python3-markdown.
+Chapters are docs/handbook/*.md. What else of the repository they link to becomes a page as well:
+other Markdown, and source files with an anchor at each definition that a chapter names. A link that
+leads nowhere, a name that is not defined where the link says, and a source number that does not
+exist are errors. Needs python3-markdown.
 """
 import html
 import pathlib

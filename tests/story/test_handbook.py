@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as tree
 
 import pytest
@@ -91,13 +92,17 @@ def test_a_chapter_has_a_picture(page):
 
 
 def test_the_laboratory_is_named_in_one_table():
-    """Its charts are made elsewhere: only the table at the end of the last chapter has their names."""
+    """Its charts are made elsewhere: the table that ends the last chapter has their names, and the
+    plans' own questions."""
     last = CHAPTERS[-1].read_text().split("## The laboratory's plans")
     assert len(last) == 2 and len(re.findall(r'^\| `[a-z-]+` \| .*\? \|$', last[1], re.M)) == 12
     plans = set(re.findall(r'^\| `([a-z-]+)` \|', last[1], re.M))
     for page in CHAPTERS:
         for name in re.findall(r'plans? `([a-z-]+)`', page.read_text()):
             assert name in plans, f'{page.name}: {name}'
+    for plan in (ROOT / 'lab' / 'plans').glob('*.toml'):
+        question = tomllib.loads(plan.read_text())['question']
+        assert f'| `{plan.stem}` | {question} |' in last[1], plan.stem
 
 
 # ---- the pictures --------------------------------------------------------------------------------
