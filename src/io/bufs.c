@@ -11,12 +11,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BRANCH_BUFS = 16 }; /* most that a branch's callers may hold */
+enum {
+    BRANCH_BUFS = 16, /* most that a branch's callers may hold */
+    LINE = 64,
+};
 #define KEPT UINT32_MAX    /* the id of a copy                      */
+
+/* An odd number of cache lines: heads that came in one turn begin in different sets. */
+static size_t stride(const struct io *io)
+{
+    return ((size_t)io->limits.buf_size + LINE - 1) / LINE * LINE | LINE;
+}
 
 static int bufs_map(struct io *io)
 {
-    size_t size = (size_t)io->limits.bufs * io->limits.buf_size;
+    size_t size = io->limits.bufs * stride(io);
     void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                     -1, 0);
     if (at == MAP_FAILED)
@@ -47,7 +56,7 @@ int io_bufs_open(struct io *io)
     }
     int error = bufs_map(io);
     for (uint32_t i = 0; error == 0 && i < b->total; i++)
-        b->all[i].bytes = b->bytes + (size_t)i * io->limits.buf_size;
+        b->all[i].bytes = b->bytes + i * stride(io);
     return error;
 }
 
@@ -65,7 +74,7 @@ void io_bufs_close(struct io *io)
     if (b->single && b->free != NULL)
         single_free(b->free);
     if (b->bytes != NULL)
-        munmap(b->bytes, (size_t)b->total * io->limits.buf_size);
+        munmap(b->bytes, b->total * stride(io));
     free(b->all);
 }
 
