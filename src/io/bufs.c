@@ -15,7 +15,7 @@ enum {
     BRANCH_BUFS = 16, /* most that a branch's callers may hold */
     LINE = 64,
 };
-#define KEPT UINT32_MAX    /* the id of a copy                      */
+#define KEPT UINT32_MAX /* the id of a copy                      */
 
 /* An odd number of cache lines: heads that came in one turn begin in different sets. */
 static size_t stride(const struct io *io)
