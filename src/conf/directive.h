@@ -73,7 +73,8 @@ enum conf_type {
     CONF_FILE,   /* … below the directory of the configuration: certificates, say    */
 };
 
-/* What a scope that does not say it takes from the scope around it. */
+/* What a scope that does not say it takes from the scope around it. (An `if` in a location
+ * takes everything: it is the same location, said again.) */
 enum conf_inherit {
     INHERIT,     /* the value (lists: the whole list, if the scope adds none)        */
     INHERIT_NOT, /* nothing: the default                                             */

@@ -148,10 +148,23 @@ static void escape_from(struct gather *g, size_t mark, expr_escape_fn *escape)
     g->used = mark + size;
 }
 
+/* $1 …: not a name that a group has. */
+static bool is_numbered(const struct variable_use *use)
+{
+    return use->row->prefix && use->row->name[0] == '\0' && use->number < CAPTURES_MAX;
+}
+
+/* What is escaped of an expression. */
+struct escaping {
+    expr_escape_fn *escape; /* NULL: nothing          */
+    bool captures_only;     /* $1 … alone             */
+};
+
 static void append_variable(const struct variable_use *use, void *subject, struct gather *g,
-                            struct slice missing, expr_escape_fn *escape)
+                            struct slice missing, struct escaping how)
 {
     size_t mark = g->used;
+    expr_escape_fn *escape = !how.captures_only || is_numbered(use) ? how.escape : NULL;
     if (++steps_now > EXPR_STEPS_MAX) {
         g->full = true;
         return;
@@ -167,8 +180,8 @@ static void append_variable(const struct variable_use *use, void *subject, struc
     }
 }
 
-void expr_append(const struct expr *e, void *subject, struct gather *g, struct slice missing,
-                 expr_escape_fn *escape)
+static void append(const struct expr *e, void *subject, struct gather *g, struct slice missing,
+                   struct escaping how)
 {
     if (depth_now == 0)
         steps_now = 0;
@@ -180,9 +193,21 @@ void expr_append(const struct expr *e, void *subject, struct gather *g, struct s
     for (unsigned i = 0; i < e->count && !g->full; i++) {
         gather_slice(g, e->parts[i].text);
         if (e->parts[i].variable)
-            append_variable(&e->parts[i].use, subject, g, missing, escape);
+            append_variable(&e->parts[i].use, subject, g, missing, how);
     }
     depth_now--;
+}
+
+void expr_append(const struct expr *e, void *subject, struct gather *g, struct slice missing,
+                 expr_escape_fn *escape)
+{
+    append(e, subject, g, missing, (struct escaping){ escape, false });
+}
+
+void expr_append_captures(const struct expr *e, void *subject, struct gather *g,
+                          expr_escape_fn *escape)
+{
+    append(e, subject, g, SLICE(""), (struct escaping){ escape, true });
 }
 
 bool expr_eval(const struct expr *e, void *subject, struct arena *arena, size_t max,

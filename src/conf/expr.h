@@ -38,15 +38,21 @@ struct variable_use {
     uintptr_t number;
 };
 
+/* Changes the value for `subject`, on behalf of the directive set; borrows what the subject's
+ * memory holds. False: it cannot have that value. */
+typedef bool variable_set_fn(void *subject, const struct variable *row, struct slice value);
+
 /* A prefix row with the name "" is what captures are read through: $1 … $9 (and ${10} …
  * ${15}) use it with number = n, and a name that some regex of the configuration declared as
- * (?<name>…) with number = 0 and rest = the name. One feature has it. */
+ * (?<name>…) with number = CAPTURES_MAX + its place (see conf_place()) and rest = the name. One
+ * feature has it. */
 struct variable {
     const char *name; /* "uri", or "arg_" for a prefix                          */
     variable_get_fn *get;
     uintptr_t arg;
     bool prefix;
     const char *help;
+    variable_set_fn *set; /* NULL: it is not for the directive set to change    */
 };
 
 /* Compiles argument `arg` of node (0: the first after the name). NULL after complaining about
@@ -77,6 +83,11 @@ typedef void expr_escape_fn(struct gather *into, struct slice value);
 void expr_append(const struct expr *, void *subject, struct gather *g, struct slice missing,
                  expr_escape_fn *escape);
 
+/* The same, but `escape` (may be NULL) is applied to captures by number alone, and no value
+ * counts as empty: how rewrite builds its targets. */
+void expr_append_captures(const struct expr *, void *subject, struct gather *g,
+                          expr_escape_fn *escape);
+
 /* ---- variables that the configuration itself makes ----------------------------------- */
 
 /* Declares $name (without the `$`) for set, map, geo …, before or after its uses: get is then
@@ -85,6 +96,17 @@ void expr_append(const struct expr *, void *subject, struct gather *g, struct sl
  * taken by something else (the caller complains), or is no name. */
 const struct variable *conf_declare_variable(struct conf_load *, struct slice name,
                                              variable_get_fn *get, uintptr_t number) MUST_USE;
+
+/* The same for a variable that the directive set may change. */
+const struct variable *conf_declare_settable(struct conf_load *, struct slice name,
+                                             variable_get_fn *get, variable_set_fn *set,
+                                             uintptr_t number) MUST_USE;
+
+/* The place of $name in a list of values that each subject has for itself: for what set and
+ * regular expressions with (?<name>…) give a value to. One name has one place, counted from 0;
+ * conf_place_count() says how many there are. Load time only. */
+unsigned conf_place(struct conf_load *, struct slice name);
+unsigned conf_place_count(const struct conf_load *);
 
 /* The row that $name stands for so far, or NULL. Captures and prefixes do not count. */
 const struct variable *conf_find_variable(const struct conf_load *, struct slice name);

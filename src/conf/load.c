@@ -25,7 +25,7 @@ struct conf_load *conf_load_create(const struct registry *registry, struct conf_
     load->pending_end = &load->pending;
     map_init(&load->files_by_path, MAP_CASE);
     map_init(&load->variables, MAP_CASE);
-    map_init(&load->captures, MAP_CASE);
+    map_init(&load->places, MAP_CASE);
     map_init(&load->excused, MAP_CASE);
     return load;
 }
@@ -34,7 +34,7 @@ void conf_load_destroy(struct conf_load *load)
 {
     map_done(&load->files_by_path);
     map_done(&load->variables);
-    map_done(&load->captures);
+    map_done(&load->places);
     map_done(&load->excused);
 }
 

@@ -37,8 +37,9 @@ struct conf_load {
     struct complaint *latest; /* where hints go; NULL: the latest was dropped    */
 
     struct map variables; /* declared by the configuration                   */
-    struct map captures;  /* names that regexes declared                     */
-    struct map excused;   /* names that a refused directive would have made  */
+    struct map places;    /* conf_place() of each name, counted from 1       */
+    unsigned place_count;
+    struct map excused; /* names that a refused directive would have made  */
     struct pending_use *pending, **pending_end;
     bool resolved; /* names must be known by now                      */
     struct regex *regexes;
@@ -98,8 +99,8 @@ void variable_want(struct conf_load *, struct variable_use *, struct slice name,
                    const struct conf_node *, unsigned arg, size_t offset);
 /* The row that captures are read through, or NULL. */
 const struct variable *variable_captures(const struct conf_load *);
-/* A regex has a group of that name. False: a variable has it already. */
-bool variable_declare_capture(struct conf_load *, struct slice name);
+/* A regex has a group of that name; its conf_place(). False: a variable has the name already. */
+bool variable_declare_capture(struct conf_load *, struct slice name, unsigned *ret_place);
 /* The directive was refused. The variables it names may be of its making (map, set): that they
  * are unknown is said no more. */
 void variables_excuse(struct conf_load *, const struct conf_node *);

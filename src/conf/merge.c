@@ -76,10 +76,11 @@ static void merge_feature(struct conf_load *load, struct scope *scope, size_t i)
     size_t rows = load->registry->features[i]->row_count;
     const char *outer = scope->parent != NULL ? scope->parent->conf[i] : load->defaults[i];
     const char *fallback = load->defaults[i];
+    bool all = scope->context == CTX_IF_LOCATION;
     char *conf = scope->conf[i];
     for (size_t k = 0; k < count; k++)
         if (!get_bit(bits, rows + ops[k].row))
-            memcpy(conf + ops[k].offset, (ops[k].inherit ? outer : fallback) + ops[k].offset,
+            memcpy(conf + ops[k].offset, (ops[k].inherit || all ? outer : fallback) + ops[k].offset,
                    ops[k].size);
 }
 

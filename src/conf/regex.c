@@ -18,7 +18,7 @@ struct regex {
     pcre2_match_context *limits;
     struct slice pattern;
     struct slice *names;
-    unsigned *numbers;
+    unsigned *numbers, *places;
     unsigned name_count;
     struct regex *next; /* of the same load                               */
 };
@@ -61,6 +61,7 @@ static bool read_names(struct conf_load *load, struct regex *re)
     re->name_count = count;
     re->names = arena_must(load->arena, (count + 1) * sizeof *re->names);
     re->numbers = arena_must(load->arena, (count + 1) * sizeof *re->numbers);
+    re->places = arena_must(load->arena, (count + 1) * sizeof *re->places);
     for (uint32_t i = 0; i < count; i++) {
         const unsigned char *entry = table + (size_t)i * size;
         re->numbers[i] = (unsigned)entry[0] << 8 | entry[1];
@@ -78,7 +79,7 @@ static bool declare_names(struct conf_load *load, const struct conf_node *node, 
                           const struct regex *re)
 {
     for (unsigned i = 0; i < re->name_count; i++) {
-        if (variable_declare_capture(load, re->names[i]))
+        if (variable_declare_capture(load, re->names[i], &re->places[i]))
             continue;
         conf_complain(load, CONF_EMERG, node, (int)arg,
                       "the group \"%.*s\" cannot have the name of a variable",
@@ -218,6 +219,16 @@ struct slice regex_name(const struct regex *re, unsigned i, unsigned *ret_number
     if (ret_number != NULL)
         *ret_number = re->numbers[i];
     return re->names[i];
+}
+
+void regex_keep_named(const struct regex *re, const struct slice *captures, struct slice *values)
+{
+    for (unsigned i = 0; i < re->name_count; i++) {
+        struct slice value = { 0 };
+        if (re->numbers[i] < CAPTURES_MAX)
+            value = captures[re->numbers[i]];
+        values[re->places[i]] = value.at != NULL ? value : SLICE("");
+    }
 }
 
 struct slice regex_pattern(const struct regex *re)

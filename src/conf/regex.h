@@ -32,6 +32,10 @@ enum regex_verdict regex_match(const struct regex *, struct slice subject, struc
 unsigned regex_name_count(const struct regex *);
 struct slice regex_name(const struct regex *, unsigned i, unsigned *ret_number);
 
+/* Puts what the named groups matched into values[conf_place() of the name]; a group that took no
+ * part has an empty value. `captures` is what regex_match() filled, CAPTURES_MAX of them. */
+void regex_keep_named(const struct regex *, const struct slice *captures, struct slice *values);
+
 struct slice regex_pattern(const struct regex *);
 
 /* Frees the compiled code of every regex compiled by that load (the list head is given out by

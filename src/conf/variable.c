@@ -52,8 +52,12 @@ static unsigned capture_number(struct slice name)
 static bool fill_capture(const struct conf_load *load, struct variable_use *use, struct slice name)
 {
     const struct variable *row = variable_captures(load);
-    unsigned number = capture_number(name);
-    if (row == NULL || (number == 0 && map_get(&load->captures, name) == NULL))
+    uintptr_t number = capture_number(name), place;
+    if (number == 0) {
+        place = (uintptr_t)map_get(&load->places, name);
+        number = place > 0 ? CAPTURES_MAX + place - 1 : 0;
+    }
+    if (row == NULL || number == 0)
         return false;
     *use = (struct variable_use){ row, name, number };
     return true;
@@ -91,7 +95,7 @@ static void suggest_variable(struct conf_load *load, struct slice name)
     suggest_init(&s, name);
     consider_declared(&s, load, &load->registry->names->variables);
     consider_declared(&s, load, &load->variables);
-    consider_declared(&s, load, &load->captures);
+    consider_declared(&s, load, &load->places);
     if (s.best != NULL)
         conf_hint(load, "help: did you mean `$%s`?", s.best);
 }
@@ -168,6 +172,13 @@ static struct slice lowered(struct conf_load *load, struct slice s)
 const struct variable *conf_declare_variable(struct conf_load *load, struct slice name,
                                              variable_get_fn *get, uintptr_t number)
 {
+    return conf_declare_settable(load, name, get, NULL, number);
+}
+
+const struct variable *conf_declare_settable(struct conf_load *load, struct slice name,
+                                             variable_get_fn *get, variable_set_fn *set,
+                                             uintptr_t number)
+{
     if (!is_name(name))
         return NULL;
     name = lowered(load, name);
@@ -175,7 +186,7 @@ const struct variable *conf_declare_variable(struct conf_load *load, struct slic
     if (known != NULL)
         return known->get == get && map_get(&load->variables, name) == known ? known : NULL;
     struct variable *row = arena_must(load->arena, sizeof *row);
-    *row = (struct variable){ .name = name.at, .get = get, .arg = number };
+    *row = (struct variable){ .name = name.at, .get = get, .arg = number, .set = set };
     return map_put(&load->variables, name, row) ? row : NULL;
 }
 
@@ -189,9 +200,25 @@ void variables_excuse(struct conf_load *load, const struct conf_node *node)
     }
 }
 
-bool variable_declare_capture(struct conf_load *load, struct slice name)
+unsigned conf_place(struct conf_load *load, struct slice name)
+{
+    name = lowered(load, name);
+    uintptr_t known = (uintptr_t)map_get(&load->places, name);
+    if (known > 0)
+        return (unsigned)known - 1;
+    CHECK(map_put(&load->places, name, (void *)(uintptr_t)++load->place_count));
+    return load->place_count - 1;
+}
+
+unsigned conf_place_count(const struct conf_load *load)
+{
+    return load->place_count;
+}
+
+bool variable_declare_capture(struct conf_load *load, struct slice name, unsigned *ret_place)
 {
     if (map_get(&load->registry->names->variables, name) != NULL)
         return false;
-    return map_put(&load->captures, name, load);
+    *ret_place = conf_place(load, name);
+    return true;
 }

@@ -296,6 +296,20 @@ int file_open_at(const struct file_place *p, bool cached_only, struct stat *ret)
     return -EACCES;
 }
 
+int file_mode_at(const char *path, bool cached_only, unsigned *ret_mode)
+{
+    int fd = open_free(AT_FDCWD, path, NO_RIGHTS, cached_only), error;
+    struct stat s;
+
+    if (fd < 0)
+        return fd == -EAGAIN && !cached_only ? -EBUSY : fd;
+    error = fstat(fd, &s) == 0 ? 0 : -errno;
+    close(fd);
+    if (error == 0)
+        *ret_mode = s.st_mode;
+    return error;
+}
+
 /* ---- what is in memory --------------------------------------------------------------- */
 
 int file_warm(int fd, uint64_t offset, uint64_t size)

@@ -41,6 +41,10 @@ enum { FILE_LEADS_OUT = 18 /* EXDEV */, FILE_IS_LINKED = 31 /* EMLINK */ };
  * -EAGAIN; else that is never said. */
 int file_open_at(const struct file_place *, bool cached_only, struct stat *ret);
 
+/* The mode of what the path (NUL-terminated) names, wherever links lead, or -errno; nothing is
+ * opened for reading. cached_only as above. */
+int file_mode_at(const char *path, bool cached_only, unsigned *ret_mode);
+
 /* Reads [offset, offset + size) so that it is in the page cache. Waits for the disk. 0 or
  * -errno. */
 int file_warm(int fd, uint64_t offset, uint64_t size);

@@ -132,6 +132,15 @@ static bool set_try_files(struct conf_load *load, const struct conf_node *node, 
     return c->last != NULL;
 }
 
+/* The block of an `if` is the same location: its files are tried there, too. */
+static bool try_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
+{
+    (void)load;
+    if (scope->context == CTX_IF_LOCATION)
+        *(struct try_conf *)own = *(const struct try_conf *)parent;
+    return true;
+}
+
 static const struct directive rows[] = {
     { "try_files", CTX_SERVER | CTX_LOCATION, 2, ARGS_MANY, CONF_CUSTOM, .set = set_try_files,
       .inherit = INHERIT_NOT, .syntax = "file … uri | @name | =code",
@@ -145,6 +154,7 @@ const struct feature feature_try_files = {
     .rows = rows,
     .row_count = COUNT_OF(rows),
     .size = sizeof(struct try_conf),
+    .merge = try_merge,
     .about = "Choosing among files before the content phase.",
     .index = &try_index,
 };

@@ -106,9 +106,12 @@ static bool access_merge(struct conf_load *load, struct scope *scope, const void
     struct access_conf *conf = own;
 
     (void)load;
-    (void)scope;
     if (conf->rules == NULL && outer != NULL)
         conf->rules = outer->rules;
+    if (scope->context == CTX_IF_LOCATION) {
+        conf->methods = outer->methods;
+        conf->except = outer->except;
+    }
     return true;
 }
 

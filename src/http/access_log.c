@@ -398,7 +398,7 @@ void access_log_request(struct request *r)
 /* ---- the rows -------------------------------------------------------------------------------- */
 
 static const struct directive rows[] = {
-    { "access_log", CTX_ANY_HTTP | CTX_LIMIT_EXCEPT, 1, ARGS_MANY, CONF_CUSTOM,
+    { "access_log", CTX_ANY_HTTP | CTX_IF_LOCATION | CTX_LIMIT_EXCEPT, 1, ARGS_MANY, CONF_CUSTOM,
       .set = set_access_log, .repeats = true, .fallback = LOG_ACCESS_DEFAULT " combined",
       .syntax = "path | syslog:server=address[,option=value …] "
                 "[format [buffer=size] [gzip[=level]] [flush=time] [if=condition]] | off",

@@ -188,6 +188,7 @@ enum verdict error_page_apply(struct request *r)
     r->error_status = t->status_from == STATUS_OF_ERROR ? status
                       : t->status_from == STATUS_GIVEN  ? t->status
                                                         : 0;
+    r->page_asked = true;
     if (uri.at[0] == '@')
         return request_reroute_named(r, uri);
     become_get(r);
@@ -205,8 +206,8 @@ void filter_error_status(struct request *r)
 }
 
 static const struct directive rows[] = {
-    { "error_page", CTX_ANY_HTTP, 2, ARGS_MANY, CONF_CUSTOM, .set = set_error_page, .repeats = true,
-      .syntax = "status … [=[code]] uri",
+    { "error_page", CTX_ANY_HTTP | CTX_IF_LOCATION, 2, ARGS_MANY, CONF_CUSTOM,
+      .set = set_error_page, .repeats = true, .syntax = "status … [=[code]] uri",
       .help = "The page (a path, a named location or an address) for these statuses; =code "
               "changes the status, = takes the page's own.",
       .example = "error_page 500 502 503 504 /50x.html;" },

@@ -6,7 +6,7 @@
 
 extern const struct feature feature_error_page;
 
-/* Consults error_page for r->response.status (>= 300). REROUTE: the request was sent to the
+/* Consults error_page for r->response.status (>= 300). REROUTE, RELOCATE: it was sent to the
  * page's URI or named location; DONE: answered by a redirect to a URL; NEXT: no page is set. */
 enum verdict error_page_apply(struct request *);
 

@@ -22,17 +22,29 @@ static void run_filters(struct request *r)
         r->head.method == METHOD_HEAD || r->response.status == 204 || r->response.status == 304;
 }
 
+static bool goes_back(enum verdict v)
+{
+    return v == REROUTE || v == RELOCATE;
+}
+
+static unsigned step_behind(const struct pipeline *p, enum verdict v)
+{
+    return v == REROUTE ? p->reroute_step : p->relocate_step;
+}
+
 /* A filter may refuse what a handler answered (412, 416): that has its error page, too. */
 static enum verdict filtered(struct request *r)
 {
     unsigned handlers = r->response.status, filters;
+    enum verdict v;
 
     run_filters(r);
     filters = r->response.status;
     if (handlers >= 300 || filters < 400 || !wants_error_page(r))
         return DONE;
-    if (error_page_apply(r) == REROUTE)
-        return REROUTE;
+    v = error_page_apply(r);
+    if (goes_back(v))
+        return v;
     if (r->response.status != filters)
         run_filters(r); /* the page is at an address: a redirect */
     return DONE;
@@ -54,8 +66,10 @@ static void go(struct request *r)
     for (;;) {
         enum verdict v = r->step < p->step_count ? p->steps[r->step].run(r) : request_fail(r, 404);
 
-        if (v == DONE && wants_error_page(r))
-            v = error_page_apply(r) == REROUTE ? REROUTE : DONE;
+        if (v == DONE && wants_error_page(r)) {
+            v = error_page_apply(r);
+            v = goes_back(v) ? v : DONE;
+        }
         if (v == DONE)
             v = filtered(r);
         switch (v) {
@@ -63,7 +77,8 @@ static void go(struct request *r)
             r->step++;
             break;
         case REROUTE:
-            r->step = (uint16_t)p->route_step;
+        case RELOCATE:
+            r->step = (uint16_t)step_behind(p, v);
             break;
         case WAIT:
             r->waiting = true;
@@ -85,11 +100,13 @@ void request_run(struct request *r)
 void request_run_refused(struct request *r, unsigned status)
 {
     const struct pipeline *p = r->loop->pipeline;
+    enum verdict v;
 
     r->running = true;
     request_fail(r, status);
-    if (error_page_apply(r) == REROUTE) {
-        r->step = (uint16_t)p->route_step;
+    v = error_page_apply(r);
+    if (goes_back(v)) {
+        r->step = (uint16_t)step_behind(p, v);
         go(r);
         return;
     }

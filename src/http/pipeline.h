@@ -1,8 +1,8 @@
 /* pipeline.h - the steps a request takes, in nginx's order of phases.
  *
  * The list itself is server/features.c: the one place that names every feature. A request runs
- * down the steps once; REROUTE sends it back to the step marked `route`; DONE jumps to the
- * filters, which run on every answer, in order, once.
+ * down the steps once; REROUTE and RELOCATE send it back to a step; DONE jumps to the filters,
+ * which run on every answer, in order, once.
  */
 #ifndef HTTP_PIPELINE_H
 #define HTTP_PIPELINE_H
@@ -18,7 +18,6 @@ typedef void filter_fn(struct request *);
 struct step {
     const char *name; /* nginx's phase, or what it does */
     step_fn *run;
-    bool route; /* REROUTE comes back here */
 };
 
 struct filter {
@@ -26,11 +25,24 @@ struct filter {
     filter_fn *run;
 };
 
+/* What is at a path, for the file tests of `if`. */
+struct file_found {
+    unsigned mode; /* as stat(2) says it, links followed */
+    int error;     /* an errno: why there is nothing     */
+};
+
+/* NEXT with *ret, or WAIT: the step is run again and asks again. Borrows path until the request
+ * ends. */
+typedef enum verdict look_fn(struct request *, struct slice path, struct file_found *ret);
+
 struct pipeline {
     const struct step *steps;
-    unsigned step_count, route_step;
+    unsigned step_count;
+    unsigned reroute_step, relocate_step; /* where these verdicts lead: the server's own
+                                             instructions, the search for the location  */
     const struct filter *filters;
     unsigned filter_count;
+    look_fn *look;
     void (*log)(struct request *); /* the access log, at request_end()         */
 };
 

@@ -77,7 +77,7 @@ static bool take_host(struct request *r, const struct vhosts *v)
     r->host = uri_host_fold(r->head.host, into);
     r->host_port = r->head.host_port;
     use_server(r, vhosts_find(v, r->host, r->server_captures, &r->server_captures_of));
-    return true;
+    return r->server_captures_of == NULL || request_matched(r, r->server_captures_of);
 }
 
 /* 0, or the status that refuses the request. */
@@ -186,32 +186,47 @@ enum verdict request_redirect_out(struct request *r, unsigned status, struct sli
 
 /* ---- internal redirects -------------------------------------------------------------- */
 
-static bool redirect_allowed(struct request *r)
+static bool redirect_allowed(struct request *r, const char *doing, struct slice where)
 {
     response_clear(r);
     if (++r->redirects <= REDIRECTS_MAX)
         return true;
-    request_log(r, LOG_ERROR, 0, "internal redirection cycle to \"%.*s\"", SLICE_FMT(r->uri));
+    request_log(r, LOG_ERROR, 0, "rewrite or internal redirection cycle while %s \"%.*s\"", doing,
+                SLICE_FMT(where));
     request_fail(r, 500);
     r->response.final = false;
     r->no_error_page = true;
     return false;
 }
 
+static void leave_location(struct request *r)
+{
+    r->internal = true;
+    r->location = NULL;
+    r->root_path = (struct slice){ 0 };
+    use_server(r, r->server);
+}
+
 enum verdict request_reroute_args(struct request *r, struct slice uri, struct slice args)
 {
     struct slice copy = arena_copy(&r->arena, uri);
 
-    if (!redirect_allowed(r))
+    if (!redirect_allowed(r, "internally redirecting to", uri))
         return DONE;
     if (copy.at == NULL)
         return request_fail(r, 500);
     request_set_uri(r, copy);
     r->args = args;
-    r->internal = true;
-    r->location = NULL;
-    use_server(r, r->server);
+    leave_location(r);
     return REROUTE;
+}
+
+enum verdict request_relocate(struct request *r)
+{
+    if (!redirect_allowed(r, "processing", r->uri))
+        return DONE;
+    leave_location(r);
+    return RELOCATE;
 }
 
 enum verdict request_reroute(struct request *r, struct slice uri)
@@ -228,7 +243,7 @@ enum verdict request_reroute(struct request *r, struct slice uri)
 
 enum verdict request_reroute_named(struct request *r, struct slice name)
 {
-    if (!redirect_allowed(r))
+    if (!redirect_allowed(r, "redirecting to named location", name))
         return DONE;
     for (const struct location *l = r->server->named; l != NULL; l = l->next) {
         if (!slice_eq(l->name, name))
@@ -236,13 +251,34 @@ enum verdict request_reroute_named(struct request *r, struct slice name)
         r->internal = true;
         location_use(r, l);
         r->routed = true;
-        return REROUTE;
+        return RELOCATE;
     }
     request_log(r, LOG_ERROR, 0, "there is no location \"%.*s\"", SLICE_FMT(name));
     return request_fail(r, 500);
 }
 
 /* ---- what it carries -------------------------------------------------------------------- */
+
+struct slice *request_values(struct request *r)
+{
+    if (r->values == NULL && r->site->value_count > 0)
+        r->values = arena_zalloc(&r->arena, r->site->value_count * sizeof *r->values);
+    return r->values;
+}
+
+bool request_matched(struct request *r, const struct regex *re)
+{
+    bool of_server = re == r->server_captures_of;
+
+    if (!of_server)
+        r->captures_of = re;
+    if (regex_name_count(re) == 0)
+        return true;
+    if (request_values(r) == NULL)
+        return false;
+    regex_keep_named(re, of_server ? r->server_captures : r->captures, r->values);
+    return true;
+}
 
 bool response_add(struct request *r, struct slice name, struct slice value)
 {
@@ -302,8 +338,10 @@ uint64_t request_rate(struct request *r, uint64_t *ret_after)
     int64_t rate = 0, after = 0;
 
     *ret_after = 0;
-    if (core->limit_rate == NULL || !expr_eval(core->limit_rate, r, &r->arena, 64, &text) ||
-        !conf_parse_size(text, &rate))
+    if (r->rate_set)
+        rate = (int64_t)r->rate;
+    else if (core->limit_rate == NULL || !expr_eval(core->limit_rate, r, &r->arena, 64, &text) ||
+             !conf_parse_size(text, &rate))
         return 0;
     if (core->limit_rate_after != NULL &&
         expr_eval(core->limit_rate_after, r, &r->arena, 64, &text) && conf_parse_size(text, &after))

@@ -28,6 +28,7 @@
 #include "wire/h1_head.h"
 
 struct location;
+struct rewrite_op;
 struct server;
 struct step;
 struct vhosts;
@@ -100,6 +101,10 @@ struct request {
     bool routed;          /* the location is already chosen (a named one)         */
     bool no_error_page;   /* after a redirection cycle                            */
     bool from_error_page; /* error_page chose a page, and may not choose again     */
+    bool page_asked;      /* error_page sent it to a page: the body is the error's  */
+    bool moved;           /* rewrite changed uri: the location is looked for again  */
+    bool script_over;     /* break and its kin: no more instructions are run        */
+    bool rate_set;        /* `rate` counts, not limit_rate                          */
     bool error_close;     /* … for an error after which the connection closes     */
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
@@ -139,13 +144,16 @@ struct request {
     uint64_t head_bytes;      /* $request_length so far                               */
     uint64_t head_sent_bytes; /* size of the answer's head                            */
     uint64_t body_sent;       /* $body_bytes_sent                                     */
+    uint64_t rate;            /* what `set $limit_rate` said                          */
     uint16_t error_status;    /* what an error page is sent with; 0: its own status    */
     struct slice id;          /* $request_id, made when first asked for               */
 
     struct cleanup *cleanups;
-    struct slice root_path; /* cache of $document_root for this location            */
-    void *slots[8];         /* features' own state: see request_slot()              */
-    struct addr client;     /* filled at first use: request_client()                */
+    struct slice *values; /* of set and of named captures, by conf_place(); NULL: none yet */
+    const struct rewrite_op *script_at; /* the instruction that said WAIT            */
+    struct slice root_path;             /* cache of $document_root for this location            */
+    void *slots[8];                     /* features' own state: see request_slot()              */
+    struct addr client;                 /* filled at first use: request_client()                */
     bool client_known;
 
     /* Frozen captures; not cleared at the beginning: they mean nothing while …_of is NULL. */
@@ -158,10 +166,12 @@ enum { REDIRECTS_MAX = 10, REQUEST_ARENA_MAX = 512 * 1024, HEADERS_MAX = 256 };
 /* ---- for steps, filters and handlers --------------------------------------------- */
 
 enum verdict {
-    NEXT,    /* go on with the next step                                              */
-    WAIT,    /* request_resume() will be called; the same step's `resume` runs then     */
-    DONE,    /* answered: go to the filters                                           */
-    REROUTE, /* uri, args (and scope, for a named location) were changed: route again   */
+    NEXT,     /* go on with the next step                                              */
+    WAIT,     /* request_resume() will be called; the same step's `resume` runs then     */
+    DONE,     /* answered: go to the filters                                           */
+    REROUTE,  /* uri and args were changed: go on with the server's own instructions   */
+    RELOCATE, /* the same for a rewrite in a location or a named location (which is chosen
+                 already): go on with looking for the location                          */
 };
 
 /* Decides an error answer (or any answer made of a status alone): drops what was there.
@@ -176,11 +186,21 @@ enum verdict request_reply(struct request *, unsigned status, struct slice conte
 /* Redirects to a path ("/dir/") or an absolute URI. Returns DONE. */
 enum verdict request_redirect_out(struct request *, unsigned status, struct slice to);
 
-/* Internal redirect: new uri ("?" separates args, else args stay unset). Returns REROUTE, or
- * DONE with 500 after REDIRECTS_MAX. uri is copied. */
+/* Internal redirect: new uri ("?" separates args, else args stay unset). Returns REROUTE
+ * (RELOCATE for a named location), or DONE with 500 after REDIRECTS_MAX. uri is copied. */
 enum verdict request_reroute(struct request *, struct slice uri);
 enum verdict request_reroute_args(struct request *, struct slice uri, struct slice args);
 enum verdict request_reroute_named(struct request *, struct slice name);
+
+/* r->uri was changed by rewrite in a location. Returns RELOCATE, or DONE with 500 likewise. */
+enum verdict request_relocate(struct request *);
+
+/* The request's own values, by conf_place(): zeroed at first. NULL when memory ran out. */
+struct slice *request_values(struct request *);
+
+/* re matched last, r->captures being its captures (the server's, r->server_captures, if `re` is
+ * its name's): remembers it and the values of its named groups. False: memory ran out. */
+bool request_matched(struct request *, const struct regex *) MUST_USE;
 
 /* The step that said WAIT is to be run again (it keeps its progress in its slot). */
 void request_resume(struct request *);

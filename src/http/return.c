@@ -6,8 +6,6 @@
 
 enum { STATUS_MIN = 200, STATUS_MAX = 999, TEXT_MAX = EXPR_MAX };
 
-static uint32_t rewrite_index;
-
 struct return_op {
     struct rewrite_op op;
     unsigned status;
@@ -73,9 +71,10 @@ static int read_status(struct conf_load *load, const struct conf_node *node, uns
     return BAD_STATUS;
 }
 
-static bool set_return(struct conf_load *load, const struct conf_node *node, void *conf,
-                       const struct directive *row)
+bool rewrite_set_return(struct conf_load *load, const struct conf_node *node, void *own,
+                        const struct directive *row)
 {
+    struct rewrite_conf *conf = own;
     struct return_op *self = arena_must(conf_arena(load), sizeof *self);
     int text = read_status(load, node, &self->status);
 
@@ -85,23 +84,6 @@ static bool set_return(struct conf_load *load, const struct conf_node *node, voi
     if (text != NO_TEXT && (self->text = expr_compile(load, node, (unsigned)text)) == NULL)
         return false;
     self->op = (struct rewrite_op){ .run = run_return, .node = node, .last = true };
-    rewrite_add(load, conf, &self->op);
+    rewrite_add(load, &conf->script, &self->op);
     return true;
 }
-
-static const struct directive rows[] = {
-    { "return", CTX_SERVER | CTX_LOCATION, 1, 2, CONF_CUSTOM, .set = set_return,
-      .inherit = INHERIT_NOT, .repeats = true, .syntax = "status [text] | status address | address",
-      .help = "Answers at once: with a text, with a redirect (301, 302, 303, 307, 308), with "
-              "the page of a status, or (444) by closing the connection.",
-      .example = "return 301 https://$host$request_uri;" },
-};
-
-const struct feature feature_rewrite = {
-    .name = "rewrite",
-    .rows = rows,
-    .row_count = COUNT_OF(rows),
-    .size = sizeof(struct rewrite_script),
-    .about = "Answers and changes requests before anything else looks at them.",
-    .index = &rewrite_index,
-};

@@ -105,6 +105,32 @@ void location_use(struct request *r, const struct location *l)
     r->root_path = (struct slice){ 0 };
 }
 
+/* The named groups of the patterns around it matched, too; their captures are gone. */
+static bool keep_named(struct request *r, const struct location *l)
+{
+    struct slice captures[CAPTURES_MAX];
+
+    if (l->parent != NULL && !keep_named(r, l->parent))
+        return false;
+    if (l->regex == NULL || regex_name_count(l->regex) == 0)
+        return true;
+    if (request_values(r) == NULL)
+        return false;
+    if (l->regex == r->captures_of)
+        regex_keep_named(l->regex, r->captures, r->values);
+    else if (regex_match(l->regex, r->uri, captures, CAPTURES_MAX) == REGEX_YES)
+        regex_keep_named(l->regex, captures, r->values);
+    return true;
+}
+
+/* Is the body that comes too large here? The page for an error has nothing to do with it. */
+static bool body_too_large(const struct request *r)
+{
+    int64_t most = core_conf(r)->client_max_body_size;
+
+    return most != 0 && r->head.has_length && !r->page_asked && r->head.length > (uint64_t)most;
+}
+
 enum verdict step_find_location(struct request *r)
 {
     const struct location *l = NULL;
@@ -123,12 +149,11 @@ enum verdict step_find_location(struct request *r)
         location_use(r, l);
     else
         r->root_path = (struct slice){ 0 };
+    if (l != NULL && l->has_names && !keep_named(r, l))
+        return request_fail(r, 500);
     if (l != NULL && l->is_internal && !r->internal)
         return request_fail(r, 404);
-    const struct http_core *core = core_conf(r);
-
-    if (core->client_max_body_size != 0 && r->head.has_length && !r->internal &&
-        r->head.length > (uint64_t)core->client_max_body_size) {
+    if (body_too_large(r)) {
         request_log(r, LOG_ERROR, 0, "client intended to send too large body: %llu bytes",
                     (unsigned long long)r->head.length);
         return request_fail(r, 413);

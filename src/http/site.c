@@ -51,6 +51,8 @@ static bool build_location(struct conf_load *load, struct location *l)
     uint32_t prefixes = 0, regexes = 0;
     bool ok = true;
 
+    l->has_names = (l->regex != NULL && regex_name_count(l->regex) > 0) ||
+                   (l->parent != NULL && l->parent->has_names);
     for (struct location *k = l->children; k != NULL; k = k->next) {
         prefixes += k->kind == LOCATION_PREFIX || k->kind == LOCATION_PREFIX_FINAL;
         regexes += k->kind == LOCATION_REGEX;
@@ -202,6 +204,7 @@ struct site *site_build(struct conf_load *load, struct scope *root)
     }
     site->root = root;
     site->log = log_of_scope(root);
+    site->value_count = conf_place_count(load);
     for (struct server *s = site->servers; s != NULL; s = s->next)
         ok = build_server(load, site, s) && ok;
     for (struct server *s = site->servers; s != NULL && ok; s = s->next)

@@ -117,6 +117,7 @@ struct location {
     const struct location *shorter; /* the next shorter sibling prefix of this one, or NULL  */
     content_fn *content;            /* set by directives like stub_status; NULL: files       */
     bool is_internal;
+    bool has_names;     /* its pattern, or one around it, has (?<name>…)               */
     bool auto_redirect; /* "/dir" answers 301 to "/dir/" (proxy_pass and kin)    */
     struct log *log;    /* error_log in force                                    */
 };
@@ -138,6 +139,7 @@ struct site {
     const struct log *log; /* the main error log                                    */
     const struct listener_want **by_listener; /* by listener id, or NULL; server/ fills it    */
     unsigned listener_count;
+    unsigned value_count;         /* conf_place_count(): of each request's own values      */
     void *features[FEATURES_MAX]; /* features' own per-generation state                    */
 };
 

@@ -67,7 +67,8 @@ static const struct variable variables[] = {
     /* what was asked */
     { "uri", get_slice, IN(uri), .help = "The path: decoded, normalised; changes with redirects." },
     { "document_uri", get_slice, IN(uri), .help = "The same as $uri." },
-    { "args", get_slice, IN(args), .help = "What stands behind the question mark." },
+    { "args", get_slice, IN(args), .set = set_args,
+      .help = "What stands behind the question mark; set can change it." },
     { "query_string", get_slice, IN(args), .help = "The same as $args." },
     { "is_args", get_is_args, .help = "\"?\" if there are arguments, else nothing." },
     { "arg_", get_arg, .prefix = true, .help = "One argument: $arg_page of \"?page=2\" is 2." },
@@ -96,7 +97,8 @@ static const struct variable variables[] = {
     { "content_type", get_http_known, HEAD(CONTENT_TYPE), .help = "The field Content-Type." },
     { "cookie_", get_cookie, .prefix = true, .help = "One cookie: $cookie_session." },
     { "remote_user", get_remote_user, .help = "The name given for basic authentication." },
-    { "limit_rate", get_limit_rate, .help = "Bytes a second this answer may take; 0: no limit." },
+    { "limit_rate", get_limit_rate, .set = set_limit_rate,
+      .help = "Bytes a second this answer may take; 0: no limit; set can change it." },
     /* what was answered */
     { "status", get_status, .help = "The answer's status." },
     { "bytes_sent", get_bytes_sent, .help = "Bytes of the answer, head and body." },

@@ -287,6 +287,26 @@ bool get_limit_rate(void *subject, const struct variable_use *use, struct gather
     return true;
 }
 
+bool set_args(void *subject, const struct variable *row, struct slice value)
+{
+    (void)row;
+    ((struct request *)subject)->args = value;
+    return true;
+}
+
+bool set_limit_rate(void *subject, const struct variable *row, struct slice value)
+{
+    struct request *r = subject;
+    int64_t rate;
+
+    (void)row;
+    if (!conf_parse_size(value, &rate))
+        return false;
+    r->rate = (uint64_t)rate;
+    r->rate_set = true;
+    return true;
+}
+
 /* ---- captures -------------------------------------------------------------------------------- */
 
 static bool gather_capture(struct gather *g, struct slice value)
@@ -295,28 +315,14 @@ static bool gather_capture(struct gather *g, struct slice value)
     return value.at != NULL;
 }
 
-static bool gather_named(struct gather *g, const struct regex *of, const struct slice *captures,
-                         struct slice name)
-{
-    unsigned number, count = of != NULL ? regex_name_count(of) : 0;
-
-    for (unsigned i = 0; i < count; i++)
-        if (slice_eq_nocase(regex_name(of, i, &number), name) && number < CAPTURES_MAX)
-            return gather_capture(g, captures[number]);
-    return false;
-}
-
-/* $1, or $name of a (?<name>…): of the regular expression that matched last, the server's name
- * being matched before any location. */
+/* $1: of the regular expression that matched last, the server's name being matched before any
+ * location. $name of a (?<name>…): of the last match that had such a group. */
 bool get_capture(void *subject, const struct variable_use *use, struct gather *g)
 {
     const struct request *r = subject;
 
-    if (use->number == 0)
-        return gather_named(g, r->captures_of, r->captures, use->rest) ||
-               gather_named(g, r->server_captures_of, r->server_captures, use->rest);
     if (use->number >= CAPTURES_MAX)
-        return false;
+        return r->values != NULL && gather_capture(g, r->values[use->number - CAPTURES_MAX]);
     if (r->captures_of != NULL)
         return gather_capture(g, r->captures[use->number]);
     return r->server_captures_of != NULL && gather_capture(g, r->server_captures[use->number]);

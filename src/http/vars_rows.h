@@ -17,6 +17,9 @@ variable_get_fn get_arg, get_is_args, get_request_uri, get_host, get_request_por
     get_is_request_port, get_server_name, get_protocol, get_http_field, get_http_known, get_cookie,
     get_remote_user, get_request_id, get_limit_rate, get_capture;
 
+/* … and what the directive set may change of it */
+variable_set_fn set_args, set_limit_rate;
+
 /* vars_answer.c: what was answered */
 variable_get_fn get_status, get_bytes_sent, get_completion, get_sent_field, get_sent_type,
     get_sent_length, get_sent_modified, get_sent_etag, get_sent_location, get_sent_connection,

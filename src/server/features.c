@@ -30,15 +30,15 @@ static enum verdict step_location_content(struct request *r)
 }
 
 static const struct step steps[] = {
-    { "server-rewrite", step_server_rewrite, false },
-    { "find-location", step_find_location, true },
-    { "rewrite", step_rewrite, false },
-    { "access", step_access, false },
-    { "try-files", step_try_files, false },
-    { "content", step_location_content, false },
-    { "index", step_index, false },
-    { "autoindex", step_autoindex, false },
-    { "static", step_static, false },
+    { "server-rewrite", step_server_rewrite },
+    { "find-location", step_find_location },
+    { "rewrite", step_rewrite },
+    { "access", step_access },
+    { "try-files", step_try_files },
+    { "content", step_location_content },
+    { "index", step_index },
+    { "autoindex", step_autoindex },
+    { "static", step_static },
 };
 
 /* error-status is the first: it gives an error page the status it stands for. */
@@ -50,20 +50,23 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect },
 };
 
-enum { ROUTE_STEP = 1 };
+enum { SERVER_REWRITE_STEP = 0, FIND_LOCATION_STEP = 1 };
 
 const struct pipeline pipeline = {
     .steps = steps,
     .step_count = COUNT_OF(steps),
-    .route_step = ROUTE_STEP,
+    .reroute_step = SERVER_REWRITE_STEP,
+    .relocate_step = FIND_LOCATION_STEP,
     .filters = filters,
     .filter_count = COUNT_OF(filters),
+    .look = file_look,
     .log = access_log_request,
 };
 
 int features_loop_open(struct loop *loop)
 {
-    CHECK(steps[ROUTE_STEP].route);
+    CHECK(steps[SERVER_REWRITE_STEP].run == step_server_rewrite);
+    CHECK(steps[FIND_LOCATION_STEP].run == step_find_location);
     loop->files = calloc(1, sizeof *loop->files);
     if (loop->files == NULL)
         return -ENOMEM;

@@ -253,7 +253,7 @@ static bool get_again(void *subject, const struct variable_use *use, struct gath
 static bool get_capture(void *subject, const struct variable_use *use, struct gather *g)
 {
     const struct test_subject *s = subject;
-    struct slice value = use->number > 0                 ? s->captures[use->number]
+    struct slice value = use->number < CAPTURES_MAX      ? s->captures[use->number]
                          : slice_eq(use->rest, s->named) ? s->named_value
                                                          : (struct slice){ 0 };
     gather_slice(g, value);

@@ -35,9 +35,9 @@ static const struct feature *const test_features[] = {
 };
 
 static const struct step steps[] = {
-    { "find-location", step_find_location, true }, { "rewrite", step_rewrite, false },
-    { "try-files", step_try_files, false },        { "index", step_index, false },
-    { "autoindex", step_autoindex, false },        { "static", step_static, false },
+    { "find-location", step_find_location }, { "rewrite", step_rewrite },
+    { "try-files", step_try_files },         { "index", step_index },
+    { "autoindex", step_autoindex },         { "static", step_static },
 };
 
 static const struct filter filters[] = {

@@ -8,16 +8,17 @@ static void respond(struct request *r)
 }
 
 static const struct step steps[] = {
-    { "server rewrite", step_server_rewrite, false },
-    { "find location", step_find_location, true },
-    { "rewrite", step_rewrite, false },
-    { "access", step_access, false },
+    { "server rewrite", step_server_rewrite },
+    { "find location", step_find_location },
+    { "rewrite", step_rewrite },
+    { "access", step_access },
 };
 static const struct filter filters[] = { { "error status", filter_error_status } };
 static const struct pipeline pipeline = {
     .steps = steps,
     .step_count = COUNT_OF(steps),
-    .route_step = 1,
+    .reroute_step = 0,
+    .relocate_step = 1,
     .filters = filters,
     .filter_count = COUNT_OF(filters),
 };
