@@ -15,22 +15,22 @@ enum condition { IS_TRUE, IS_EQUAL, MATCHES, IS_FILE, IS_DIRECTORY, EXISTS, IS_E
 struct if_op {
     struct rewrite_op op;
     enum condition what;
-    bool not;
-    struct expr *left, *right; /* left: what is looked at, also a path; right: IS_EQUAL  */
-    struct regex *regex;       /* MATCHES                                                */
-    const struct scope *scope; /* of the block                                           */
+    bool not ;
+    struct expr *left, *right;       /* left: what is looked at, also a path; right: IS_EQUAL  */
+    struct regex *regex;             /* MATCHES                                                */
+    const struct scope *scope;       /* of the block                                           */
     const struct location *location; /* the block's, in a location; else NULL            */
 };
 
 static const struct {
     const char *mark;
     enum condition what;
-    bool not;
+    bool not ;
     unsigned regex_flags;
 } operators[] = {
-    { "=", IS_EQUAL, false, 0 },  { "!=", IS_EQUAL, true, 0 },
-    { "~", MATCHES, false, 0 },   { "~*", MATCHES, false, REGEX_NOCASE },
-    { "!~", MATCHES, true, 0 },   { "!~*", MATCHES, true, REGEX_NOCASE },
+    { "=", IS_EQUAL, false, 0 }, { "!=", IS_EQUAL, true, 0 },
+    { "~", MATCHES, false, 0 },  { "~*", MATCHES, false, REGEX_NOCASE },
+    { "!~", MATCHES, true, 0 },  { "!~*", MATCHES, true, REGEX_NOCASE },
 };
 
 static const struct {
@@ -60,8 +60,8 @@ static enum verdict look(struct request *r, const struct if_op *self, struct sli
     struct file_found found = { 0 };
 
     if (path.size > 0 && path.at[0] != '/')
-        path = arena_printf(&r->arena, "%.*s%.*s", SLICE_FMT(core_conf(r)->prefix),
-                            SLICE_FMT(path));
+        path =
+            arena_printf(&r->arena, "%.*s%.*s", SLICE_FMT(core_conf(r)->prefix), SLICE_FMT(path));
     if (path.at == NULL)
         return rewrite_failed(r, &self->op, "there is no memory left for this request");
     if (path.size > 0 && r->loop->pipeline->look(r, path, &found) == WAIT)
@@ -107,7 +107,7 @@ static enum verdict run_if(struct request *r, const struct rewrite_op *op)
     bool holds = false;
     enum verdict v = decide(r, self, &holds);
 
-    if (v != NEXT || holds == self->not)
+    if (v != NEXT || holds == self->not )
         return v;
     if (self->location != NULL)
         location_use(r, self->location);
@@ -137,8 +137,7 @@ static bool refuse(const struct reader *c, const struct word *w, const char *why
     if (offset == 0)
         conf_complain(c->load, CONF_EMERG, c->node, (int)w->arg, why, SLICE_FMT(w->text));
     else
-        conf_complain_inside(c->load, CONF_EMERG, c->node, w->arg, offset, why,
-                             SLICE_FMT(w->text));
+        conf_complain_inside(c->load, CONF_EMERG, c->node, w->arg, offset, why, SLICE_FMT(w->text));
     return false;
 }
 
@@ -271,12 +270,12 @@ static bool read_comparison(struct reader *c)
     if (c->count > 3)
         return refuse_more(c, 3);
     c->op->what = operators[which].what;
-    c->op->not = operators[which].not;
+    c->op->not = operators[which].not ;
     if (c->op->what == IS_EQUAL)
         c->op->right = expr_compile_text(c->load, c->node, right->arg, right->text);
     else
-        c->op->regex = regex_compile(c->load, c->node, right->arg, right->text,
-                                     operators[which].regex_flags);
+        c->op->regex =
+            regex_compile(c->load, c->node, right->arg, right->text, operators[which].regex_flags);
     return c->op->right != NULL || c->op->regex != NULL;
 }
 
@@ -314,10 +313,10 @@ static bool read_condition(struct reader *c)
     if (slice_starts(first, SLICE("$")))
         return read_comparison(c);
     c->op->not = slice_starts(first, SLICE("!"));
-    rest = slice_skip(first, c->op->not);
+    rest = slice_skip(first, c->op->not );
     if (slice_starts(rest, SLICE("-")))
         return read_test(c, rest);
-    if (c->op->not && slice_starts(rest, SLICE("$"))) {
+    if (c->op->not &&slice_starts(rest, SLICE("$"))) {
         refuse(c, &c->words[0], "\"%.*s\": `!` cannot stand before a variable");
         conf_hint(c->load, "to ask whether it is empty: if (%.*s = \"\")", SLICE_FMT(rest));
         return false;
@@ -367,9 +366,9 @@ bool rewrite_set_if(struct conf_load *load, const struct conf_node *node, void *
     if (nested)
         self->location = same_location(load, conf_scope(load)->object);
     /* mistakes inside are worth telling, too */
-    struct scope *scope = conf_enter(load, node, nested ? CTX_IF_LOCATION : CTX_IF_SERVER,
-                                     nested ? (void *)(uintptr_t)self->location
-                                            : conf_scope(load)->object);
+    struct scope *scope =
+        conf_enter(load, node, nested ? CTX_IF_LOCATION : CTX_IF_SERVER,
+                   nested ? (void *)(uintptr_t)self->location : conf_scope(load)->object);
 
     if (!ok || scope == NULL)
         return false;

@@ -86,8 +86,8 @@ static bool refuse_row(struct conf_load *load, const struct conf_node *node)
 {
     struct slice name = slice_skip(conf_arg(node, 0), 1);
 
-    conf_complain(load, CONF_EMERG, node, 0, "`$%.*s` cannot be set: something else gives it its value",
-                  SLICE_FMT(name));
+    conf_complain(load, CONF_EMERG, node, 0,
+                  "`$%.*s` cannot be set: something else gives it its value", SLICE_FMT(name));
     if (slice_eq_nocase(name, SLICE("uri")) || slice_eq_nocase(name, SLICE("document_uri")))
         conf_hint(load, "to change the path: rewrite ^ /new/path;");
     else if (slice_eq_nocase(name, SLICE("query_string")))

@@ -263,6 +263,7 @@ static void captures_are_those_of_the_last_match(void **state)
         assert_ptr_equal(vhosts_find(f.site->addrs->vhosts, SLICE("www.test"), f.r.server_captures,
                                      &f.r.server_captures_of),
                          f.site->servers);
+        assert_true(request_matched(&f.r, f.r.server_captures_of));
         fixture_locate(&f);
         f.r.response.status = 200;
         access_log_request(&f.r);
