@@ -1,5 +1,5 @@
 /* redirect.c - Location as the client needs it (RFC 9110 §10.2.2): a path becomes absolute when
- * absolute_redirect says so. */
+ * absolute_redirect says so, and what cannot stand in a field is encoded. */
 #include "http/error_page.h"
 #include "http/pipeline.h"
 #include "http/site.h"
@@ -57,18 +57,52 @@ static void port_of(struct request *r, struct gather *g)
     gather_u64(g, here.port);
 }
 
+/* Variables may bring in line ends, which would begin another field, and blanks. */
+static bool must_be_encoded(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+static void gather_encoded(struct gather *g, struct slice to)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < to.size; i++) {
+        unsigned char c = (unsigned char)to.at[i];
+
+        if (!must_be_encoded(to.at[i])) {
+            gather_byte(g, to.at[i]);
+            continue;
+        }
+        gather_byte(g, '%');
+        gather_byte(g, digits[c >> 4]);
+        gather_byte(g, digits[c & 15]);
+    }
+}
+
+static bool is_plain(struct slice to)
+{
+    for (size_t i = 0; i < to.size; i++)
+        if (must_be_encoded(to.at[i]))
+            return false;
+    return true;
+}
+
 void filter_redirect(struct request *r)
 {
     struct slice to = r->response.location;
+    bool path = to.size > 0 && to.at[0] == '/' && core_conf(r)->absolute_redirect;
     struct gather g;
 
-    if (to.size == 0 || to.at[0] != '/' || !core_conf(r)->absolute_redirect)
+    if (!path && is_plain(to))
         return;
-    gather_init(&g, NULL, 0, &r->arena, to.size + 1024);
-    gather_str(&g, r->tls ? "https://" : "http://");
-    host_of(r, &g);
-    port_of(r, &g);
-    gather_slice(&g, to);
+    gather_init(&g, NULL, 0, &r->arena, 3 * to.size + 1024);
+    if (path) {
+        gather_str(&g, r->tls ? "https://" : "http://");
+        host_of(r, &g);
+        port_of(r, &g);
+    }
+    gather_encoded(&g, to);
     if (g.full) {
         request_fail(r, 500);
         error_text_fill(r);

@@ -109,9 +109,16 @@ static enum verdict run_if(struct request *r, const struct rewrite_op *op)
 
     if (v != NEXT || holds == self->not )
         return v;
-    if (self->location != NULL)
+    if (self->location != NULL) {
         location_use(r, self->location);
-    return rewrite_run(r, inside->script.first);
+        return rewrite_run(r, inside->script.first);
+    }
+    const struct scope *around = r->scope;
+
+    r->scope = self->scope; /* in a server: for these instructions alone */
+    v = rewrite_run(r, inside->script.first);
+    r->scope = around;
+    return v;
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */

@@ -51,28 +51,6 @@ static bool came_encoded(const struct request *r)
     return slice_find(path, '%') < path.size || slice_find(path, '+') < path.size;
 }
 
-/* Variables may bring in anything; a field's value may not have it. */
-static struct slice without_controls(struct request *r, struct slice address)
-{
-    struct gather g;
-    bool found = false;
-
-    for (size_t i = 0; i < address.size && !found; i++)
-        found = (unsigned char)address.at[i] <= ' ' || address.at[i] == 0x7f;
-    if (!found)
-        return address;
-    gather_init(&g, NULL, 0, &r->arena, 3 * EXPR_MAX);
-    for (size_t i = 0; i < address.size; i++) {
-        unsigned char c = (unsigned char)address.at[i];
-
-        if (c <= ' ' || c == 0x7f)
-            encode(&g, slice_of(address.at + i, 1), "");
-        else
-            gather_byte(&g, (char)c);
-    }
-    return g.full ? (struct slice){ 0 } : gather_get(&g);
-}
-
 /* ---- running ------------------------------------------------------------------------------ */
 
 /* Appends the replacement's arguments, then those that came. */
@@ -89,7 +67,6 @@ static void append_args(struct request *r, const struct rule_op *self, struct ga
 
 static enum verdict redirect(struct request *r, const struct rule_op *self)
 {
-    struct slice address = { 0 };
     struct gather g;
 
     gather_init(&g, NULL, 0, &r->arena, EXPR_MAX);
@@ -97,13 +74,11 @@ static enum verdict redirect(struct request *r, const struct rule_op *self)
     if (self->args != NULL || (self->keep_args && r->args.size > 0))
         gather_byte(&g, '?');
     append_args(r, self, &g);
-    if (!g.full)
-        address = without_controls(r, gather_get(&g));
-    if (address.at == NULL)
+    if (g.full || g.used == 0)
         return rewrite_failed(r, &self->op, "the new address is empty or too long");
     if (rewrite_logs(r))
-        request_log(r, LOG_NOTICE, 0, "rewritten redirect: \"%.*s\"", SLICE_FMT(address));
-    return request_redirect_out(r, self->status, address);
+        request_log(r, LOG_NOTICE, 0, "rewritten redirect: \"%.*s\"", SLICE_FMT(gather_get(&g)));
+    return request_redirect_out(r, self->status, gather_get(&g));
 }
 
 static enum verdict change(struct request *r, const struct rule_op *self)
