@@ -44,17 +44,21 @@ RULES = '''
 
 
 @pytest.mark.parametrize('path,expect', [
-    ('/plain/a?x=1', 599), ('/last/a?x=1', 'to|/to/a|x=1|/last/a?x=1'), ('/last/', 'to|/to/||/last/'),
+    ('/plain/a?x=1', 599), ('/last/a?x=1', 'to|/to/a|x=1|/last/a?x=1'),
+    ('/last/', 'to|/to/||/last/'),
     ('/two/', 'to|/to/four||/two/'), ('/args/a', 'to|/to/x|name=a|/args/a'),
-    ('/args/a?b=2', 'to|/to/x|name=a&b=2|/args/a?b=2'), ('/drop/a?b=2', 'to|/to/x|name=a|/drop/a?b=2'),
-    ('/none/a?b=2', 'to|/to/a||/none/a?b=2'), ('/no/', 'unchanged'), ('/case/XX', 'to|/to/case||/case/XX'),
+    ('/args/a?b=2', 'to|/to/x|name=a&b=2|/args/a?b=2'),
+    ('/drop/a?b=2', 'to|/to/x|name=a|/drop/a?b=2'),
+    ('/none/a?b=2', 'to|/to/a||/none/a?b=2'), ('/no/', 'unchanged'),
+    ('/case/XX', 'to|/to/case||/case/XX'),
     ('/case/XXX', 'no'), ('/named/eve/do/it', 'to|/to/do/it|eve|/named/eve/do/it'),
     ('/uri/x%20y', 'to|/to/uri/x y||/uri/x%20y'), ('/empty/', 500), ('/internal/x', 404),
     ('/hidden/x', 'internal|/internal/x'),
     # arguments get what cannot stand there encoded, paths stay decoded
     ('/args/a%26b%3Dc', 'to|/to/x|name=a%26b=c|/args/a%26b%3Dc'),
     ('/args/a%20b%25', 'to|/to/x|name=a%20b%25|/args/a%20b%25'),
-    ('/args/a+b', 'to|/to/x|name=a%2Bb|/args/a+b'), ('/last/a%2fb%3f', 'to|/to/a/b?||/last/a%2fb%3f'),
+    ('/args/a+b', 'to|/to/x|name=a%2Bb|/args/a+b'),
+    ('/last/a%2fb%3f', 'to|/to/a/b?||/last/a%2fb%3f'),
 ])
 def test_rules(shared, path, expect):
     answer = shared(RULES).get(path)
@@ -64,12 +68,13 @@ def test_rules(shared, path, expect):
 def test_break_stays_in_the_location(weir):
     s = weir(RULES, files={'html/to/file': 'the file', 'html/to/other': 'the other'})
     assert s.get('/stay/file').text == 'the file'
-    assert s.get('/break/other').status == 404 or s.get('/break/other').text == 'the other'
+    assert s.get('/break/other').text == 'the other'
     assert s.get('/break/missing').status == 404
 
 
 @pytest.mark.parametrize('path,status,to', [
-    ('/302/a?x=1', 302, '/new/a?x=1'), ('/301/a', 301, '/new/a'), ('/301a/a?x=1', 301, '/new?q=a&x=1'),
+    ('/302/a?x=1', 302, '/new/a?x=1'), ('/301/a', 301, '/new/a'),
+    ('/301a/a?x=1', 301, '/new?q=a&x=1'),
     ('/301n/a?x=1', 301, '/new/a'), ('/http/a?x', 302, 'http://b.test/a?x'),
     ('/https/a', 301, 'https://b.test/a'), ('/scheme/a', 302, 'http://b.test/a'),
     ('/302/a%20b%23%25c', 302, '/new/a%20b%23%25c'), ('/302/a&b;c', 302, '/new/a&b;c'),
@@ -159,7 +164,11 @@ def test_large_captures(weir):
 
 def test_rewrite_log(weir):
     s = weir('''
-        location / { rewrite_log on; rewrite ^/a/(.*)$ /b/$1?x=$1 last; rewrite ^/c http://b.test/; }
+        location / {
+            rewrite_log on;
+            rewrite ^/a/(.*)$ /b/$1?x=$1 last;
+            rewrite ^/c http://b.test/;
+        }
         location /b/ { rewrite ^ /quiet; break; }
     ''')
     s.get('/a/1')
@@ -188,7 +197,10 @@ def test_set(weir):
     s = weir('''
         set $one 1; set $two "$one and $uri"; set $Mixed case;
         location / { set $one changed; return 200 "$one|$two|$mixed|$MIXED"; }
-        location /args { set $args "$args&more=1"; return 200 "$args|$is_args|$arg_more|$query_string"; }
+        location /args {
+            set $args "$args&more=1";
+            return 200 "$args|$is_args|$arg_more|$query_string";
+        }
         location /noargs { set $args ""; return 200 "[$args$is_args]"; }
         location /old { set $args x=1; rewrite ^ /new last; }
         location /new { return 200 "$uri?$args|$request_uri"; }
@@ -265,13 +277,16 @@ CONDITIONS = [
     ('($arg_a)', '/?a=1', '/?a=0'), ('($arg_a)', '/?a=00', '/'), ('( $arg_a )', '/?a=x', '/?a='),
     ('($arg_a = b)', '/?a=b', '/?a=B'), ('($arg_a != b)', '/', '/?a=b'),
     ('($arg_a = "")', '/', '/?a=1'), ("( $arg_a = 'x' )", '/?a=x', '/?a=xx'),
-    ('($arg_a = $arg_b)', '/?a=1&b=1', '/?a=1&b=2'), ('(${arg_a} = "$arg_b$arg_b")', '/?a=11&b=1', '/?b=1'),
+    ('($arg_a = $arg_b)', '/?a=1&b=1', '/?a=1&b=2'),
+    ('(${arg_a} = "$arg_b$arg_b")', '/?a=11&b=1', '/?b=1'),
     ('($uri ~ ^/a)', '/a', '/A'), ('($uri ~* ^/a)', '/A', '/b'), ('($uri !~ ^/a)', '/b', '/a'),
-    ('($uri !~* ^/a)', '/b', '/A'), ('($uri ~ "^/(a|b)$")', '/b', '/c'), ('($uri ~ ^/(a|b)$)', '/b', '/c'),
+    ('($uri !~* ^/a)', '/b', '/A'), ('($uri ~ "^/(a|b)$")', '/b', '/c'),
+    ('($uri ~ ^/(a|b)$)', '/b', '/c'),
     ('($uri ~ "^/x{2}$")', '/xx', '/x'), ('( $uri ~ (a|b) )', '/b', '/c'),
     ('($http_user_agent ~* "(a b|c)")', None, '/'), ('($uri ~ \\.(php|cgi)$)', '/x.php', '/xphp'),
     ('($request_method ~ ^(GET|HEAD)$)', '/', None),
-    ('(-f $request_filename)', '/file.txt', '/nope'), ('(!-f $request_filename)', '/nope', '/file.txt'),
+    ('(-f $request_filename)', '/file.txt', '/nope'),
+    ('(!-f $request_filename)', '/nope', '/file.txt'),
     ('(-d $document_root$uri)', '/', '/file.txt'), ('(!-d $request_filename)', '/file.txt', '/'),
     ('(-e $request_filename)', '/file.txt', '/x/y/z'), ('( !-e "$request_filename" )', '/x', '/'),
     ('(-x $document_root/run)', '/', None), ('(!-x $document_root/file.txt)', '/', None),
@@ -284,7 +299,8 @@ CONDITIONS = [
 
 @pytest.mark.parametrize('place', ['server', 'location'])
 def test_conditions(weir, place):
-    rules = ''.join(f'if {c} {{ set $yes "$yes,{i}"; }}\n' for i, (c, _, _) in enumerate(CONDITIONS))
+    rules = ''.join(f'if {c} {{ set $yes "$yes,{i}"; }}\n'
+                    for i, (c, _, _) in enumerate(CONDITIONS))
     body = f'set $yes ""; {rules} return 200 "$yes,";' if place == 'server' else \
         f'location / {{ set $yes ""; {rules} return 200 "$yes,"; }}'
     s = weir(body, files={'html/run': '#!/bin/sh\n', 'html/with blank': ''})
@@ -507,20 +523,25 @@ def test_drupal(weir):
     assert s.get('/a.css').text == 'css'
     assert s.get('/.git/config').status == 403
     assert s.get('/sites/default/private/x').status == 403
-    assert s.get('/sites/d/files/styles/a.png').text == 'php /index.php q=sites/d/files/styles/a.png'
+    style = 'sites/d/files/styles/a.png'
+    assert s.get('/' + style).text == 'php /index.php q=' + style
 
 
 def test_hosts_and_schemes(weir):
     s = weir(servers='''server {
         listen 127.0.0.1:PORT;
         server_name example.test www.example.test old.test;
-        if ($host ~* ^www\\.(.+)$) { set $bare $1; rewrite ^ $scheme://$bare$request_uri? permanent; }
+        if ($host ~* ^www\\.(.+)$) {
+            set $bare $1;
+            rewrite ^ $scheme://$bare$request_uri? permanent;
+        }
         if ($host = old.test) { rewrite ^/(.*)$ https://new.test/$1 permanent; }
         if ($http_x_forwarded_proto = http) { return 301 https://$host$request_uri; }
         if ($scheme = https) { return 200 secure; }
         return 200 plain;
     }''')
-    assert s.get('/a%20b?c=d', host='www.example.test')['location'] == 'http://example.test/a%20b?c=d'
+    www = s.get('/a%20b?c=d', host='www.example.test')
+    assert www['location'] == 'http://example.test/a%20b?c=d'
     assert s.get('/a?c=d', host='old.test')['location'] == 'https://new.test/a?c=d'
     forwarded = s.get('/a?c', host='example.test', headers={'X-Forwarded-Proto': 'http'})
     assert forwarded['location'] == 'https://example.test/a?c'
@@ -535,7 +556,10 @@ def test_maintenance(weir):
         if ($uri = /health) { set $down 0; }
         if ($down) { return 503; }
         error_page 503 @maintenance;
-        location @maintenance { rewrite ^ /maintenance.html break; add_header Retry-After 60 always; }
+        location @maintenance {
+            rewrite ^ /maintenance.html break;
+            add_header Retry-After 60 always;
+        }
         location / { return 200 up; }
     ''', files={'html/maintenance.html': 'back soon'})
     assert s.get('/').text == 'up'
