@@ -90,17 +90,17 @@ void expr_append_captures(const struct expr *, void *subject, struct gather *g,
 
 /* ---- variables that the configuration itself makes ----------------------------------- */
 
-/* Declares $name (without the `$`) for set, map, geo …, before or after its uses: get is then
+/* Declares $name (without the `$`) for map, geo …, before or after its uses: get is then
  * called with use->number == number. Gives the row; if the same get declared the name before,
- * that row with its first number, so that several `set $x` share one. NULL if the name is
+ * that row with its first number, so that several declarations share one. NULL if the name is
  * taken by something else (the caller complains), or is no name. */
 const struct variable *conf_declare_variable(struct conf_load *, struct slice name,
                                              variable_get_fn *get, uintptr_t number) MUST_USE;
 
-/* The same for a variable that the directive set may change. */
-const struct variable *conf_declare_settable(struct conf_load *, struct slice name,
-                                             variable_get_fn *get, variable_set_fn *set,
-                                             uintptr_t number) MUST_USE;
+/* The same for what set gives a value to. The name may be declared as above, too, before or
+ * after: then get is asked first, and its false means that the other one computes the value. */
+const struct variable *conf_declare_given(struct conf_load *, struct slice name,
+                                          variable_get_fn *get, uintptr_t number) MUST_USE;
 
 /* The place of $name in a list of values that each subject has for itself: for what set and
  * regular expressions with (?<name>…) give a value to. One name has one place, counted from 0;

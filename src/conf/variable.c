@@ -169,25 +169,63 @@ static struct slice lowered(struct conf_load *load, struct slice s)
     return slice_of(copy, s.size);
 }
 
-const struct variable *conf_declare_variable(struct conf_load *load, struct slice name,
-                                             variable_get_fn *get, uintptr_t number)
+/* What the configuration declared. Uses see the row; its number is that of `computed`, if there
+ * is one, else that of `given`. */
+struct declared {
+    struct variable row;
+    variable_get_fn *computed, *given;
+    uintptr_t given_number;
+};
+
+/* Both a map, say, and a set have the name: what was set counts, while something was. */
+static bool get_both(void *subject, const struct variable_use *use, struct gather *g)
 {
-    return conf_declare_settable(load, name, get, NULL, number);
+    const struct declared *d = (const struct declared *)use->row; /* its first member */
+    struct variable_use given = { use->row, use->rest, d->given_number };
+    return d->given(subject, &given, g) || d->computed(subject, use, g);
 }
 
-const struct variable *conf_declare_settable(struct conf_load *load, struct slice name,
-                                             variable_get_fn *get, variable_set_fn *set,
-                                             uintptr_t number)
+/* NULL: it is no name, or one of those that every subject has. */
+static struct declared *declared_of(struct conf_load *load, struct slice name)
 {
     if (!is_name(name))
         return NULL;
     name = lowered(load, name);
-    const struct variable *known = conf_find_variable(load, name);
-    if (known != NULL)
-        return known->get == get && map_get(&load->variables, name) == known ? known : NULL;
-    struct variable *row = arena_must(load->arena, sizeof *row);
-    *row = (struct variable){ .name = name.at, .get = get, .arg = number, .set = set };
-    return map_put(&load->variables, name, row) ? row : NULL;
+    if (map_get(&load->registry->names->variables, name) != NULL)
+        return NULL;
+    struct declared *d = map_get(&load->variables, name);
+    if (d != NULL)
+        return d;
+    d = arena_must(load->arena, sizeof *d);
+    d->row.name = name.at;
+    return map_put(&load->variables, name, d) ? d : NULL;
+}
+
+const struct variable *conf_declare_variable(struct conf_load *load, struct slice name,
+                                             variable_get_fn *get, uintptr_t number)
+{
+    struct declared *d = declared_of(load, name);
+    if (d == NULL || (d->computed != NULL && d->computed != get))
+        return NULL;
+    if (d->computed == NULL)
+        d->row.arg = number;
+    d->computed = get;
+    d->row.get = d->given != NULL ? get_both : get;
+    return &d->row;
+}
+
+const struct variable *conf_declare_given(struct conf_load *load, struct slice name,
+                                          variable_get_fn *get, uintptr_t number)
+{
+    struct declared *d = declared_of(load, name);
+    if (d == NULL || (d->given != NULL && d->given != get))
+        return NULL;
+    d->given = get;
+    d->given_number = number;
+    if (d->computed == NULL)
+        d->row.arg = number;
+    d->row.get = d->computed != NULL ? get_both : get;
+    return &d->row;
 }
 
 void variables_excuse(struct conf_load *load, const struct conf_node *node)

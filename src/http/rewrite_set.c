@@ -9,12 +9,14 @@
 struct set_op {
     struct rewrite_op op;
     const struct variable *row; /* what is set: ours, or one that has a set() of its own  */
+    unsigned place;             /* of ours                                                */
     struct expr *value;
 };
 
 /* ---- running ----------------------------------------------------------------------------- */
 
-/* row->arg: the place. One without a value is empty; that is said once a request. */
+/* use->number: the place. Without a value, a variable that a map or its kin also makes is theirs;
+ * any other is empty, which is said once a request. */
 static bool get_value(void *subject, const struct variable_use *use, struct gather *g)
 {
     struct request *r = subject;
@@ -25,20 +27,12 @@ static bool get_value(void *subject, const struct variable_use *use, struct gath
         gather_slice(g, values[use->number]);
         return true;
     }
+    if (use->row->get != get_value)
+        return false;
     if (conf->warn_of_no_value)
         request_log(r, LOG_WARN, 0, "using uninitialized \"%s\" variable", use->row->name);
     if (values != NULL)
         values[use->number] = SLICE("");
-    return true;
-}
-
-static bool put_value(void *subject, const struct variable *row, struct slice value)
-{
-    struct slice *values = request_values(subject);
-
-    if (values == NULL)
-        return false;
-    values[row->arg] = value.at != NULL ? value : SLICE("");
     return true;
 }
 
@@ -49,7 +43,13 @@ static enum verdict run_set(struct request *r, const struct rewrite_op *op)
 
     if (!expr_eval(self->value, r, &r->arena, EXPR_MAX, &value))
         return rewrite_failed(r, op, "the value is too long");
-    if (!self->row->set(r, self->row, value))
+    if (self->row->set == NULL) {
+        struct slice *values = request_values(r);
+
+        if (values == NULL)
+            return rewrite_failed(r, op, "there is no memory left for this request");
+        values[self->place] = value;
+    } else if (!self->row->set(r, self->row, value))
         request_log(r, LOG_WARN, 0, "$%s cannot be \"%.*s\"", self->row->name,
                     SLICE_FMT(slice_head(value, 256)));
     r->root_path = (struct slice){ 0 }; /* it may be made of this variable */
@@ -86,8 +86,8 @@ static bool refuse_row(struct conf_load *load, const struct conf_node *node)
 {
     struct slice name = slice_skip(conf_arg(node, 0), 1);
 
-    conf_complain(load, CONF_EMERG, node, 0,
-                  "`$%.*s` cannot be set: something else gives it its value", SLICE_FMT(name));
+    conf_complain(load, CONF_EMERG, node, 0, "`$%.*s` cannot be set: it has a meaning of its own",
+                  SLICE_FMT(name));
     if (slice_eq_nocase(name, SLICE("uri")) || slice_eq_nocase(name, SLICE("document_uri")))
         conf_hint(load, "to change the path: rewrite ^ /new/path;");
     else if (slice_eq_nocase(name, SLICE("query_string")))
@@ -96,7 +96,7 @@ static bool refuse_row(struct conf_load *load, const struct conf_node *node)
     return false;
 }
 
-static const struct variable *row_of(struct conf_load *load, struct slice name)
+static const struct variable *row_of(struct conf_load *load, struct slice name, unsigned place)
 {
     struct slice lower = arena_copy(conf_arena(load), name);
     const struct variable *known;
@@ -104,9 +104,9 @@ static const struct variable *row_of(struct conf_load *load, struct slice name)
     for (size_t i = 0; i < lower.size; i++)
         ((char *)(uintptr_t)lower.at)[i] = (char)byte_lower((unsigned char)lower.at[i]);
     known = conf_find_variable(load, lower);
-    if (known != NULL)
-        return known->set != NULL ? known : NULL;
-    return conf_declare_settable(load, lower, get_value, put_value, conf_place(load, lower));
+    if (known != NULL && known->set != NULL)
+        return known;
+    return conf_declare_given(load, lower, get_value, place);
 }
 
 bool rewrite_set_set(struct conf_load *load, const struct conf_node *node, void *own,
@@ -119,7 +119,8 @@ bool rewrite_set_set(struct conf_load *load, const struct conf_node *node, void 
     (void)row;
     if (said.size < 2 || said.at[0] != '$' || !is_name(slice_skip(said, 1)))
         return refuse_name(load, node);
-    self->row = row_of(load, slice_skip(said, 1));
+    self->place = conf_place(load, slice_skip(said, 1));
+    self->row = row_of(load, slice_skip(said, 1), self->place);
     if (self->row == NULL)
         return refuse_row(load, node);
     self->value = expr_compile(load, node, 1);

@@ -629,6 +629,48 @@ def test_front_controllers_and_clean_addresses(weir):
     assert s.get('/api2/v2/users?id=1').text == '/api2x/users api=v2&id=1'
 
 
+def test_answers_to_other_origins(weir):
+    s = weir('''
+        location / {
+            set $origin "";
+            if ($http_origin ~* ^https?://([a-z0-9-]+\\.)?a\\.test$) { set $origin $http_origin; }
+            add_header Access-Control-Allow-Origin $origin always;
+            if ($request_method = OPTIONS) {
+                add_header Access-Control-Allow-Origin $origin;
+                add_header Access-Control-Allow-Methods "GET, POST";
+                return 204;
+            }
+        }
+    ''')
+    asked = s.get('/x', method='OPTIONS', headers={'Origin': 'https://app.a.test'})
+    assert asked.status == 204 and asked['access-control-allow-methods'] == 'GET, POST'
+    assert asked['access-control-allow-origin'] == 'https://app.a.test'
+    got = s.get('/file.txt', headers={'Origin': 'http://a.test'})
+    assert got['access-control-allow-origin'] == 'http://a.test'
+    assert 'access-control-allow-methods' not in got.headers
+    evil = s.get('/file.txt', headers={'Origin': 'http://a.test.evil'})
+    assert 'access-control-allow-origin' not in evil.headers
+
+
+def test_a_status_as_a_way_to_a_named_location(weir):
+    s = weir('''
+        set $site one;
+        error_page 418 = @other;
+        recursive_error_pages on;
+        location / {
+            root html/$site;
+            if ($request_method = POST) { return 418; }
+            if ($cookie_site) { set $site $cookie_site; }
+        }
+        location @other { set $site two; return 200 "other $uri $args $site"; }
+    ''', files={'html/one/x': '1', 'html/two/x': '2'})
+    assert s.get('/x').text == '1'
+    assert s.get('/x', headers={'Cookie': 'site=two'}).text == '2'
+    assert s.get('/x', headers={'Cookie': 'site=../one'}).status == 404
+    other = s.get('/x?y', method='POST', body=b'z')
+    assert (other.status, other.text) == (200, 'other /x y two')
+
+
 # ---- what is wrong ----------------------------------------------------------------------------
 
 @pytest.mark.one_engine

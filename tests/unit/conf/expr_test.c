@@ -169,6 +169,44 @@ static void declared_names(void **state)
     assert_null(conf_declare_variable(f.load, SLICE("mine"), (variable_get_fn *)NULL, 6));
 }
 
+/* Has a value for "/given" alone. */
+static bool get_given(void *subject_at, const struct variable_use *use, struct gather *g)
+{
+    if (!slice_eq(((struct test_subject *)subject_at)->uri, SLICE("/given")))
+        return false;
+    gather_printf(g, "given %u", (unsigned)use->number);
+    return true;
+}
+
+static bool get_computed(void *unused, const struct variable_use *use, struct gather *g)
+{
+    (void)unused;
+    gather_printf(g, "computed %u", (unsigned)use->number);
+    return true;
+}
+
+static void what_is_given_counts_before_what_is_computed(void **state)
+{
+    (void)state;
+    struct expr *e = compiled("", "$uri");
+    for (int turn = 0; turn < 2; turn++) {
+        struct slice name = turn == 0 ? SLICE("first") : SLICE("second");
+        if (turn == 0)
+            assert_non_null(conf_declare_given(f.load, name, get_given, 7));
+        assert_non_null(conf_declare_variable(f.load, name, get_computed, 5));
+        if (turn == 1)
+            assert_non_null(conf_declare_given(f.load, name, get_given, 7));
+        assert_null(conf_declare_variable(f.load, name, get_given, 5));
+        assert_null(conf_declare_given(f.load, name, get_computed, 5));
+        e = expr_compile_text(f.load, NULL, 0, turn == 0 ? SLICE("$first") : SLICE("$second"));
+        subject.uri = SLICE("/u");
+        assert_string_equal(value(e), "computed 5");
+        subject.uri = SLICE("/given");
+        assert_string_equal(value(e), "given 7");
+    }
+    assert_null(conf_declare_given(f.load, SLICE("uri"), get_given, 7));
+}
+
 static void names_may_be_declared_after_their_use(void **state)
 {
     (void)state;
@@ -193,6 +231,7 @@ int main(void)
         TEST(the_bound_is_kept),
         TEST(cycles_end),
         TEST(declared_names),
+        TEST(what_is_given_counts_before_what_is_computed),
         TEST(names_may_be_declared_after_their_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
