@@ -27,6 +27,7 @@ static void unsatisfiable(struct request *r, uint64_t size)
 
     request_fail(r, 416);
     error_text_fill(r);
+    filter_headers(r); /* those for the answer that was dropped went with it */
     if (text.at == NULL || !response_add(r, SLICE("Content-Range"), text))
         request_fail(r, 500);
 }

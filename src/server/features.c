@@ -1,10 +1,12 @@
 /* features.c - THE list: what this server can do, and in which order a request meets it. */
 #include "server/features.h"
 
+#include "filter/coding.h"
 #include "handler/file_cache.h"
 #include "handler/static.h"
 #include "http/access.h"
 #include "http/access_log.h"
+#include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
 #include "http/rewrite.h"
@@ -17,10 +19,12 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,       &feature_logs,       &feature_http_core, &feature_vars,
-    &feature_types,      &feature_headers,    &feature_access,    &feature_rewrite,
-    &feature_error_page, &feature_access_log, &feature_static,    &feature_file_cache,
-    &feature_index,      &feature_autoindex,  &feature_try_files, NULL,
+    &feature_main,       &feature_logs,      &feature_http_core,
+    &feature_vars,       &feature_types,     &feature_headers,
+    &feature_access,     &feature_rewrite,   &feature_error_page,
+    &feature_access_log, &feature_static,    &feature_file_cache,
+    &feature_index,      &feature_autoindex, &feature_try_files,
+    &feature_encoding,   &feature_gzip,      NULL,
 };
 
 /* A handler that a directive gave to the location (stub_status, proxy_pass …). */
@@ -45,8 +49,9 @@ static const struct step steps[] = {
 static const struct filter filters[] = {
     { "error-status", filter_error_status },
     { "conditional", filter_conditional },
-    { "range", filter_range },
     { "headers", filter_headers },
+    { "coding", filter_coding },
+    { "range", filter_range },
     { "redirect", filter_redirect },
 };
 
@@ -71,11 +76,16 @@ int features_loop_open(struct loop *loop)
     if (loop->files == NULL)
         return -ENOMEM;
     file_cache_init(loop->files);
-    return 0;
+    loop->coders = calloc(1, sizeof *loop->coders);
+    return loop->coders != NULL ? 0 : -ENOMEM;
 }
 
 void features_loop_close(struct loop *loop)
 {
+    if (loop->coders != NULL)
+        coders_done(loop->coders);
+    free(loop->coders);
+    loop->coders = NULL;
     if (loop->files == NULL)
         return;
     file_cache_done(loop->files);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "conf/load.h"
+#include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
 #include "http/rewrite.h"
@@ -19,19 +20,11 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core,
-    &feature_logs,
-    &feature_vars,
-    &feature_types,
-    &feature_headers,
-    &feature_rewrite,
-    &feature_static,
-    &feature_file_cache,
-    &feature_index,
-    &feature_error_page,
-    &feature_autoindex,
-    &feature_try_files,
-    NULL,
+    &feature_http_core,  &feature_logs,       &feature_vars,
+    &feature_types,      &feature_headers,    &feature_rewrite,
+    &feature_static,     &feature_file_cache, &feature_index,
+    &feature_error_page, &feature_autoindex,  &feature_try_files,
+    &feature_encoding,   &feature_gzip,       NULL,
 };
 
 static const struct step steps[] = {
@@ -43,8 +36,9 @@ static const struct step steps[] = {
 static const struct filter filters[] = {
     { "error-status", filter_error_status },
     { "conditional", filter_conditional },
-    { "range", filter_range },
     { "headers", filter_headers },
+    { "coding", filter_coding },
+    { "range", filter_range },
     { "redirect", filter_redirect },
 };
 
@@ -172,6 +166,7 @@ static void open_loop(struct site_test *t)
     t->loop.site = t->site;
     t->loop.pipeline = &test_pipeline;
     t->loop.files = &t->files;
+    t->loop.coders = &t->coders;
     slab_init(&t->loop.request_slab, REQUEST_SLOT, 4);
     file_cache_init(&t->files);
     assert_true(addr_parse(SLICE("198.51.100.1:80"), 0, &t->local));
@@ -220,6 +215,7 @@ void site_close(struct site_test *t)
 {
     if (t->loop.io != NULL) {
         ask_end(t);
+        coders_done(&t->coders);
         file_cache_done(&t->files);
         assert_int_equal(t->files.count, 0);
         assert_int_equal(t->files.descriptors, 0);

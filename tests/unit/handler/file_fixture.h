@@ -11,6 +11,7 @@
 #ifndef TESTS_FILE_FIXTURE_H
 #define TESTS_FILE_FIXTURE_H
 
+#include "filter/coding.h"
 #include "handler/file_cache.h"
 #include "handler/static.h"
 #include "http/pipeline.h"
@@ -41,6 +42,7 @@ struct site_test {
 
     struct loop loop;
     struct file_cache files;
+    struct coders coders;
     struct request *r; /* the one being asked, or asked last and not ended     */
     struct field fields[FIELDS_ROOM];
     struct addr local;

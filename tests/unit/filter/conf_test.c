@@ -1,0 +1,41 @@
+/* conf_test.c - configurations of filters that are wrong, and what is said about them. */
+#include "unit/handler/file_fixture.h"
+
+struct wrong {
+    const char *http, *server, *says;
+};
+
+static const struct wrong rows[] = {
+    { "", "gzip maybe;", "expected: on or off" },
+    { "", "gzip_comp_level 10;", "expected: 1 to 9" },
+    { "", "gzip_comp_level 0;", "expected: 1 to 9" },
+    { "", "gzip_types text;", "\"text\" is not a media type" },
+    { "", "gzip_types text/css text/;", "\"text/\" is not a media type" },
+    { "", "gzip_types;", "takes at least 1 argument" },
+    { "", "gzip_proxied any never;", "\"never\" is not a parameter of gzip_proxied" },
+    { "", "gzip_http_version 2;", "expected: 1.0 or 1.1" },
+    { "", "gzip_disable \"(\";", "gzip_disable \"(\";" },
+    { "", "gzip_buffers 16;", "takes 2 arguments" },
+    { "", "gzip_min_length -1;", "\"-1\" is not a size" },
+    { "", "gzip_vary 1;", "expected: on or off" },
+};
+
+static void mistakes_are_told(void **state)
+{
+    static struct site_test t;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (site_try(&t, rows[i].http, rows[i].server))
+            fail_msg("%s %s: nothing was complained about", rows[i].http, rows[i].server);
+        assert_says(&t, rows[i].says);
+        site_close(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(mistakes_are_told) };
+
+    return cmocka_run_group_tests_name("configurations of filters", tests, NULL, NULL);
+}
