@@ -17,7 +17,7 @@ struct packing {
     uint64_t in, out; /* bytes so far */
 };
 
-/* request.slots[]: those before belong to handler/ */
+/* request.slots[]: the others belong to handler/ */
 enum { SLOT_PACKING = 4 };
 
 /* ---- compressors, used again ---------------------------------------------------------------- */

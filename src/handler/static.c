@@ -43,8 +43,7 @@ static struct body *body_of(struct request *r, struct file *f)
     return file_body(r, f, c->sendfile, (size_t)c->max_chunk);
 }
 
-/* Takes f. */
-static enum verdict answer(struct request *r, struct file *f)
+enum verdict static_answer(struct request *r, struct file *f)
 {
     struct response *a = &r->response;
 
@@ -109,7 +108,7 @@ enum verdict step_static(struct request *r)
     }
     directory = f->directory;
     if (!directory && !slash && r->head.method != METHOD_POST)
-        return answer(r, f);
+        return static_answer(r, f);
     file_close(f);
     if (directory)
         return slash ? forbidden(r, path) : add_slash(r);

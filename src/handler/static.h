@@ -4,8 +4,15 @@
 
 #include "http/pipeline.h"
 
-extern const struct feature feature_static, feature_index, feature_autoindex, feature_try_files;
-step_fn step_try_files, step_index, step_autoindex, step_static;
+struct file;
+
+extern const struct feature feature_static, feature_index, feature_autoindex, feature_try_files,
+    feature_packed;
+step_fn step_try_files, step_index, step_autoindex, step_packed, step_static;
 look_fn file_look; /* file_look.c */
+
+/* Answers with an open file that is no directory, of the type that r's extension says. Takes f.
+ * DONE, also when memory ran out (500). */
+enum verdict static_answer(struct request *, struct file *f);
 
 #endif

@@ -41,12 +41,13 @@ static bool is_expired(struct request *r)
     return h != NULL && date_parse(h->value, now, &at) && at < now;
 }
 
-static bool control_says(struct request *r, struct slice word)
+/* Is the word a member of the list in fields of that name? */
+static bool field_says(struct request *r, struct slice name, struct slice word)
 {
     for (const struct header *h = r->response.headers; h != NULL; h = h->next) {
         struct slice rest = h->value, member;
 
-        if (h->value.at == NULL || !slice_eq_nocase(h->name, SLICE("Cache-Control")))
+        if (h->value.at == NULL || !slice_eq_nocase(h->name, name))
             continue;
         while (field_list_next(&rest, &member))
             if (slice_eq_nocase(slice_trim(slice_cut(&member, '=')), word))
@@ -57,17 +58,17 @@ static bool control_says(struct request *r, struct slice word)
 
 static bool is_no_cache(struct request *r)
 {
-    return control_says(r, SLICE("no-cache"));
+    return field_says(r, SLICE("Cache-Control"), SLICE("no-cache"));
 }
 
 static bool is_no_store(struct request *r)
 {
-    return control_says(r, SLICE("no-store"));
+    return field_says(r, SLICE("Cache-Control"), SLICE("no-store"));
 }
 
 static bool is_private(struct request *r)
 {
-    return control_says(r, SLICE("private"));
+    return field_says(r, SLICE("Cache-Control"), SLICE("private"));
 }
 
 static bool has_no_date(struct request *r)
@@ -157,11 +158,16 @@ enum coding encoding_choose(struct request *r, unsigned offered)
     return best;
 }
 
+bool encoding_varies(struct request *r)
+{
+    return ((const struct encoding_conf *)request_conf(r, &feature_encoding))->vary;
+}
+
 bool encoding_vary(struct request *r)
 {
-    const struct encoding_conf *c = request_conf(r, &feature_encoding);
-
-    return !c->vary || response_add(r, SLICE("Vary"), SLICE("Accept-Encoding"));
+    if (!encoding_varies(r) || field_says(r, SLICE("Vary"), SLICE("Accept-Encoding")))
+        return true;
+    return response_add(r, SLICE("Vary"), SLICE("Accept-Encoding"));
 }
 
 bool encoding_set(struct request *r, enum coding coding)

@@ -12,7 +12,10 @@ extern const struct feature feature_encoding;
  * by Accept-Encoding, gzip_http_version, gzip_proxied or gzip_disable. */
 enum coding encoding_choose(struct request *, unsigned offered);
 
-/* The answer depends on Accept-Encoding: says so, where gzip_vary is on. False: no memory. */
+/* Is gzip_vary on? */
+bool encoding_varies(struct request *);
+
+/* The answer depends on Accept-Encoding: says so once, where gzip_vary is on. False: no memory. */
 bool encoding_vary(struct request *) MUST_USE;
 
 /* The answer of r is in that coding from now on: adds Content-Encoding. False: no memory. */

@@ -18,6 +18,9 @@ static const struct wrong rows[] = {
     { "", "gzip_buffers 16;", "takes 2 arguments" },
     { "", "gzip_min_length -1;", "\"-1\" is not a size" },
     { "", "gzip_vary 1;", "expected: on or off" },
+    { "", "gzip_static yes;", "expected: off, on or always" },
+    { "", "brotli_static 1;", "expected: off, on or always" },
+    { "zstd_static;", "", "takes 1 argument" },
 };
 
 static void mistakes_are_told(void **state)
