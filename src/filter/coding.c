@@ -6,6 +6,8 @@
 #include "http/error_page.h"
 
 static const struct coder *const coders[CODING_COUNT] = {
+    [CODING_BR] = &coder_brotli,
+    [CODING_ZSTD] = &coder_zstd,
     [CODING_GZIP] = &coder_gzip,
 };
 
@@ -37,7 +39,8 @@ static void *take(struct coders *home, const struct coder *k, const struct codin
 
 static void give(struct coders *home, const struct coder *k, void *compressor)
 {
-    if (k->again == NULL || home->count[k->coding] == CODERS_KEPT)
+    if (k->again == NULL || home->count[k->coding] == CODERS_KEPT ||
+        (k->size != NULL && k->size(compressor) > CODERS_KEPT_BYTES))
         k->close(compressor);
     else
         home->kept[k->coding][home->count[k->coding]++] = compressor;

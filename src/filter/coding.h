@@ -11,7 +11,8 @@
 #include "http/pipeline.h"
 #include "wire/coding.h"
 
-enum { CODERS_KEPT = 8 }; /* compressors that a loop keeps for later, of each coding */
+/* Compressors that a loop keeps for later: so many of each coding, and none that is larger. */
+enum { CODERS_KEPT = 8, CODERS_KEPT_BYTES = 2 * 1024 * 1024 };
 
 struct coding_conf {
     bool on;
@@ -29,6 +30,7 @@ struct coder {
     void (*close)(void *);
     /* Makes one ready that was used before; false: it cannot. NULL: none of them can. */
     bool (*again)(void *, const struct coding_conf *, int64_t length);
+    size_t (*size)(const void *); /* its memory; NULL: always below CODERS_KEPT_BYTES */
 };
 
 /* Compressors that nobody uses now. All zero at first. */
@@ -46,7 +48,7 @@ void coders_done(struct coders *);
 struct variable_use;
 bool coding_ratio(void *subject, const struct variable_use *, struct gather *);
 
-extern const struct feature feature_gzip;
-extern const struct coder coder_gzip;
+extern const struct feature feature_gzip, feature_brotli, feature_zstd;
+extern const struct coder coder_gzip, coder_brotli, coder_zstd;
 
 #endif

@@ -19,25 +19,13 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,
-    &feature_logs,
-    &feature_http_core,
-    &feature_vars,
-    &feature_types,
-    &feature_headers,
-    &feature_access,
-    &feature_rewrite,
-    &feature_error_page,
-    &feature_access_log,
-    &feature_static,
-    &feature_file_cache,
-    &feature_index,
-    &feature_autoindex,
-    &feature_try_files,
-    &feature_encoding,
-    &feature_gzip,
-    &feature_packed,
-    NULL,
+    &feature_main,       &feature_logs,      &feature_http_core,
+    &feature_vars,       &feature_types,     &feature_headers,
+    &feature_access,     &feature_rewrite,   &feature_error_page,
+    &feature_access_log, &feature_static,    &feature_file_cache,
+    &feature_index,      &feature_autoindex, &feature_try_files,
+    &feature_encoding,   &feature_gzip,      &feature_packed,
+    &feature_brotli,     &feature_zstd,      NULL,
 };
 
 /* A handler that a directive gave to the location (stub_status, proxy_pass …). */

@@ -21,6 +21,11 @@ static const struct wrong rows[] = {
     { "", "gzip_static yes;", "expected: off, on or always" },
     { "", "brotli_static 1;", "expected: off, on or always" },
     { "zstd_static;", "", "takes 1 argument" },
+    { "", "brotli_comp_level 12;", "expected: 0 to 11" },
+    { "", "brotli_window 32m;", "expected: 1k to 16m" },
+    { "", "brotli_types html;", "\"html\" is not a media type" },
+    { "", "zstd_comp_level 23;", "expected: 1 to 22" },
+    { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 
 static void mistakes_are_told(void **state)

@@ -236,6 +236,28 @@ static void compressors_are_used_again(void **state)
     site_close(&t);
 }
 
+/* Whatever the level, no more is kept than is said. */
+static void large_compressors_are_not_kept(void **state)
+{
+    static struct site_test t;
+
+    (void)state;
+    site_open(&t, "zstd on; zstd_comp_level 21; location /1/ { zstd_comp_level 1; alias "
+                  "%s/html/; } location /br/ { brotli on; alias %s/html/; }");
+    put_file(&t, "html/a.html", "a text that is long enough to be compressed");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ask(&t, "GET /1/a.html", "Accept-Encoding: zstd, gzip"), 200);
+        assert_string_equal(answer_field(&t, "Content-Encoding"), "zstd");
+        ask_end(&t);
+        assert_int_equal(t.coders.count[CODING_ZSTD], 1);
+    }
+    assert_int_equal(ask(&t, "GET /br/a.html", "Accept-Encoding: br"), 200);
+    assert_string_equal(answer_field(&t, "Content-Encoding"), "br");
+    ask_end(&t);
+    assert_int_equal(t.coders.count[CODING_BR], 0);
+    site_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +266,7 @@ int main(void)
         cmocka_unit_test(one_pull_takes_no_more_than_its_work),
         cmocka_unit_test(a_body_that_fails_fails),
         cmocka_unit_test(compressors_are_used_again),
+        cmocka_unit_test(large_compressors_are_not_kept),
     };
 
     return cmocka_run_group_tests_name("transform", tests, NULL, NULL);

@@ -20,10 +20,12 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core, &feature_logs,       &feature_vars,      &feature_types,
-    &feature_headers,   &feature_rewrite,    &feature_static,    &feature_file_cache,
-    &feature_index,     &feature_error_page, &feature_autoindex, &feature_try_files,
-    &feature_encoding,  &feature_gzip,       &feature_packed,    NULL,
+    &feature_http_core,  &feature_logs,       &feature_vars,
+    &feature_types,      &feature_headers,    &feature_rewrite,
+    &feature_static,     &feature_file_cache, &feature_index,
+    &feature_error_page, &feature_autoindex,  &feature_try_files,
+    &feature_encoding,   &feature_gzip,       &feature_packed,
+    &feature_brotli,     &feature_zstd,       NULL,
 };
 
 static const struct step steps[] = {
