@@ -2,6 +2,7 @@
 #include "server/features.h"
 
 #include "filter/coding.h"
+#include "filter/gunzip.h"
 #include "handler/file_cache.h"
 #include "handler/static.h"
 #include "http/access.h"
@@ -19,13 +20,17 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,       &feature_logs,      &feature_http_core,
-    &feature_vars,       &feature_types,     &feature_headers,
-    &feature_access,     &feature_rewrite,   &feature_error_page,
-    &feature_access_log, &feature_static,    &feature_file_cache,
-    &feature_index,      &feature_autoindex, &feature_try_files,
-    &feature_encoding,   &feature_gzip,      &feature_packed,
-    &feature_brotli,     &feature_zstd,      NULL,
+    &feature_main,       &feature_logs,
+    &feature_http_core,  &feature_vars,
+    &feature_types,      &feature_headers,
+    &feature_access,     &feature_rewrite,
+    &feature_error_page, &feature_access_log,
+    &feature_static,     &feature_file_cache,
+    &feature_index,      &feature_autoindex,
+    &feature_try_files,  &feature_encoding,
+    &feature_gzip,       &feature_packed,
+    &feature_brotli,     &feature_gunzip,
+    &feature_zstd,       NULL,
 };
 
 /* A handler that a directive gave to the location (stub_status, proxy_pass …). */
@@ -52,6 +57,7 @@ static const struct filter filters[] = {
     { "error-status", filter_error_status },
     { "conditional", filter_conditional },
     { "headers", filter_headers },
+    { "gunzip", filter_gunzip },
     { "coding", filter_coding },
     { "range", filter_range },
     { "redirect", filter_redirect },

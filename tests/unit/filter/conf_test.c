@@ -25,6 +25,7 @@ static const struct wrong rows[] = {
     { "", "brotli_window 32m;", "expected: 1k to 16m" },
     { "", "brotli_types html;", "\"html\" is not a media type" },
     { "", "zstd_comp_level 23;", "expected: 1 to 22" },
+    { "", "gunzip always;", "expected: on or off" },
     { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "conf/load.h"
+#include "filter/gunzip.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -20,12 +21,25 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core,  &feature_logs,       &feature_vars,
-    &feature_types,      &feature_headers,    &feature_rewrite,
-    &feature_static,     &feature_file_cache, &feature_index,
-    &feature_error_page, &feature_autoindex,  &feature_try_files,
-    &feature_encoding,   &feature_gzip,       &feature_packed,
-    &feature_brotli,     &feature_zstd,       NULL,
+    &feature_http_core,
+    &feature_logs,
+    &feature_vars,
+    &feature_types,
+    &feature_headers,
+    &feature_rewrite,
+    &feature_static,
+    &feature_file_cache,
+    &feature_index,
+    &feature_error_page,
+    &feature_autoindex,
+    &feature_try_files,
+    &feature_encoding,
+    &feature_gzip,
+    &feature_packed,
+    &feature_brotli,
+    &feature_gunzip,
+    &feature_zstd,
+    NULL,
 };
 
 static const struct step steps[] = {
@@ -38,6 +52,7 @@ static const struct filter filters[] = {
     { "error-status", filter_error_status },
     { "conditional", filter_conditional },
     { "headers", filter_headers },
+    { "gunzip", filter_gunzip },
     { "coding", filter_coding },
     { "range", filter_range },
     { "redirect", filter_redirect },
