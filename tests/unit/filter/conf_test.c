@@ -26,6 +26,10 @@ static const struct wrong rows[] = {
     { "", "brotli_types html;", "\"html\" is not a media type" },
     { "", "zstd_comp_level 23;", "expected: 1 to 22" },
     { "", "gunzip always;", "expected: on or off" },
+    { "", "sub_filter '' x;", "there is no text to look for" },
+    { "", "sub_filter x;", "takes 2 arguments" },
+    { "", "sub_filter_types css;", "\"css\" is not a media type" },
+    { "", "sub_filter_once 1;", "expected: on or off" },
     { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 
