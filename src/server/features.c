@@ -3,6 +3,7 @@
 
 #include "filter/coding.h"
 #include "filter/gunzip.h"
+#include "filter/recode.h"
 #include "filter/replace.h"
 #include "handler/file_cache.h"
 #include "handler/static.h"
@@ -21,29 +22,12 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,
-    &feature_logs,
-    &feature_http_core,
-    &feature_vars,
-    &feature_types,
-    &feature_headers,
-    &feature_access,
-    &feature_rewrite,
-    &feature_error_page,
-    &feature_access_log,
-    &feature_static,
-    &feature_file_cache,
-    &feature_index,
-    &feature_autoindex,
-    &feature_try_files,
-    &feature_encoding,
-    &feature_gzip,
-    &feature_packed,
-    &feature_brotli,
-    &feature_gunzip,
-    &feature_sub_filter,
-    &feature_zstd,
-    NULL,
+    &feature_main,       &feature_logs,       &feature_http_core, &feature_vars,
+    &feature_types,      &feature_headers,    &feature_access,    &feature_rewrite,
+    &feature_error_page, &feature_access_log, &feature_static,    &feature_file_cache,
+    &feature_index,      &feature_autoindex,  &feature_try_files, &feature_encoding,
+    &feature_gzip,       &feature_packed,     &feature_brotli,    &feature_gunzip,
+    &feature_sub_filter, &feature_charset,    &feature_zstd,      NULL,
 };
 
 /* A handler that a directive gave to the location (stub_status, proxy_pass …). */
@@ -72,6 +56,7 @@ static const struct filter filters[] = {
     { "headers", filter_headers },
     { "gunzip", filter_gunzip },
     { "sub", filter_sub },
+    { "charset", filter_charset },
     { "coding", filter_coding },
     { "range", filter_range },
     { "redirect", filter_redirect },

@@ -30,6 +30,17 @@ static const struct wrong rows[] = {
     { "", "sub_filter x;", "takes 2 arguments" },
     { "", "sub_filter_types css;", "\"css\" is not a media type" },
     { "", "sub_filter_once 1;", "expected: on or off" },
+    { "", "charset utf-8; source_charset koi8-r;",
+      "there is no charset_map between \"koi8-r\" and \"utf-8\"" },
+    { "charset_map a b { C0 XX; }", "", "\"XX\" is not a character of b" },
+    { "charset_map a b { C0 FEFE; }", "", "\"FEFE\" is not a character of b" },
+    { "charset_map a utf-8 { C0 C3; }", "", "the bytes of one UTF-8 sequence" },
+    { "charset_map a b { C0 FE 00; }", "", "this is not a line of a charset_map" },
+    { "charset_map a b { XX FE; }", "", "this is not a line of a charset_map" },
+    { "charset_map a A { }", "", "a charset_map cannot begin with \"a\"" },
+    { "charset_map utf-8 a { }", "", "a charset_map cannot begin with \"utf-8\"" },
+    { "charset_map a b { } charset_map b a { }", "", "of these two already" },
+    { "", "charset_types html;", "\"html\" is not a media type" },
     { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 

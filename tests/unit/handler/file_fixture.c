@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "conf/load.h"
 #include "filter/gunzip.h"
+#include "filter/recode.h"
 #include "filter/replace.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
@@ -22,11 +23,13 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core, &feature_logs,       &feature_vars,      &feature_types,
-    &feature_headers,   &feature_rewrite,    &feature_static,    &feature_file_cache,
-    &feature_index,     &feature_error_page, &feature_autoindex, &feature_try_files,
-    &feature_encoding,  &feature_gzip,       &feature_packed,    &feature_brotli,
-    &feature_gunzip,    &feature_sub_filter, &feature_zstd,      NULL,
+    &feature_http_core,  &feature_logs,       &feature_vars,
+    &feature_types,      &feature_headers,    &feature_rewrite,
+    &feature_static,     &feature_file_cache, &feature_index,
+    &feature_error_page, &feature_autoindex,  &feature_try_files,
+    &feature_encoding,   &feature_gzip,       &feature_packed,
+    &feature_brotli,     &feature_gunzip,     &feature_sub_filter,
+    &feature_charset,    &feature_zstd,       NULL,
 };
 
 static const struct step steps[] = {
@@ -41,6 +44,7 @@ static const struct filter filters[] = {
     { "headers", filter_headers },
     { "gunzip", filter_gunzip },
     { "sub", filter_sub },
+    { "charset", filter_charset },
     { "coding", filter_coding },
     { "range", filter_range },
     { "redirect", filter_redirect },
