@@ -32,6 +32,7 @@ struct loop {
     uint64_t (*now)(const struct io *);       /* io_now_ns */
     char *(*real_path)(const char *, char *); /* realpath(3); NULL: $realpath_root is empty   */
     unsigned index;
+    struct loop *next; /* the worker's loops, in a ring; NULL: it is alone     */
     struct site *site; /* the generation that new requests start on    */
     /* No request of this loop runs on that older site any more. */
     void (*site_unused)(struct loop *, struct site *);

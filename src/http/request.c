@@ -105,11 +105,20 @@ static unsigned take_target(struct request *r)
     return 0;
 }
 
+/* From now until its end somebody works on it. */
+static void count(struct request *r)
+{
+    if (!r->counted)
+        stat_add(&r->loop->stats.writing, 1);
+    r->counted = true;
+}
+
 void request_start(struct request *r, const struct vhosts *v)
 {
     unsigned refused;
 
     OBJ(r, REQUEST_MAGIC);
+    count(r);
     r->vhosts = v;
     use_server(r, v->default_server);
     refused = take_host(r, v) ? take_target(r) : 500;
@@ -131,6 +140,7 @@ void request_start(struct request *r, const struct vhosts *v)
 void request_start_refused(struct request *r, const struct vhosts *v, unsigned status)
 {
     OBJ(r, REQUEST_MAGIC);
+    count(r);
     r->vhosts = v;
     if (r->server == NULL)
         use_server(r, v->default_server);
@@ -411,6 +421,8 @@ void request_end(struct request *r)
     OBJ(r, REQUEST_MAGIC);
     CHECK(!r->ended);
     r->ended = true;
+    if (r->counted)
+        stat_sub(&r->loop->stats.writing, 1);
     if (r->response.status >= 100 && r->response.status < 600)
         stat_add(&r->loop->stats.status[r->response.status / 100], 1);
     stat_add(&r->loop->stats.bytes_out, r->head_sent_bytes + r->body_sent);

@@ -93,6 +93,7 @@ struct request {
     bool internal;     /* reached by an internal redirect                      */
     bool waiting;      /* a step said WAIT                                     */
     bool running;      /* request_run is on the stack                          */
+    bool counted;      /* in loop->stats.writing                               */
     bool ended;
     bool header_only; /* HEAD, or a status without a body: send the head alone */
     bool head_sent;

@@ -6,6 +6,7 @@
 #include "filter/recode.h"
 #include "filter/replace.h"
 #include "handler/file_cache.h"
+#include "handler/small.h"
 #include "handler/static.h"
 #include "http/access.h"
 #include "http/access_log.h"
@@ -22,18 +23,28 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,       &feature_logs,       &feature_http_core, &feature_vars,
-    &feature_types,      &feature_headers,    &feature_access,    &feature_rewrite,
-    &feature_error_page, &feature_access_log, &feature_static,    &feature_file_cache,
-    &feature_index,      &feature_autoindex,  &feature_try_files, &feature_encoding,
-    &feature_gzip,       &feature_packed,     &feature_brotli,    &feature_gunzip,
-    &feature_sub_filter, &feature_charset,    &feature_zstd,      NULL,
+    &feature_main,       &feature_logs,
+    &feature_http_core,  &feature_vars,
+    &feature_types,      &feature_headers,
+    &feature_access,     &feature_rewrite,
+    &feature_error_page, &feature_access_log,
+    &feature_static,     &feature_file_cache,
+    &feature_index,      &feature_autoindex,
+    &feature_try_files,  &feature_encoding,
+    &feature_gzip,       &feature_packed,
+    &feature_brotli,     &feature_gunzip,
+    &feature_sub_filter, &feature_charset,
+    &feature_empty_gif,  &feature_stub_status,
+    &feature_zstd,       NULL,
 };
 
-/* A handler that a directive gave to the location (stub_status, proxy_pass …). */
+/* A handler that a directive (stub_status, proxy_pass …) gave to the location or, outside of all,
+ * the server. */
 static enum verdict step_location_content(struct request *r)
 {
-    return r->location != NULL && r->location->content != NULL ? r->location->content(r) : NEXT;
+    const struct location *l = r->location != NULL ? r->location : r->server->root;
+
+    return l->content != NULL ? l->content(r) : NEXT;
 }
 
 static const struct step steps[] = {

@@ -380,6 +380,8 @@ int loops_start(struct worker *w, char *text, size_t size)
     CHECK(w->loops != NULL && starting != NULL);
     memset(w->loops, 0, w->loop_count * sizeof *w->loops);
     rendezvous_init(&z, w->loop_count);
+    for (unsigned i = 0; i < w->loop_count; i++)
+        w->loops[i].loop.next = &w->loops[(i + 1) % w->loop_count].loop;
     for (unsigned i = 0; i < w->loop_count; i++) {
         starting[i].with = &z;
         int error = start_one(w, i, &starting[i]);

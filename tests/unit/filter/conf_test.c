@@ -41,6 +41,9 @@ static const struct wrong rows[] = {
     { "charset_map utf-8 a { }", "", "a charset_map cannot begin with \"utf-8\"" },
     { "charset_map a b { } charset_map b a { }", "", "of these two already" },
     { "", "charset_types html;", "\"html\" is not a media type" },
+    { "", "location / { empty_gif; stub_status; }", "another directive answers" },
+    { "", "location / { empty_gif on; }", "takes no arguments" },
+    { "stub_status;", "", "is allowed in server, location" },
     { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 

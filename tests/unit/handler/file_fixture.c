@@ -6,6 +6,7 @@
 #include "filter/gunzip.h"
 #include "filter/recode.h"
 #include "filter/replace.h"
+#include "handler/small.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -23,13 +24,29 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core,  &feature_logs,       &feature_vars,
-    &feature_types,      &feature_headers,    &feature_rewrite,
-    &feature_static,     &feature_file_cache, &feature_index,
-    &feature_error_page, &feature_autoindex,  &feature_try_files,
-    &feature_encoding,   &feature_gzip,       &feature_packed,
-    &feature_brotli,     &feature_gunzip,     &feature_sub_filter,
-    &feature_charset,    &feature_zstd,       NULL,
+    &feature_http_core,
+    &feature_logs,
+    &feature_vars,
+    &feature_types,
+    &feature_headers,
+    &feature_rewrite,
+    &feature_static,
+    &feature_file_cache,
+    &feature_index,
+    &feature_error_page,
+    &feature_autoindex,
+    &feature_try_files,
+    &feature_encoding,
+    &feature_gzip,
+    &feature_packed,
+    &feature_brotli,
+    &feature_gunzip,
+    &feature_sub_filter,
+    &feature_charset,
+    &feature_empty_gif,
+    &feature_stub_status,
+    &feature_zstd,
+    NULL,
 };
 
 static const struct step steps[] = {
