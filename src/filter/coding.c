@@ -20,7 +20,7 @@ struct packing {
 };
 
 /* request.slots[]: the others belong to handler/ */
-enum { SLOT_PACKING = 4 };
+enum { SLOT_PACKING = 7 }; /* the first ones are handlers': handler/file_cache.h */
 
 /* ---- compressors, used again ---------------------------------------------------------------- */
 

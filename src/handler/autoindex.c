@@ -1,26 +1,19 @@
-/* autoindex.c - a directory as a listing: HTML, JSON, JSONP or XML. The directory is read by a
- * helper thread into the request's arena. */
+/* autoindex.c - a directory as a listing: HTML, JSON, JSONP or XML. */
 #include "conf/load.h"
-#include "handler/file_cache.h"
+#include "handler/listing.h"
 #include "handler/static.h"
-#include "http/map_path.h"
 #include "http/site.h"
 #include "wire/date.h"
 #include "wire/uri.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { FORMAT_HTML, FORMAT_XML, FORMAT_JSON, FORMAT_JSONP };
 enum {
-    ENTRIES_MAX = 10000,
     PAGE_MAX = 4 * 1024 * 1024,
     ENTRY_ROOM = 8 * 1024, /* more than one entry and the end of the page ever take */
-    LISTING_MEMORY_MAX = 16 * 1024 * 1024,
-    NAME_COLUMN = 50, /* characters of a name, in HTML                            */
+    NAME_COLUMN = 50,      /* characters of a name, in HTML                            */
 };
 
 struct autoindex_conf {
@@ -28,123 +21,7 @@ struct autoindex_conf {
     int format;
 };
 
-enum entry_kind { ENTRY_DIRECTORY, ENTRY_FILE, ENTRY_OTHER };
-
-struct entry {
-    struct slice name;
-    enum entry_kind kind;
-    int64_t mtime, size;
-};
-
-/* One listing being made: its own memory, because a helper thread fills it. */
-struct listing {
-    struct io_op op;
-    struct request *request;
-    struct file_place place;
-    struct arena arena;
-    struct entry *entries;
-    unsigned count;
-    bool cut; /* there are more */
-    bool flying;
-    int error;
-};
-
 static uint32_t autoindex_index;
-
-/* ---- reading (on a helper thread) ---------------------------------------------------- */
-
-static int by_name(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    bool x_first = x->kind == ENTRY_DIRECTORY, y_first = y->kind == ENTRY_DIRECTORY;
-
-    if (x_first != y_first)
-        return x_first ? -1 : 1;
-    return slice_cmp(x->name, y->name);
-}
-
-/* False: no room for more. Names that vanish meanwhile are left out, and so are links that
- * lead nowhere. */
-static bool take_entry(struct listing *l, int dir, const char *name)
-{
-    struct entry *e = &l->entries[l->count];
-    struct stat s;
-
-    if (name[0] == '.' || fstatat(dir, name, &s, 0) != 0)
-        return true;
-    if (l->count == ENTRIES_MAX)
-        return false;
-    e->name = arena_copy(&l->arena, slice_str(name));
-    if (e->name.at == NULL)
-        return false;
-    e->kind = S_ISDIR(s.st_mode) ? ENTRY_DIRECTORY : S_ISREG(s.st_mode) ? ENTRY_FILE : ENTRY_OTHER;
-    e->mtime = s.st_mtim.tv_sec;
-    e->size = s.st_size;
-    l->count++;
-    return true;
-}
-
-static int read_names(struct listing *l, DIR *dir)
-{
-    const struct dirent *d;
-
-    l->entries = arena_alloc(&l->arena, ENTRIES_MAX * sizeof *l->entries);
-    if (l->entries == NULL)
-        return -ENOMEM;
-    errno = 0;
-    while (!l->cut && (d = readdir(dir)) != NULL) {
-        l->cut = !take_entry(l, dirfd(dir), d->d_name);
-        errno = 0; /* of a stat: only readdir's counts */
-    }
-    if (errno != 0)
-        return -errno;
-    qsort(l->entries, l->count, sizeof *l->entries, by_name);
-    return 0;
-}
-
-/* Opened as a file of that path would be: a listing shows no more than one may fetch. */
-static int32_t read_directory(struct io_op *op)
-{
-    struct listing *l = container_of(op, struct listing, op);
-    struct stat s;
-    int fd = file_open_at(&l->place, false, &s);
-    DIR *dir;
-    int error;
-
-    if (fd < 0)
-        return fd;
-    dir = S_ISDIR(s.st_mode) ? fdopendir(fd) : NULL;
-    if (dir == NULL) {
-        error = S_ISDIR(s.st_mode) ? -errno : -ENOTDIR;
-        close(fd);
-        return error;
-    }
-    error = read_names(l, dir);
-    closedir(dir);
-    return error;
-}
-
-static void drop_listing(void *listing)
-{
-    struct listing *l = listing;
-
-    if (!l->flying)
-        arena_done(&l->arena);
-}
-
-static void directory_read(struct io *io, struct io_op *op, struct io_result result)
-{
-    struct listing *l = container_of(op, struct listing, op);
-    struct request *r = l->request;
-
-    (void)io;
-    l->error = result.res < 0 ? -result.res : 0;
-    l->flying = false;
-    if (r->ended)
-        drop_listing(l);
-    if (!request_unpin(r))
-        request_resume(r);
-}
 
 /* ---- writing ------------------------------------------------------------------------- */
 
@@ -393,28 +270,6 @@ static enum verdict answer(struct request *r, struct listing *l, const struct au
     return request_reply(r, 200, slice_str(formats[c->format].type), gather_get(&g));
 }
 
-static enum verdict start(struct request *r)
-{
-    struct listing *l = arena_zalloc(&r->arena, sizeof *l);
-    struct slice path, below;
-
-    if (l == NULL)
-        return request_fail(r, 500);
-    if (!map_path(r, r->uri, &path, &below))
-        return request_fail(r, 404);
-    if (!file_place_of(r, request_conf(r, &feature_file_cache), path, below, &l->place))
-        return request_fail(r, 500);
-    arena_init(&l->arena, NULL, 0, 65536, LISTING_MEMORY_MAX);
-    if (!request_at_end(r, drop_listing, l))
-        return request_fail(r, 500);
-    l->request = r;
-    l->flying = true;
-    r->slots[SLOT_LISTING] = l;
-    request_pin(r);
-    io_work(r->io, &l->op, read_directory, directory_read);
-    return WAIT;
-}
-
 enum verdict step_autoindex(struct request *r)
 {
     const struct autoindex_conf *c = request_conf(r, &feature_autoindex);
@@ -424,7 +279,7 @@ enum verdict step_autoindex(struct request *r)
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD))
         return NEXT;
     if (l == NULL)
-        return start(r);
+        return listing_begin(r);
     r->slots[SLOT_LISTING] = NULL;
     return answer(r, l, c);
 }

@@ -7,8 +7,8 @@
 struct file;
 
 extern const struct feature feature_static, feature_index, feature_autoindex, feature_try_files,
-    feature_packed;
-step_fn step_try_files, step_index, step_autoindex, step_packed, step_static;
+    feature_packed, feature_random_index;
+step_fn step_try_files, step_random_index, step_index, step_autoindex, step_packed, step_static;
 look_fn file_look; /* file_look.c */
 
 /* Answers with an open file that is no directory, of the type that r's extension says. Takes f.

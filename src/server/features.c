@@ -23,19 +23,15 @@
 #include <stdlib.h>
 
 const struct feature *const features[] = {
-    &feature_main,       &feature_logs,
-    &feature_http_core,  &feature_vars,
-    &feature_types,      &feature_headers,
-    &feature_access,     &feature_rewrite,
-    &feature_error_page, &feature_access_log,
-    &feature_static,     &feature_file_cache,
-    &feature_index,      &feature_autoindex,
-    &feature_try_files,  &feature_encoding,
-    &feature_gzip,       &feature_packed,
-    &feature_brotli,     &feature_gunzip,
-    &feature_sub_filter, &feature_charset,
-    &feature_empty_gif,  &feature_stub_status,
-    &feature_zstd,       NULL,
+    &feature_main,         &feature_logs,      &feature_http_core,
+    &feature_vars,         &feature_types,     &feature_headers,
+    &feature_access,       &feature_rewrite,   &feature_error_page,
+    &feature_access_log,   &feature_static,    &feature_file_cache,
+    &feature_index,        &feature_autoindex, &feature_try_files,
+    &feature_encoding,     &feature_gzip,      &feature_packed,
+    &feature_brotli,       &feature_gunzip,    &feature_sub_filter,
+    &feature_charset,      &feature_empty_gif, &feature_stub_status,
+    &feature_random_index, &feature_zstd,      NULL,
 };
 
 /* A handler that a directive (stub_status, proxy_pass …) gave to the location or, outside of all,
@@ -54,6 +50,7 @@ static const struct step steps[] = {
     { "access", step_access },
     { "try-files", step_try_files },
     { "content", step_location_content },
+    { "random-index", step_random_index },
     { "index", step_index },
     { "autoindex", step_autoindex },
     { "packed", step_packed },

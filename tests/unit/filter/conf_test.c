@@ -44,6 +44,8 @@ static const struct wrong rows[] = {
     { "", "location / { empty_gif; stub_status; }", "another directive answers" },
     { "", "location / { empty_gif on; }", "takes no arguments" },
     { "stub_status;", "", "is allowed in server, location" },
+    { "", "location / { random_index 1; }", "expected: on or off" },
+    { "", "random_index on;", "is allowed in location" },
     { "zstd_dict_file x;", "", "weir compresses without dictionaries" },
 };
 

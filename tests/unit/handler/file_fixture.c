@@ -24,34 +24,17 @@
 #include <unistd.h>
 
 static const struct feature *const test_features[] = {
-    &feature_http_core,
-    &feature_logs,
-    &feature_vars,
-    &feature_types,
-    &feature_headers,
-    &feature_rewrite,
-    &feature_static,
-    &feature_file_cache,
-    &feature_index,
-    &feature_error_page,
-    &feature_autoindex,
-    &feature_try_files,
-    &feature_encoding,
-    &feature_gzip,
-    &feature_packed,
-    &feature_brotli,
-    &feature_gunzip,
-    &feature_sub_filter,
-    &feature_charset,
-    &feature_empty_gif,
-    &feature_stub_status,
-    &feature_zstd,
-    NULL,
+    &feature_http_core,   &feature_logs,         &feature_vars,      &feature_types,
+    &feature_headers,     &feature_rewrite,      &feature_static,    &feature_file_cache,
+    &feature_index,       &feature_error_page,   &feature_autoindex, &feature_try_files,
+    &feature_encoding,    &feature_gzip,         &feature_packed,    &feature_brotli,
+    &feature_gunzip,      &feature_sub_filter,   &feature_charset,   &feature_empty_gif,
+    &feature_stub_status, &feature_random_index, &feature_zstd,      NULL,
 };
 
 static const struct step steps[] = {
     { "find-location", step_find_location }, { "rewrite", step_rewrite },
-    { "try-files", step_try_files },         { "index", step_index },
+    { "try-files", step_try_files },         { "random-index", step_random_index }, { "index", step_index },
     { "autoindex", step_autoindex },         { "packed", step_packed },         { "static", step_static },
 };
 
