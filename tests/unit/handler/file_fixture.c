@@ -33,9 +33,14 @@ static const struct feature *const test_features[] = {
 };
 
 static const struct step steps[] = {
-    { "find-location", step_find_location }, { "rewrite", step_rewrite },
-    { "try-files", step_try_files },         { "random-index", step_random_index }, { "index", step_index },
-    { "autoindex", step_autoindex },         { "packed", step_packed },         { "static", step_static },
+    { "find-location", step_find_location },
+    { "rewrite", step_rewrite },
+    { "try-files", step_try_files },
+    { "random-index", step_random_index },
+    { "index", step_index },
+    { "autoindex", step_autoindex },
+    { "packed", step_packed },
+    { "static", step_static },
 };
 
 static const struct filter filters[] = {
