@@ -101,7 +101,7 @@ static const struct directive rows[] = {
 
 static const struct variable vars[] = {
     { "brotli_ratio", coding_ratio, CODING_BR, false,
-      "How many times smaller Brotli made the answer: 3.25" },
+      "How many times smaller Brotli made the answer: 3.25", NULL },
 };
 
 const struct feature feature_brotli = {

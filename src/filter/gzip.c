@@ -117,7 +117,7 @@ static const struct directive rows[] = {
 
 static const struct variable vars[] = {
     { "gzip_ratio", coding_ratio, CODING_GZIP, false,
-      "How many times smaller gzip made the answer: 3.25" },
+      "How many times smaller gzip made the answer: 3.25", NULL },
 };
 
 const struct feature feature_gzip = {

@@ -120,7 +120,7 @@ static const struct directive rows[] = {
 
 static const struct variable vars[] = {
     { "zstd_ratio", coding_ratio, CODING_ZSTD, false,
-      "How many times smaller Zstandard made the answer: 3.25" },
+      "How many times smaller Zstandard made the answer: 3.25", NULL },
 };
 
 const struct feature feature_zstd = {

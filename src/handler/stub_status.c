@@ -78,7 +78,7 @@ static const struct directive rows[] = {
 
 #define TOTAL(name, text)                                                           \
     {                                                                               \
-        "connections_" #name, get_total, offsetof(struct totals, name), false, text \
+        "connections_" #name, get_total, offsetof(struct totals, name), false, text, NULL \
     }
 
 static const struct variable vars[] = {
