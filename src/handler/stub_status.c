@@ -76,8 +76,8 @@ static const struct directive rows[] = {
       .example = "location = /status { stub_status; allow 127.0.0.1; deny all; }" },
 };
 
-#define TOTAL(name, text)                                                           \
-    {                                                                               \
+#define TOTAL(name, text)                                                                 \
+    {                                                                                     \
         "connections_" #name, get_total, offsetof(struct totals, name), false, text, NULL \
     }
 
