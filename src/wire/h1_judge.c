@@ -77,32 +77,30 @@ bool h1_judge_target(struct h1_head *h)
     return h->method == METHOD_OPTIONS || h1_refuse(h, 400, "* is only for OPTIONS");
 }
 
-/* 1*DIGIT; leading zeros do not count. 63 bits, because file offsets have no more. */
-static bool length_from(struct h1_head *h, struct slice value)
+/* 63 bits, because file offsets have no more. */
+bool h1_length_from(struct slice value, uint64_t *ret)
 {
     size_t zeros = 0;
     while (zeros < value.size && value.at[zeros] == '0')
         zeros++;
     struct slice digits = slice_skip(value, zeros);
-    h->has_length = true;
-    h->length = 0;
+    *ret = 0;
     if (digits.size == 0 && zeros > 0)
         return true;
-    return (digits.size <= LENGTH_DIGITS_MAX && slice_to_u64(digits, INT64_MAX, &h->length)) ||
-           h1_refuse(h, 400, "bad Content-Length");
+    return digits.size <= LENGTH_DIGITS_MAX && slice_to_u64(digits, INT64_MAX, ret);
 }
 
 /* Any of several Connection fields may say close, and close wins (RFC 9112 §9.3). */
-static void connection_from(struct h1_head *h, struct slice rest, bool *closing)
+void h1_connection_from(struct slice rest, struct h1_connection *seen)
 {
     struct slice option;
     while (field_list_next(&rest, &option)) {
         if (slice_eq_nocase(option, SLICE("close")))
-            *closing = true;
+            seen->close = true;
         else if (slice_eq_nocase(option, SLICE("keep-alive")))
-            h->keep_alive = true;
+            seen->keep_alive = true;
         else if (slice_eq_nocase(option, SLICE("upgrade")))
-            h->upgrade = true;
+            seen->upgrade = true;
     }
 }
 
@@ -124,7 +122,10 @@ bool h1_judge_field(struct h1_head *h, const struct field *f)
 {
     if (h->known[f->id] != NULL && is_singleton(f->id))
         return h1_refuse(h, 400, "a field that may come only once came twice");
-    return f->id != FIELD_CONTENT_LENGTH || length_from(h, f->value);
+    if (f->id != FIELD_CONTENT_LENGTH)
+        return true;
+    h->has_length = true;
+    return h1_length_from(f->value, &h->length) || h1_refuse(h, 400, "bad Content-Length");
 }
 
 /* RFC 9112 §6.1: only "chunked", once and alone, is implemented. Anything else is refused; this
@@ -183,14 +184,15 @@ static bool judge_host(struct h1_head *h)
 
 static void judge_connection(struct h1_head *h)
 {
-    bool closing = false;
+    struct h1_connection seen = { 0 };
     h->keep_alive = h->version_minor > 0;
     if (h->known[FIELD_CONNECTION] == NULL)
         return;
     for (const struct field *f = h->known[FIELD_CONNECTION]; f < h->fields + h->field_count; f++)
         if (f->id == FIELD_CONNECTION)
-            connection_from(h, f->value, &closing);
-    h->keep_alive &= !closing;
+            h1_connection_from(f->value, &seen);
+    h->upgrade = seen.upgrade;
+    h->keep_alive = (h->keep_alive || seen.keep_alive) && !seen.close;
 }
 
 /* A second Expect field makes a list, which is another expectation. */

@@ -1,5 +1,5 @@
-/* h1_judge.h - what a request line and fields mean for framing and routing. Only for h1_head.c:
- * that one finds where things begin and end, this one says whether they may be.
+/* h1_judge.h - what a request line and fields mean for framing and routing. Only for h1_head.c and
+ * h1_response.c: those find where things begin and end, this one says whether they may be.
  *
  * Each returns true, or false after h1_refuse().
  */
@@ -21,5 +21,15 @@ bool h1_judge_field(struct h1_head *, const struct field *);
 
 /* All fields are there: Host, Transfer-Encoding against Content-Length, Expect. */
 bool h1_judge_head(struct h1_head *);
+
+/* Content-Length (RFC 9110 §8.6): 1*DIGIT of at most 63 bits, leading zeros allowed. False: it is
+ * none, and *ret is 0. */
+bool h1_length_from(struct slice value, uint64_t *ret) MUST_USE;
+
+/* Adds what a Connection field says (RFC 9110 §7.6.1) to what is already known. */
+struct h1_connection {
+    bool close, keep_alive, upgrade;
+};
+void h1_connection_from(struct slice value, struct h1_connection *);
 
 #endif
