@@ -2,6 +2,7 @@
 #include "server/features.h"
 #include "server/master.h"
 #include "server/tell.h"
+#include "tool/bench.h"
 #include "tool/help.h"
 #include "tool/lab.h"
 #include "tool/serve.h"
@@ -11,6 +12,7 @@
 static int serve(const struct registry *registry, int argc, char **argv);
 static int help(const struct registry *registry, int argc, char **argv);
 static int lab(const struct registry *registry, int argc, char **argv);
+static int bench(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
@@ -18,6 +20,7 @@ static const struct {
 } commands[] = {
     { "serve", serve },
     { "help", help },
+    { "bench", bench },
     { "lab", lab },
 };
 
@@ -30,6 +33,12 @@ static int lab(const struct registry *registry, int argc, char **argv)
 {
     (void)registry;
     return tool_lab(argc, argv);
+}
+
+static int bench(const struct registry *registry, int argc, char **argv)
+{
+    (void)registry;
+    return tool_bench(argc, argv);
 }
 
 /* The tool writes a configuration; it runs like any other. */

@@ -4,8 +4,8 @@ or removing a file. `--check` says which lists are out of date and exits 1."""
 import pathlib
 import sys
 
-LAYERS = ['base', 'io', 'wire', 'conf', 'net', 'http', 'proto', 'filter', 'handler', 'server',
-          'tool']
+LAYERS = ['base', 'io', 'wire', 'conf', 'net', 'http', 'proto', 'filter', 'handler', 'bench',
+          'server', 'tool']
 TEST_ONLY = {'io/sim'}
 
 

@@ -1,0 +1,120 @@
+/* check.c - what would stop a run, found before it begins. */
+#include "base/clock.h"
+#include "bench/run.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { FDS_OWN = 64, PORTS_FIRST = 32768, PORTS_LAST = 60999 };
+
+static int check_descriptors(unsigned wanted, char *why, size_t size)
+{
+    struct rlimit files;
+    rlim_t need = (rlim_t)wanted + FDS_OWN;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= need)
+        return 0;
+    if (files.rlim_max != RLIM_INFINITY && files.rlim_max < need) {
+        snprintf(why, size,
+                 "%u connections need %llu descriptors, and the hard limit is %llu: raise it "
+                 "(ulimit -Hn) or use fewer",
+                 wanted, (unsigned long long)need, (unsigned long long)files.rlim_max);
+        return -1;
+    }
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+        return 0;
+    snprintf(why, size, "cannot raise the limit of descriptors: %s", strerror(errno));
+    return -1;
+}
+
+static int check_ports(const struct bench_plan *plan, unsigned wanted, char *why, size_t size)
+{
+    unsigned first = PORTS_FIRST, last = PORTS_LAST;
+    FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    char line[64];
+
+    if (f != NULL) {
+        char *end;
+        if (fgets(line, sizeof line, f) != NULL) {
+            first = (unsigned)strtoul(line, &end, 10);
+            last = (unsigned)strtoul(end, NULL, 10);
+        }
+        fclose(f);
+    }
+    unsigned sources = plan->source_count > 0 ? plan->source_count : 1;
+    if (plan->more_sources)
+        sources = BENCH_LOOPBACKS;
+    uint64_t ports = last >= first ? (uint64_t)(last - first + 1) * sources : 0;
+    if (wanted <= ports)
+        return 0;
+    snprintf(why, size,
+             "%u connections need as many ports, and %u source address%s %llu: name more with "
+             "--source, or widen net.ipv4.ip_local_port_range",
+             wanted, sources, sources == 1 ? " has" : "es have", (unsigned long long)ports);
+    return -1;
+}
+
+/* One connection before all others: a run against nobody is refused at once. */
+static int check_server(const struct bench_plan *plan, char *why, size_t size)
+{
+    struct timeval patience = { .tv_sec = (time_t)(plan->timeout_ns / NS_PER_SEC),
+                                .tv_usec = (suseconds_t)(plan->timeout_ns % NS_PER_SEC / 1000) };
+    int fd = socket(plan->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        snprintf(why, size, "cannot open a socket: %s", strerror(errno));
+        return -1;
+    }
+    if (patience.tv_sec == 0 && patience.tv_usec == 0)
+        patience.tv_usec = 1000; /* zero would mean: wait for ever */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    int error = connect(fd, (const struct sockaddr *)&plan->to, plan->to_size) == 0 ? 0 : errno;
+    close(fd);
+    if (error == 0)
+        return 0;
+    snprintf(why, size, "cannot connect to %s: %s", plan->url,
+             error == EINPROGRESS || error == EAGAIN ? "no answer in time" : strerror(error));
+    return -1;
+}
+
+static int check_sources(const struct bench_plan *plan, char *why, size_t size)
+{
+    for (unsigned i = 0; i < plan->source_count; i++) {
+        const struct sockaddr_storage *from = &plan->sources[i];
+        int fd = socket(from->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t bytes =
+            from->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        int error = fd >= 0 && bind(fd, (const struct sockaddr *)from, bytes) == 0 ? 0 : errno;
+
+        if (fd >= 0)
+            close(fd);
+        if (error != 0) {
+            snprintf(why, size, "source address %u cannot be used: %s", i + 1, strerror(error));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int bench_check(const struct bench_plan *plan, char *why, size_t why_size)
+{
+    unsigned wanted = plan->connections + plan->idle + plan->trickle;
+    unsigned most = io_engine_fds_max(plan->engine);
+
+    if (most != 0 && wanted + FDS_OWN > most) {
+        snprintf(why, why_size, "the engine %s watches %u descriptors at most, and %u are needed",
+                 io_engine_name(plan->engine), most, wanted + FDS_OWN);
+        return -1;
+    }
+    if (check_descriptors(wanted, why, why_size) != 0 ||
+        check_ports(plan, wanted, why, why_size) != 0 || check_sources(plan, why, why_size) != 0)
+        return -1;
+    return check_server(plan, why, why_size);
+}

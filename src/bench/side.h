@@ -1,0 +1,28 @@
+/* side.h - connections beside the active ones: idle ones send nothing, trickling ones a byte of
+ * a request each second. What comes back is thrown away; what the server closes is opened again
+ * a second later. */
+#ifndef BENCH_SIDE_H
+#define BENCH_SIDE_H
+
+#include "bench/client.h"
+
+struct side {
+    struct io_op out, in, closing;
+    struct load *load;
+    struct io *io;
+    int fd;
+    uint8_t state; /* enum client_state */
+    bool trickles;
+    uint32_t sent; /* bytes of the request */
+    struct iovec iov;
+};
+
+void side_init(struct side *, struct load *, bool trickles);
+
+/* Once a second: opens it if it is closed, else sends a byte if it trickles. */
+void side_tick(struct side *);
+
+/* Closes it for good. */
+void side_stop(struct side *);
+
+#endif

@@ -1,0 +1,23 @@
+/* bench_target.h - what a URL and the options make of a plan: an address and a request. */
+#ifndef TOOL_BENCH_TARGET_H
+#define TOOL_BENCH_TARGET_H
+
+#include "bench/plan.h"
+
+enum { BENCH_FIELDS_MAX = 64, BENCH_WHY_SIZE = 256 };
+
+/* What the options said; borrowed words. */
+struct bench_words {
+    const char *url, *method, *body, *sources;
+    const char *fields[BENCH_FIELDS_MAX]; /* "Name: value" */
+    unsigned field_count;
+    struct slice payload; /* made here: the request's body; freed by bench_target_done() */
+};
+
+/* Fills to, sources, method, request and requests of the plan from the words; its depth and
+ * keep_alive must be set. A name is looked up, once. False, with a sentence in why, if something
+ * is wrong. bench_target_done() in any case. */
+bool bench_target(struct bench_plan *, struct bench_words *, char why[BENCH_WHY_SIZE]) MUST_USE;
+void bench_target_done(struct bench_plan *, struct bench_words *);
+
+#endif
