@@ -27,6 +27,8 @@
 #include "net/addr.h"
 #include "wire/h1_head.h"
 
+struct body_sink;
+struct client_body;
 struct location;
 struct rewrite_op;
 struct server;
@@ -64,6 +66,9 @@ struct response {
 /* What a protocol does for a request. */
 struct request_ops {
     const char *name; /* "HTTP/1.1" …                                         */
+    /* Brings the request's body to r->sink, beginning in a later turn or event, never from
+     * inside the call; asks again after the sink said "enough". See http/client_body.h. */
+    void (*read_body)(struct request *);
     /* The answer is decided: send head and body. Called once. */
     void (*respond)(struct request *);
     /* A body that said BODY_LATER can be pulled again. */
@@ -137,6 +142,9 @@ struct request {
     const struct regex *captures_of, *server_captures_of;
 
     struct response response;
+
+    const struct body_sink *sink;    /* who takes the request's body                         */
+    struct client_body *client_body; /* what was read of it; NULL: nobody asked for it       */
 
     uint64_t number;          /* of the connection, $connection                       */
     uint64_t conn_opened_ns;  /* when the connection began                             */

@@ -2,16 +2,16 @@
  *
  * A keep-alive request goes IDLE, HEAD, RUN, ANSWER, FLUSH, IDLE. Small answers are copied into
  * the connection's out buffer, so pipelined requests are answered by one send; larger bodies go
- * ANSWER, SEND, SEND … A request body that nobody reads is thrown away in DISCARD before the
- * answer, so that what follows it is never taken for a request.
+ * ANSWER, SEND, SEND … A request whose body somebody reads goes RUN, BODY, ANSWER. What nobody
+ * read of a body is thrown away in DISCARD before the answer, so that what follows it is never
+ * taken for a request.
  */
 #include "proto/http1_private.h"
 
 #include "wire/h1_write.h"
 
 static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, head_late,
-    run_enter, run_bytes, run_sent, discard_enter, discard_bytes, discard_sent, discard_late,
-    queue_bytes, closing_enter;
+    run_enter, run_bytes, run_sent, queue_bytes, closing_enter;
 
 /* The whole of HTTP/1, in the order a request meets it. */
 static const struct conn_state states[] = {
@@ -19,8 +19,9 @@ static const struct conn_state states[] = {
      *            exits */
     [IDLE] = { "idle", idle_enter, idle_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
     [HEAD] = { "head", head_enter, head_bytes, NULL, head_late, TO(RUN) | TO(FLUSH) | TO(CLOSING) },
-    [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(ANSWER) | TO(CLOSING) },
-    [DISCARD] = { "discard", discard_enter, discard_bytes, discard_sent, discard_late,
+    [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(BODY) | TO(ANSWER) | TO(CLOSING) },
+    [BODY] = { "body", body_enter, body_bytes, body_sent, body_late, TO(ANSWER) | TO(CLOSING) },
+    [DISCARD] = { "discard", discard_enter, discard_bytes, body_sent, discard_late,
                   TO(ANSWER) | TO(CLOSING) },
     [ANSWER] = { "answer", answer_enter, queue_bytes, answer_sent, send_late,
                  TO(DISCARD) | TO(SEND) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
@@ -262,143 +263,6 @@ static void ops_respond(struct request *r)
         conn_run(c, decided);
 }
 
-/* ---- DISCARD: the request's body, which nobody wants ------------------------------- */
-
-bool h1_body_wanted_first(const struct conn *c)
-{
-    const struct request *r = c->request;
-    const struct exchange *x = r->exchange;
-
-    if (x->body_read || x->refused || x->linger)
-        return false;
-    if (r->response.status < 400)
-        return true;
-    /* An error: read a short body, so that the connection can be kept; never ask for one. */
-    return !(r->head.expect_continue && conn_peek(c).size == 0) &&
-           (r->head.chunked || x->body_left <= DRAIN_MAX);
-}
-
-static void discard_enter(struct conn *c)
-{
-    struct request *r = c->request;
-    struct exchange *x = r->exchange;
-
-    x->body_since_ns = io_now_ns(c->io);
-    if (r->head.chunked)
-        chunked_init(&x->chunked, h1_core(c)->allow_bare_lf,
-                     (uint32_t)r->vhosts->head_limits->head_max);
-    if (r->head.expect_continue && !x->continued) {
-        struct out *out = h1_out(c);
-        static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-        if (out == NULL)
-            return;
-        x->continued = true;
-        memcpy(out->bytes + out->used, interim, sizeof interim - 1);
-        out->used += (uint32_t)sizeof interim - 1;
-    }
-    if (c->out != NULL && c->out->used > 0) {
-        c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
-        io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
-    }
-    conn_deadline(c, h1_core(c)->client_body_timeout);
-    discard_bytes(c);
-}
-
-static void discard_sent(struct conn *c)
-{
-    c->out->used = 0;
-    if (c->send_failed)
-        conn_close(c, CLOSE_peer_reset);
-}
-
-/* The body cannot be read to its end: another answer, then the connection goes. */
-static void discard_refuse(struct conn *c, unsigned status, enum close_reason why)
-{
-    struct exchange *x = exchange_of(c);
-
-    x->linger = true;
-    c->why = (uint8_t)why;
-    request_replace(c->request, status);
-    conn_goto(c, ANSWER);
-}
-
-enum body_step { BODY_ON, BODY_DONE, BODY_BAD };
-
-static enum body_step discard_chunked(struct conn *c, struct exchange *x, struct slice in)
-{
-    size_t taken = 0;
-    struct slice piece;
-    enum chunked_verdict v = chunked_feed(&x->chunked, in.at, in.size, &taken, &piece);
-
-    if (v == CHUNKED_DATA)
-        x->body_bytes += piece.size;
-    c->request->head_bytes += taken;
-    conn_consume(c, taken);
-    return v == CHUNKED_DONE ? BODY_DONE : v == CHUNKED_BAD ? BODY_BAD : BODY_ON;
-}
-
-static enum body_step discard_length(struct conn *c, struct exchange *x, struct slice in)
-{
-    size_t taken = in.size < x->body_left ? in.size : (size_t)x->body_left;
-
-    x->body_left -= taken;
-    x->body_bytes += taken;
-    c->request->head_bytes += taken;
-    conn_consume(c, taken);
-    return x->body_left == 0 ? BODY_DONE : BODY_ON;
-}
-
-static bool discard_too_slow(const struct conn *c, const struct exchange *x)
-{
-    uint64_t spent = io_now_ns(c->io) - x->body_since_ns;
-
-    return spent > RATE_GRACE_SEC * 1000000000ull &&
-           x->body_bytes < RATE_MIN * (spent / 1000000000ull);
-}
-
-static void discard_bytes(struct conn *c)
-{
-    struct request *r = c->request;
-    struct exchange *x = r->exchange;
-    uint64_t most = (uint64_t)h1_core(c)->client_max_body_size;
-
-    for (struct slice in = conn_peek(c); in.size > 0; in = conn_peek(c)) {
-        enum body_step step =
-            r->head.chunked ? discard_chunked(c, x, in) : discard_length(c, x, in);
-
-        if (step == BODY_BAD) {
-            request_log(r, LOG_INFO, 0, "client sent a broken chunked body: %s", x->chunked.why);
-            discard_refuse(c, 400, CLOSE_body_bad);
-            return;
-        }
-        /* a chunk's size counts as soon as it is announced */
-        if (most != 0 && x->body_bytes + (r->head.chunked ? x->chunked.left : 0) > most) {
-            request_log(r, LOG_ERROR, 0, "client intended to send too large chunked body");
-            discard_refuse(c, 413, CLOSE_body_bad);
-            return;
-        }
-        if (step == BODY_DONE) {
-            x->body_read = true;
-            conn_goto(c, ANSWER);
-            return;
-        }
-    }
-    if (c->in_ended)
-        conn_close(c, c->in_failed ? CLOSE_peer_reset : CLOSE_peer_broke_off);
-    else if (discard_too_slow(c, x))
-        discard_refuse(c, 408, CLOSE_body_late);
-    else {
-        conn_deadline(c, h1_core(c)->client_body_timeout);
-        conn_receive(c);
-    }
-}
-
-static void discard_late(struct conn *c)
-{
-    discard_refuse(c, 408, CLOSE_body_late);
-}
-
 static void closing_enter(struct conn *c)
 {
     (void)c;
@@ -461,6 +325,7 @@ static int ops_socket(struct request *r)
 
 const struct request_ops h1_ops = {
     .name = "HTTP/1.1",
+    .read_body = h1_read_body,
     .respond = ops_respond,
     .body_ready = ops_body_ready,
     .interim = ops_interim,

@@ -1,4 +1,5 @@
-/* http1_private.h - what http1.c (the table, and reading) and http1_answer.c (sending) share. */
+/* http1_private.h - what http1.c (the table, and heads), http1_body.c (request bodies) and
+ * http1_answer.c (sending) share. */
 #ifndef PROTO_HTTP1_PRIVATE_H
 #define PROTO_HTTP1_PRIVATE_H
 
@@ -6,7 +7,7 @@
 #include "proto/http1.h"
 #include "wire/chunked.h"
 
-enum { IDLE, HEAD, RUN, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
+enum { IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
 
 enum {
     OUT_SIZE = HTTP1_OUT_SLOT, /* one slot of loop->out_slab                        */
@@ -34,12 +35,19 @@ struct exchange {
     bool body_read; /* the request's body was consumed to its end         */
     bool continued; /* 100 Continue was sent                              */
     bool decided;   /* respond() was called                               */
+    bool body_begun;  /* its decoder is set up                              */
+    bool body_wanted; /* somebody reads it, and has not had enough           */
+    bool end_told;    /* … and was told how it ended                        */
+    struct conn *conn;   /* once `ask` may be set                              */
+    size_t in_taken;     /* of the input, by the decoder's last step           */
+    struct io_timer ask;   /* read_body() is obeyed in the next turn              */
     bool head_written, chunking, body_ended;
     bool linger; /* input may still come behind the last answer        */
     uint16_t late_status;
     struct chunked chunked;
     uint64_t body_left; /* of a Content-Length                                */
-    uint64_t body_bytes, body_since_ns;
+    uint64_t body_bytes;
+    uint64_t body_since_ns, body_waited_ns; /* waiting for the client: since, and before that */
     uint64_t answer_left; /* of the answer's body, when its length is known     */
     uint64_t rate, rate_after, paced_since_ns, paced_bytes; /* limit_rate                  */
     uint64_t in_flight; /* bytes of the chunk being sent                      */
@@ -53,6 +61,12 @@ static inline struct exchange *exchange_of(const struct conn *c)
 
 conn_event_fn answer_enter, answer_sent, send_enter, send_sent, send_late, pace_enter, pace_late,
     flush_enter, flush_sent, linger_enter, linger_bytes, linger_late;
+
+/* http1_body.c */
+conn_event_fn body_enter, body_bytes, body_sent, body_late, discard_enter, discard_bytes,
+    discard_late;
+/* request_ops.read_body: the request's body is wanted, from its beginning or again. */
+void h1_read_body(struct request *);
 
 /* The settings in force for this connection's request, or its default server's. */
 const struct http_core *h1_core(const struct conn *);
