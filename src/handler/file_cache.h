@@ -70,7 +70,15 @@ struct file_cache {
 };
 
 /* What the steps of this folder keep in request.slots[] while they wait. */
-enum handler_slot { SLOT_OPENING, SLOT_INDEX, SLOT_TRY, SLOT_LISTING, SLOT_LOOK, SLOT_PACKED };
+enum handler_slot {
+    SLOT_OPENING,
+    SLOT_INDEX,
+    SLOT_TRY,
+    SLOT_LISTING,
+    SLOT_LOOK,
+    SLOT_PACKED,
+    SLOT_DAV,
+};
 
 enum file_result { FILE_OPEN, FILE_WAIT, FILE_FAILED };
 

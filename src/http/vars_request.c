@@ -1,6 +1,7 @@
 /* vars_request.c - variables about what was asked: line, path, arguments, fields, cookies. */
 #include "http/vars_rows.h"
 
+#include "http/client_body.h"
 #include "http/site.h"
 
 #include <sys/random.h>
@@ -326,4 +327,44 @@ bool get_capture(void *subject, const struct variable_use *use, struct gather *g
     if (r->captures_of != NULL)
         return gather_capture(g, r->captures[use->number]);
     return r->server_captures_of != NULL && gather_capture(g, r->server_captures[use->number]);
+}
+
+/* ---- the body --------------------------------------------------------------------------- */
+
+/* The whole of it, or nothing: as soon as some of it went to a file it is not here. */
+bool get_request_body(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct client_body *b = ((const struct request *)subject)->client_body;
+
+    (void)use;
+    if (b == NULL || !b->complete || b->memory.size == 0)
+        return false;
+    gather_slice(g, b->memory);
+    return true;
+}
+
+bool get_request_body_file(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct client_body *b = ((const struct request *)subject)->client_body;
+
+    (void)use;
+    if (b == NULL || b->name.size == 0)
+        return false;
+    gather_slice(g, b->name);
+    return true;
+}
+
+bool get_content_length(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct request *r = subject;
+
+    (void)use;
+    if (r->head.known[FIELD_CONTENT_LENGTH] != NULL) {
+        gather_slice(g, request_field(r, FIELD_CONTENT_LENGTH));
+        return true;
+    }
+    if (r->client_body == NULL || !r->client_body->complete || !r->head.chunked)
+        return false;
+    gather_u64(g, r->client_body->size);
+    return true;
 }

@@ -5,6 +5,8 @@
 #include "filter/gunzip.h"
 #include "filter/recode.h"
 #include "filter/replace.h"
+#include "handler/client_body.h"
+#include "handler/dav.h"
 #include "handler/file_cache.h"
 #include "handler/small.h"
 #include "handler/static.h"
@@ -22,17 +24,39 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* clang-format off */
 const struct feature *const features[] = {
-    &feature_main,         &feature_logs,      &feature_http_core,
-    &feature_vars,         &feature_types,     &feature_headers,
-    &feature_access,       &feature_rewrite,   &feature_error_page,
-    &feature_access_log,   &feature_static,    &feature_file_cache,
-    &feature_index,        &feature_autoindex, &feature_try_files,
-    &feature_encoding,     &feature_gzip,      &feature_packed,
-    &feature_brotli,       &feature_gunzip,    &feature_sub_filter,
-    &feature_charset,      &feature_empty_gif, &feature_stub_status,
-    &feature_random_index, &feature_zstd,      NULL,
+    &feature_main,
+    &feature_logs,
+    &feature_http_core,
+    &feature_vars,
+    &feature_types,
+    &feature_headers,
+    &feature_access,
+    &feature_rewrite,
+    &feature_error_page,
+    &feature_access_log,
+    &feature_static,
+    &feature_file_cache,
+    &feature_index,
+    &feature_autoindex,
+    &feature_try_files,
+    &feature_encoding,
+    &feature_gzip,
+    &feature_packed,
+    &feature_brotli,
+    &feature_gunzip,
+    &feature_sub_filter,
+    &feature_charset,
+    &feature_empty_gif,
+    &feature_stub_status,
+    &feature_random_index,
+    &feature_zstd,
+    &feature_client_body,
+    &feature_dav,
+    NULL,
 };
+/* clang-format on */
 
 /* A handler that a directive (stub_status, proxy_pass …) gave to the location or, outside of all,
  * the server. */
@@ -50,6 +74,7 @@ static const struct step steps[] = {
     { "access", step_access },
     { "try-files", step_try_files },
     { "content", step_location_content },
+    { "dav", step_dav },
     { "random-index", step_random_index },
     { "index", step_index },
     { "autoindex", step_autoindex },
