@@ -45,9 +45,9 @@ static enum body_status stream_pull(struct body *body, size_t max, struct chunk 
     size_t size = b->used - s->first;
 
     if (size > 0) {
-        *ret = (struct chunk){
-            .at = b->buffer + s->first, .size = size < max ? size : max, .file = -1
-        };
+        *ret = (struct chunk){ .at = b->buffer + s->first,
+                               .size = size < max ? size : max,
+                               .file = -1 };
         return BODY_CHUNK;
     }
     if (b->ended)

@@ -90,7 +90,7 @@ struct reading *client_body_begin(struct request *r, size_t room)
     b->place = (struct temp_place){ .directory = conf->temp_path.at,
                                     .named = conf->in_file_only != IN_FILE_OFF };
     memcpy(b->place.levels, conf->levels, sizeof conf->levels);
-    b->buffer = room > 0 ? malloc(room) : NULL;
+    b->buffer = room > 0 ? calloc(1, room) : NULL;
     r->client_body = &b->body;
     if (room > 0 && b->buffer == NULL) {
         drop(b);
@@ -258,8 +258,8 @@ static bool set_levels(struct conf_load *load, const struct conf_node *node,
         struct slice text = conf_arg(node, i);
 
         if (text.size != 1 || text.at[0] < '1' || text.at[0] > '3') {
-            conf_complain(load, CONF_EMERG, node, (int)i,
-                          "\"%.*s\" is not a level of directories", SLICE_FMT(text));
+            conf_complain(load, CONF_EMERG, node, (int)i, "\"%.*s\" is not a level of directories",
+                          SLICE_FMT(text));
             conf_hint(load, "expected: how many digits name a directory: 1, 2 or 3");
             return false;
         }
@@ -318,7 +318,8 @@ static const struct directive rows[] = {
       .example = "client_body_temp_path /var/spool/weir 1 2;" },
     { "client_body_in_file_only", HSL, 1, 1, CONF_ENUM, AT(in_file_only), "off",
       .words = in_file_words, .syntax = "on | clean | off",
-      .help = "Puts each request body that is read into a file with a name; \"on\" leaves it there.",
+      .help =
+          "Puts each request body that is read into a file with a name; \"on\" leaves it there.",
       .example = "client_body_in_file_only clean;" },
     { "client_body_in_single_buffer", HSL, 1, 1, CONF_FLAG, AT(single_buffer), "off",
       .syntax = "on | off", .help = "Keeps a request body in one piece; weir always does." },

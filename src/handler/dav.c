@@ -58,15 +58,15 @@ static int32_t put(struct io_op *op)
         bool there = dav_spot_stat(&spot, &s) == 0;
 
         j->status = there ? 204 : 201;
-        error = there && S_ISDIR(s.st_mode) ? -EISDIR
-                                            : dav_spot_fill(&spot, j->mode, fill_body,
-                                                            (void *)(uintptr_t)j->body);
+        error = there && S_ISDIR(s.st_mode)
+                    ? -EISDIR
+                    : dav_spot_fill(&spot, j->mode, fill_body, (void *)(uintptr_t)j->body);
     }
     dav_spot_close(&spot);
     return error == -ENOENT ? -ENOTDIR : error;
 }
 
-static int32_t delete(struct io_op *op)
+static int32_t delete (struct io_op *op)
 {
     struct dav_job *j = container_of(op, struct dav_job, op);
     struct dav_spot spot;
@@ -171,10 +171,10 @@ static const struct {
     int error;
     unsigned status;
 } outcomes[] = {
-    { ENOENT, 404 },  { ENOTDIR, 409 }, { EISDIR, 409 }, { EEXIST, 409 },       { ENOTEMPTY, 409 },
-    { EACCES, 403 },  { EPERM, 403 },   { EROFS, 403 },  { EXDEV, 403 },        { ELOOP, 403 },
-    { EBUSY, 403 },   { ENOSPC, 507 },  { EDQUOT, 507 }, { ENAMETOOLONG, 414 }, { EFBIG, 413 },
-    { ENODATA, 500 },
+    { ENOENT, 404 },    { ENOTDIR, 409 },      { EISDIR, 409 }, { EEXIST, 409 },
+    { ENOTEMPTY, 409 }, { EACCES, 403 },       { EPERM, 403 },  { EROFS, 403 },
+    { EXDEV, 403 },     { ELOOP, 403 },        { EBUSY, 403 },  { ENOSPC, 507 },
+    { EDQUOT, 507 },    { ENAMETOOLONG, 414 }, { EFBIG, 413 },  { ENODATA, 500 },
 };
 
 static unsigned status_of(int error)
@@ -541,9 +541,8 @@ static const struct directive rows[] = {
       .syntax = "user:rights | group:rights | all:rights …",
       .help = "Who may read and write the files and directories that are made.",
       .example = "dav_access group:rw all:r;" },
-    { "min_delete_depth", HSL, 1, 1, CONF_NUMBER, AT(min_delete_depth), "0", .min = 0,
-      .max = 1000, .syntax = "number",
-      .help = "DELETE is allowed for paths of at least so many names.",
+    { "min_delete_depth", HSL, 1, 1, CONF_NUMBER, AT(min_delete_depth), "0", .min = 0, .max = 1000,
+      .syntax = "number", .help = "DELETE is allowed for paths of at least so many names.",
       .example = "min_delete_depth 2;" },
 };
 

@@ -20,7 +20,7 @@ static uint32_t next_number(void)
     if (!atomic_exchange(&begun, true)) {
         unsigned first = 0;
 
-        (void)getrandom(&first, sizeof first, GRND_NONBLOCK);
+        (void)!getrandom(&first, sizeof first, GRND_NONBLOCK);
         atomic_fetch_add(&next, first);
     }
     return atomic_fetch_add(&next, 1);

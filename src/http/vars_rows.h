@@ -15,8 +15,8 @@ variable_get_fn get_text, get_absent;
 /* vars_request.c: what was asked */
 variable_get_fn get_arg, get_is_args, get_request_uri, get_host, get_request_port,
     get_is_request_port, get_server_name, get_protocol, get_http_field, get_http_known, get_cookie,
-    get_request_body, get_request_body_file, get_content_length,
-    get_remote_user, get_request_id, get_limit_rate, get_capture;
+    get_request_body, get_request_body_file, get_content_length, get_remote_user, get_request_id,
+    get_limit_rate, get_capture;
 
 /* … and what the directive set may change of it */
 variable_set_fn set_args, set_limit_rate;

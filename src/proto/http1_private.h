@@ -31,16 +31,16 @@ enum { OUT_ROOM = OUT_SIZE - sizeof(struct out) };
 
 /* What HTTP/1 keeps of one request, in its arena. */
 struct exchange {
-    bool refused;   /* the head was bad: only an error answer follows     */
-    bool body_read; /* the request's body was consumed to its end         */
-    bool continued; /* 100 Continue was sent                              */
-    bool decided;   /* respond() was called                               */
-    bool body_begun;  /* its decoder is set up                              */
-    bool body_wanted; /* somebody reads it, and has not had enough           */
-    bool end_told;    /* … and was told how it ended                        */
+    bool refused;        /* the head was bad: only an error answer follows     */
+    bool body_read;      /* the request's body was consumed to its end         */
+    bool continued;      /* 100 Continue was sent                              */
+    bool decided;        /* respond() was called                               */
+    bool body_begun;     /* its decoder is set up                              */
+    bool body_wanted;    /* somebody reads it, and has not had enough           */
+    bool end_told;       /* … and was told how it ended                        */
     struct conn *conn;   /* once `ask` may be set                              */
     size_t in_taken;     /* of the input, by the decoder's last step           */
-    struct io_timer ask;   /* read_body() is obeyed in the next turn              */
+    struct io_timer ask; /* read_body() is obeyed in the next turn              */
     bool head_written, chunking, body_ended;
     bool linger; /* input may still come behind the last answer        */
     uint16_t late_status;
@@ -48,7 +48,7 @@ struct exchange {
     uint64_t body_left; /* of a Content-Length                                */
     uint64_t body_bytes;
     uint64_t body_since_ns, body_waited_ns; /* waiting for the client: since, and before that */
-    uint64_t answer_left; /* of the answer's body, when its length is known     */
+    uint64_t answer_left;                   /* of the answer's body, when its length is known     */
     uint64_t rate, rate_after, paced_since_ns, paced_bytes; /* limit_rate                  */
     uint64_t in_flight; /* bytes of the chunk being sent                      */
     uint8_t pulled;     /* what copy_body() got but could not copy, + 1       */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "server/log_files.h"
+#include "server/temp_dirs.h"
 #include "server/privileges.h"
 
 #include <errno.h>
@@ -164,6 +165,8 @@ static bool open_all(struct master *m)
     }
     m->loops = main_conf_loops(m->config->main);
     if (!log_files_open(m->config->logs, text, sizeof text))
+        return fail("%s", text);
+    if (m->options->conf_text == NULL && !temp_dirs_make(m->config, text, sizeof text))
         return fail("%s", text);
     if (sockets_prepare(&m->sockets, m->config->site, m->loops, true, text, sizeof text))
         return true;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "server/log_files.h"
+#include "server/temp_dirs.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -115,7 +116,7 @@ static bool prepare(struct master *m, char *text, size_t size)
         snprintf(text, size, "the configuration has errors");
         return false;
     }
-    return log_files_open(m->next->logs, text, size) &&
+    return log_files_open(m->next->logs, text, size) && temp_dirs_make(m->next, text, size) &&
            sockets_prepare(&m->sockets, m->next->site, m->loops, false, text, size);
 }
 

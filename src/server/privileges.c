@@ -58,6 +58,17 @@ static void to_text(struct slice s, char into[NAME_SIZE])
     snprintf(into, NAME_SIZE, "%.*s", SLICE_FMT(s));
 }
 
+uid_t privileges_user(const struct main_conf *main)
+{
+    char user[NAME_SIZE] = DEFAULT_USER;
+
+    if (main->user.size > 0)
+        to_text(main->user, user);
+    const struct passwd *pw = getpwnam(user);
+
+    return pw != NULL ? pw->pw_uid : geteuid();
+}
+
 static bool change_user(const struct main_conf *main, char *text, size_t size)
 {
     char user[NAME_SIZE] = DEFAULT_USER, group[NAME_SIZE] = "";
