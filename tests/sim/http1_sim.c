@@ -8,6 +8,7 @@
  * is let pass, and the books must be balanced: no connection, request, buffer, timer or op left.
  */
 #include "base/clock.h"
+#include "handler/client_body.h"
 #include "handler/file_cache.h"
 #include "http/log_target.h"
 #include "http/site.h"
@@ -89,6 +90,138 @@ static void write_file(const char *name, size_t size, const char *text)
     MUST(fclose(f) == 0);
 }
 
+/* ---- handlers that read bodies ----------------------------------------------------------- */
+
+static enum verdict reply_size(struct request *r, uint64_t size)
+{
+    struct slice text = arena_printf(&r->arena, "%llu bytes", (unsigned long long)size);
+
+    MUST(text.at != NULL);
+    return request_reply(r, 200, SLICE("text/plain"), text);
+}
+
+/* Bodies are the alphabet, over and over. */
+static void check_piece(const char *at, size_t size, uint64_t from)
+{
+    for (size_t i = 0; i < size; i++)
+        MUST(at[i] == (char)('a' + (from + i) % 26));
+}
+
+static uint64_t read_whole(struct body *b)
+{
+    struct chunk k;
+    uint64_t size = 0;
+
+    MUST(b != NULL);
+    while (b->ops->pull(b, 7, &k) == BODY_CHUNK) {
+        char bytes[8];
+
+        if (k.file >= 0)
+            MUST(pread(k.file, bytes, k.size, (off_t)k.offset) == (ssize_t)k.size);
+        check_piece(k.file >= 0 ? bytes : k.at, k.size, size);
+        size += k.size;
+    }
+    return size;
+}
+
+static enum verdict content_read(struct request *r)
+{
+    enum verdict v = client_body_read(r);
+
+    if (v != NEXT)
+        return v;
+    uint64_t size = read_whole(client_body_open(r));
+
+    MUST(read_whole(client_body_open(r)) == size); /* as a second try would */
+    return reply_size(r, size);
+}
+
+struct sim_stream {
+    struct request *request;
+    struct body *body;
+    struct io_timer pause;
+    uint64_t size;
+    enum body_status now;
+};
+
+static io_fire_fn pause_over;
+
+/* Pulls what is there; sometimes leaves it for a while. */
+static void stream_on(struct sim_stream *s)
+{
+    struct chunk k;
+
+    while (s->now != BODY_END && s->now != BODY_FAILED) {
+        if (sim_random(s->request->io, 4) == 0) {
+            io_timer_set(s->request->io, &s->pause, 20000000, pause_over);
+            return;
+        }
+        s->now = s->body->ops->pull(s->body, 5, &k);
+        if (s->now == BODY_LATER)
+            return;
+        if (s->now != BODY_CHUNK)
+            break;
+        check_piece(k.at, k.size, s->size);
+        s->size += k.size;
+        s->body->ops->sent(s->body, k.size);
+    }
+    if (s->request->waiting)
+        request_resume(s->request);
+}
+
+static void pause_over(struct io *io, struct io_timer *timer)
+{
+    (void)io;
+    stream_on(container_of(timer, struct sim_stream, pause));
+}
+
+static void stream_ready(struct request *r, void *arg)
+{
+    struct sim_stream *s = arg;
+
+    (void)r;
+    if (s->pause.at_ns == 0)
+        stream_on(s);
+}
+
+static void stream_gone(void *arg)
+{
+    struct sim_stream *s = arg;
+
+    io_timer_stop(s->request->io, &s->pause);
+}
+
+enum { SLOT_SIM = 7 };
+
+static enum verdict content_stream(struct request *r)
+{
+    struct sim_stream *s = r->slots[SLOT_SIM];
+
+    if (s == NULL) {
+        s = arena_zalloc(&r->arena, sizeof *s);
+        MUST(s != NULL && request_at_end(r, stream_gone, s));
+        s->request = r;
+        s->now = BODY_LATER;
+        s->body = client_body_stream(r, stream_ready, s);
+        MUST(s->body != NULL);
+        r->slots[SLOT_SIM] = s;
+        stream_on(s);
+    }
+    if (s->now == BODY_END)
+        return reply_size(r, s->size);
+    return s->now == BODY_FAILED ? request_fail(r, client_body_status(r)) : WAIT;
+}
+
+static void give_handlers(void)
+{
+    for (struct location *l = world.site->servers->root->children; l != NULL; l = l->next) {
+        if (slice_eq(l->name, SLICE("/read")))
+            l->content = content_read;
+        if (slice_eq(l->name, SLICE("/stream")))
+            l->content = content_stream;
+    }
+}
+
 static void load_world(void)
 {
     struct conf_load *load;
@@ -105,9 +238,11 @@ static void load_world(void)
              "location = /ret { return 200 \"returned\\n\"; }\n"
              "location = /echo { return 200 \"ok\"; }\n"
              "location = /none { return 444; }\n"
+             "client_body_buffer_size 16; client_body_temp_path %s/bodies;\n"
+             "location = /read { } location = /stream { }\n"
              "location /list/ { autoindex on; alias %s/; index none; }\n"
              "location /slow/ { limit_rate 100k; alias %s/; } } }\n",
-             world.dir, world.dir, world.dir);
+             world.dir, world.dir, world.dir, world.dir);
     world.source = (struct conf_source){ read_text, glob_nothing };
     arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
     world.registry = registry_create(features);
@@ -117,6 +252,7 @@ static void load_world(void)
     conf_load_report(load, false, complain, NULL);
     MUST(world.site != NULL);
     world.regexes = conf_regexes(load);
+    give_handlers();
     conf_load_destroy(load);
     world.by_listener[0] = world.site->listeners;
     world.site->by_listener = world.by_listener;
@@ -187,6 +323,28 @@ struct ask {
 #define H "\r\nHost: a.test\r\n"
 static const struct ask menu[] = {
     { "GET /h.txt HTTP/1.1" H "\r\n", 200, 13, "Hello, world!", false, false },
+    { "POST /read HTTP/1.1" H "Content-Length: 0\r\n\r\n", 200, 7, "0 bytes", false, false },
+    { "POST /read HTTP/1.1" H "Content-Length: 16\r\n\r\nabcdefghijklmnop", 200, 8, "16 bytes",
+      false, false },
+    { "POST /read HTTP/1.1" H "Content-Length: 52\r\n\r\n"
+      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+      200, 8, "52 bytes", false, false },
+    { "POST /read HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n"
+      "1a\r\nabcdefghijklmnopqrstuvwxyz\r\n3\r\nabc\r\n0\r\n\r\n",
+      200, 8, "29 bytes", false, false },
+    { "POST /read HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n", 400, SIZE_MAX,
+      NULL, false, true },
+    { "POST /stream HTTP/1.1" H "Content-Length: 0\r\n\r\n", 200, 7, "0 bytes", false, false },
+    { "POST /stream HTTP/1.1" H "Content-Length: 16\r\n\r\nabcdefghijklmnop", 200, 8, "16 bytes",
+      false, false },
+    { "POST /stream HTTP/1.1" H "Content-Length: 52\r\n\r\n"
+      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+      200, 8, "52 bytes", false, false },
+    { "POST /stream HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n"
+      "1a\r\nabcdefghijklmnopqrstuvwxyz\r\n3\r\nabc\r\n0\r\n\r\n",
+      200, 8, "29 bytes", false, false },
+    { "POST /stream HTTP/1.1" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n", 400, SIZE_MAX,
+      NULL, false, true },
     { "GET / HTTP/1.1" H "\r\n", 200, 13, "Hello", false, false },
     { "HEAD /h.txt HTTP/1.1" H "\r\n", 200, 13, NULL, true, false },
     { "GET /big.bin HTTP/1.1" H "\r\n", 200, BIG_SIZE, "abcdef", false, false },
