@@ -100,7 +100,6 @@ static enum verdict reply_size(struct request *r, uint64_t size)
     return request_reply(r, 200, SLICE("text/plain"), text);
 }
 
-/* Bodies are the alphabet, over and over. */
 static void check_piece(const char *at, size_t size, uint64_t from)
 {
     for (size_t i = 0; i < size; i++)
@@ -177,18 +176,14 @@ static void pause_over(struct io *io, struct io_timer *timer)
 
 static void stream_ready(struct request *r, void *arg)
 {
-    struct sim_stream *s = arg;
-
     (void)r;
-    if (s->pause.at_ns == 0)
-        stream_on(s);
+    if (((struct sim_stream *)arg)->pause.at_ns == 0)
+        stream_on(arg);
 }
 
 static void stream_gone(void *arg)
 {
-    struct sim_stream *s = arg;
-
-    io_timer_stop(s->request->io, &s->pause);
+    io_timer_stop(((struct sim_stream *)arg)->request->io, &((struct sim_stream *)arg)->pause);
 }
 
 enum { SLOT_SIM = 7 };
