@@ -114,6 +114,13 @@ static bool put_charset(struct request *r, const struct charset_conf *c)
     return ok && r->response.content_type.at != NULL;
 }
 
+bool charset_idle(const struct scope *scope)
+{
+    const struct charset_conf *c = scope_conf(scope, &feature_charset);
+
+    return c->charset.name == NULL;
+}
+
 void filter_charset(struct request *r)
 {
     const struct charset_conf *c = request_conf(r, &feature_charset);

@@ -122,6 +122,18 @@ static bool pack(struct request *r, enum coding best)
            encoding_set(r, best) && encoding_weaken_etag(r);
 }
 
+bool coding_idle(const struct scope *scope)
+{
+    for (unsigned i = 0; i < CODING_COUNT; i++) {
+        const struct coding_conf *c =
+            coders[i] != NULL ? scope_conf(scope, coders[i]->feature) : NULL;
+
+        if (c != NULL && c->on)
+            return false;
+    }
+    return true;
+}
+
 void filter_coding(struct request *r)
 {
     unsigned offered = 0;

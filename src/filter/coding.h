@@ -40,6 +40,7 @@ struct coders {
 };
 
 filter_fn filter_coding;
+idle_fn coding_idle;
 
 /* Closes what is kept. */
 void coders_done(struct coders *);

@@ -89,6 +89,13 @@ static bool unpack(struct request *r)
     return transform_wrap(r, &gunzip_ops, u);
 }
 
+bool gunzip_idle(const struct scope *scope)
+{
+    const struct gunzip_conf *c = scope_conf(scope, &feature_gunzip);
+
+    return !c->on;
+}
+
 void filter_gunzip(struct request *r)
 {
     const struct gunzip_conf *c = request_conf(r, &feature_gunzip);

@@ -7,5 +7,6 @@
 
 extern const struct feature feature_gunzip;
 filter_fn filter_gunzip;
+idle_fn gunzip_idle;
 
 #endif

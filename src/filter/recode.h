@@ -51,5 +51,6 @@ extern const struct transform_ops recode_ops;
 
 extern const struct feature feature_charset;
 void filter_charset(struct request *);
+bool charset_idle(const struct scope *);
 
 #endif

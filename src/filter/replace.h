@@ -30,5 +30,6 @@ extern const struct transform_ops replacer_ops;
 
 extern const struct feature feature_sub_filter;
 void filter_sub(struct request *);
+bool sub_idle(const struct scope *);
 
 #endif

@@ -83,6 +83,13 @@ static bool replace(struct request *r, const struct sub_conf *c)
     return s != NULL && change_head(r, c) && transform_wrap(r, &replacer_ops, s);
 }
 
+bool sub_idle(const struct scope *scope)
+{
+    const struct sub_conf *c = scope_conf(scope, &feature_sub_filter);
+
+    return c->pairs == NULL;
+}
+
 void filter_sub(struct request *r)
 {
     const struct sub_conf *c = request_conf(r, &feature_sub_filter);

@@ -270,6 +270,13 @@ static enum verdict answer(struct request *r, struct listing *l, const struct au
     return request_reply(r, 200, slice_str(formats[c->format].type), gather_get(&g));
 }
 
+bool autoindex_idle(const struct scope *scope)
+{
+    const struct autoindex_conf *c = scope_conf(scope, &feature_autoindex);
+
+    return !c->on;
+}
+
 enum verdict step_autoindex(struct request *r)
 {
     const struct autoindex_conf *c = request_conf(r, &feature_autoindex);

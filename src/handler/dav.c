@@ -438,6 +438,13 @@ static enum verdict change(struct request *r, size_t method)
     return WAIT;
 }
 
+bool dav_idle(const struct scope *scope)
+{
+    const struct dav_conf *c = scope_conf(scope, &feature_dav);
+
+    return c->methods == 0;
+}
+
 enum verdict step_dav(struct request *r)
 {
     const struct dav_conf *c = request_conf(r, &feature_dav);

@@ -6,5 +6,6 @@
 
 extern const struct feature feature_dav;
 step_fn step_dav;
+idle_fn dav_idle;
 
 #endif

@@ -90,6 +90,13 @@ static enum coding next_coding(struct request *r, unsigned always, unsigned left
     return first_of(left);
 }
 
+bool packed_idle(const struct scope *scope)
+{
+    const struct packed_conf *c = scope_conf(scope, &feature_packed);
+
+    return (codings_that(c, PACKED_ON) | codings_that(c, PACKED_ALWAYS)) == 0;
+}
+
 /* The slot remembers which codings have no file while a helper thread looks for another. */
 enum verdict step_packed(struct request *r)
 {

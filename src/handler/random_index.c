@@ -50,6 +50,13 @@ static enum verdict go_to(struct request *r, const struct listing *l)
     return uri.at != NULL ? request_reroute_args(r, uri, r->args) : request_fail(r, 500);
 }
 
+bool random_index_idle(const struct scope *scope)
+{
+    const struct random_conf *c = scope_conf(scope, &feature_random_index);
+
+    return !c->on;
+}
+
 enum verdict step_random_index(struct request *r)
 {
     const struct random_conf *c = request_conf(r, &feature_random_index);

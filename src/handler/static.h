@@ -9,6 +9,7 @@ struct file;
 extern const struct feature feature_static, feature_index, feature_autoindex, feature_try_files,
     feature_packed, feature_random_index;
 step_fn step_try_files, step_random_index, step_index, step_autoindex, step_packed, step_static;
+idle_fn try_files_idle, random_index_idle, autoindex_idle, packed_idle;
 look_fn file_look; /* file_look.c */
 
 /* Answers with an open file that is no directory, of the type that r's extension says. Takes f.

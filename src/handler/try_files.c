@@ -70,6 +70,13 @@ static enum verdict give_up(struct request *r, const struct try_conf *c)
     return request_reroute(r, to); /* the arguments are gone unless it says $args */
 }
 
+bool try_files_idle(const struct scope *scope)
+{
+    const struct try_conf *c = scope_conf(scope, &feature_try_files);
+
+    return c->names == NULL;
+}
+
 enum verdict step_try_files(struct request *r)
 {
     const struct try_conf *c = request_conf(r, &feature_try_files);

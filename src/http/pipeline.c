@@ -14,10 +14,13 @@ static void run_filters(struct request *r)
 {
     const struct pipeline *p = r->loop->pipeline;
 
+    uint32_t idle = core_conf(r)->idle_filters;
+
     if (r->response.body == NULL && r->response.status >= 300 && !r->response.final)
         error_text_fill(r);
     for (unsigned i = 0; i < p->filter_count; i++)
-        p->filters[i].run(r);
+        if ((idle & 1u << i) == 0)
+            p->filters[i].run(r);
     r->header_only =
         r->head.method == METHOD_HEAD || r->response.status == 204 || r->response.status == 304;
 }
@@ -56,6 +59,15 @@ static void answered(struct request *r)
     r->ops->respond(r);
 }
 
+/* A rewrite may have changed the scope. */
+static enum verdict run_step(struct request *r, const struct pipeline *p)
+{
+    uint32_t idle = core_conf(r)->idle_steps >> r->step;
+
+    r->step = (uint16_t)(r->step + __builtin_ctz(~idle));
+    return r->step < p->step_count ? p->steps[r->step].run(r) : request_fail(r, 404);
+}
+
 /* Goes on from r->step until the request is answered or waits. */
 static void go(struct request *r)
 {
@@ -64,7 +76,7 @@ static void go(struct request *r)
     OBJ(r, REQUEST_MAGIC);
     r->running = true;
     for (;;) {
-        enum verdict v = r->step < p->step_count ? p->steps[r->step].run(r) : request_fail(r, 404);
+        enum verdict v = run_step(r, p);
 
         if (v == DONE && wants_error_page(r)) {
             v = error_page_apply(r);
@@ -128,4 +140,19 @@ void request_replace(struct request *r, unsigned status)
     request_fail(r, status);
     r->response.close = true;
     run_filters(r);
+}
+
+void pipeline_fit(const struct pipeline *p, struct scope *http)
+{
+    struct http_core *core = scope_conf(http, &feature_http_core);
+
+    CHECK(p->step_count < 32 && p->filter_count < 32);
+    for (unsigned i = 0; i < p->step_count; i++)
+        if (p->steps[i].idle != NULL && p->steps[i].idle(http))
+            core->idle_steps |= 1u << i;
+    for (unsigned i = 0; i < p->filter_count; i++)
+        if (p->filters[i].idle != NULL && p->filters[i].idle(http))
+            core->idle_filters |= 1u << i;
+    for (struct scope *s = http->children; s != NULL; s = s->next)
+        pipeline_fit(p, s);
 }

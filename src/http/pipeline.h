@@ -15,14 +15,20 @@ typedef enum verdict step_fn(struct request *);
  * filtered again by error_page). */
 typedef void filter_fn(struct request *);
 
+/* Has it nothing to do in this scope? Asked once, when the configuration is loaded: requests pass
+ * over it there, so that what nobody switched on costs nothing. */
+typedef bool idle_fn(const struct scope *);
+
 struct step {
     const char *name; /* nginx's phase, or what it does */
     step_fn *run;
+    idle_fn *idle; /* NULL: never                      */
 };
 
 struct filter {
     const char *name;
     filter_fn *run;
+    idle_fn *idle;
 };
 
 /* What is at a path, for the file tests of `if`. */
@@ -45,6 +51,9 @@ struct pipeline {
     look_fn *look;
     void (*log)(struct request *); /* the access log, at request_end()         */
 };
+
+/* Asks the idle functions about each scope of http{}. Once, before the first request. */
+void pipeline_fit(const struct pipeline *, struct scope *http);
 
 /* Runs a request from the first step; a refused one (its head was bad) only meets error_page
  * and the filters. Both end in ops->respond(), now or later. */

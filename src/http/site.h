@@ -193,10 +193,11 @@ struct http_core {
         absolute_redirect, server_name_in_redirect, port_in_redirect, reset_timedout, tcp_nodelay,
         tcp_nopush, log_not_found, log_subrequest, msie_padding, etag, recursive_error_pages,
         internal, chunked_encoding;
-    int server_tokens;     /* TOKENS_OFF, TOKENS_ON, TOKENS_BUILD            */
-    int satisfy;           /* SATISFY_ALL, SATISFY_ANY                       */
-    int if_modified_since; /* IMS_OFF, IMS_EXACT, IMS_BEFORE                 */
-    int64_t max_ranges;    /* -1: no limit but RANGES_MAX                    */
+    uint32_t idle_steps, idle_filters; /* bits: see pipeline_fit()            */
+    int server_tokens;                 /* TOKENS_OFF, TOKENS_ON, TOKENS_BUILD            */
+    int satisfy;                       /* SATISFY_ALL, SATISFY_ANY                       */
+    int if_modified_since;             /* IMS_OFF, IMS_EXACT, IMS_BEFORE                 */
+    int64_t max_ranges;                /* -1: no limit but RANGES_MAX                    */
     struct expr *limit_rate, *limit_rate_after;
     struct slice root;
     struct expr *root_expr;

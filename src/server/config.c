@@ -1,6 +1,8 @@
 /* config.c - loads a configuration and keeps together what belongs to it. */
 #include "server/config.h"
 
+#include "server/features.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -44,6 +46,9 @@ void config_read(struct config *c)
     c->site = site_build(c->load, c->root);
     if (!config_good(c))
         return;
+    for (struct scope *s = c->root->children; s != NULL; s = s->next)
+        if (s->context == CTX_HTTP)
+            pipeline_fit(&pipeline, s);
     c->main = main_conf_of(c->root);
     c->events = events_conf_of(c->root);
     c->logs = log_targets_of(c->root);

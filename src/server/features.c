@@ -68,31 +68,31 @@ static enum verdict step_location_content(struct request *r)
 }
 
 static const struct step steps[] = {
-    { "server-rewrite", step_server_rewrite },
-    { "find-location", step_find_location },
-    { "rewrite", step_rewrite },
-    { "access", step_access },
-    { "try-files", step_try_files },
-    { "content", step_location_content },
-    { "dav", step_dav },
-    { "random-index", step_random_index },
-    { "index", step_index },
-    { "autoindex", step_autoindex },
-    { "packed", step_packed },
-    { "static", step_static },
+    { "server-rewrite", step_server_rewrite, NULL },
+    { "find-location", step_find_location, NULL },
+    { "rewrite", step_rewrite, NULL },
+    { "access", step_access, NULL },
+    { "try-files", step_try_files, try_files_idle },
+    { "content", step_location_content, NULL },
+    { "dav", step_dav, dav_idle },
+    { "random-index", step_random_index, random_index_idle },
+    { "index", step_index, NULL },
+    { "autoindex", step_autoindex, autoindex_idle },
+    { "packed", step_packed, packed_idle },
+    { "static", step_static, NULL },
 };
 
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
-    { "error-status", filter_error_status },
-    { "conditional", filter_conditional },
-    { "headers", filter_headers },
-    { "gunzip", filter_gunzip },
-    { "sub", filter_sub },
-    { "charset", filter_charset },
-    { "coding", filter_coding },
-    { "range", filter_range },
-    { "redirect", filter_redirect },
+    { "error-status", filter_error_status, NULL },
+    { "conditional", filter_conditional, NULL },
+    { "headers", filter_headers, NULL },
+    { "gunzip", filter_gunzip, gunzip_idle },
+    { "sub", filter_sub, sub_idle },
+    { "charset", filter_charset, charset_idle },
+    { "coding", filter_coding, coding_idle },
+    { "range", filter_range, NULL },
+    { "redirect", filter_redirect, NULL },
 };
 
 enum { SERVER_REWRITE_STEP = 0, FIND_LOCATION_STEP = 1 };

@@ -33,26 +33,26 @@ static const struct feature *const test_features[] = {
 };
 
 static const struct step steps[] = {
-    { "find-location", step_find_location },
-    { "rewrite", step_rewrite },
-    { "try-files", step_try_files },
-    { "random-index", step_random_index },
-    { "index", step_index },
-    { "autoindex", step_autoindex },
-    { "packed", step_packed },
-    { "static", step_static },
+    { "find-location", step_find_location, NULL },
+    { "rewrite", step_rewrite, NULL },
+    { "try-files", step_try_files, NULL },
+    { "random-index", step_random_index, NULL },
+    { "index", step_index, NULL },
+    { "autoindex", step_autoindex, NULL },
+    { "packed", step_packed, NULL },
+    { "static", step_static, NULL },
 };
 
 static const struct filter filters[] = {
-    { "error-status", filter_error_status },
-    { "conditional", filter_conditional },
-    { "headers", filter_headers },
-    { "gunzip", filter_gunzip },
-    { "sub", filter_sub },
-    { "charset", filter_charset },
-    { "coding", filter_coding },
-    { "range", filter_range },
-    { "redirect", filter_redirect },
+    { "error-status", filter_error_status, NULL },
+    { "conditional", filter_conditional, NULL },
+    { "headers", filter_headers, NULL },
+    { "gunzip", filter_gunzip, NULL },
+    { "sub", filter_sub, NULL },
+    { "charset", filter_charset, NULL },
+    { "coding", filter_coding, NULL },
+    { "range", filter_range, NULL },
+    { "redirect", filter_redirect, NULL },
 };
 
 static const struct pipeline test_pipeline = {
