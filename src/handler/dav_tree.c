@@ -127,7 +127,7 @@ int dav_spot_stat(const struct dav_spot *s, struct stat *ret)
 int dav_copy_bytes(int from, int to, uint64_t size)
 {
     uint64_t done = 0;
-    static _Thread_local char bytes[BY_HAND];
+    char bytes[BY_HAND];
 
     while (done < size) {
         off_t in = (off_t)done, out = (off_t)done;
