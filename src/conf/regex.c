@@ -116,6 +116,11 @@ static struct regex *refuse(struct conf_load *load, const struct conf_node *node
     char text[256];
     if (pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text) < 0)
         snprintf(text, sizeof text, "error %d", error);
+    if ((int)arg == CONF_AT_NAME) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                      "the regular expression is wrong at byte %zu: %s", offset + 1, text);
+        return NULL;
+    }
     conf_complain_inside(load, CONF_EMERG, node, arg, offset_in_arg(node, arg, pattern) + offset,
                          "the regular expression is wrong here: %s", text);
     return NULL;

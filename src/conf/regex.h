@@ -19,7 +19,8 @@ enum { CAPTURES_MAX = 16 }; /* $0 … $15 */
 
 enum regex_verdict { REGEX_NO = 0, REGEX_YES = 1, REGEX_LIMIT = -1 /* a match limit was hit */ };
 
-/* NULL after a complaint that points at the argument and says what PCRE2 said and where.
+/* NULL after a complaint that points at the argument ((unsigned)CONF_AT_NAME: at the directive's
+ * name) and says what PCRE2 said and where.
  * Freed with the load's arena through regex_free_all() of the generation that owns it. */
 struct regex *regex_compile(struct conf_load *, const struct conf_node *, unsigned arg,
                             struct slice pattern, unsigned flags);

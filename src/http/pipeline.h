@@ -62,7 +62,7 @@ void request_run_refused(struct request *, unsigned status);
 
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access;
-extern const struct feature feature_headers;
+extern const struct feature feature_headers, feature_map;
 filter_fn filter_conditional, filter_range, filter_headers, filter_redirect;
 
 #endif

@@ -33,6 +33,7 @@ const struct feature *const features[] = {
     &feature_types,
     &feature_headers,
     &feature_access,
+    &feature_map,
     &feature_rewrite,
     &feature_error_page,
     &feature_access_log,
