@@ -62,7 +62,9 @@ void request_run_refused(struct request *, unsigned status);
 
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access;
-extern const struct feature feature_headers, feature_map;
+extern const struct feature feature_headers, feature_map, feature_realip;
+step_fn step_realip;
+idle_fn realip_idle;
 filter_fn filter_conditional, filter_range, filter_headers, filter_redirect;
 
 #endif

@@ -162,6 +162,7 @@ struct request {
     const struct rewrite_op *script_at; /* the instruction that said WAIT            */
     struct slice root_path;             /* cache of $document_root for this location            */
     void *slots[8];                     /* features' own state: see request_slot()              */
+    const struct addr *peer;            /* the connection's own, when client is another's     */
     struct addr client;                 /* filled at first use: request_client()                */
     bool client_known;
 

@@ -19,10 +19,10 @@ bool get_remote_addr(void *subject, const struct variable_use *use, struct gathe
     return true;
 }
 
-/* Nothing for unix sockets, which have no ports. */
+/* Nothing for unix sockets, which have no ports, and where a proxy told none. */
 static bool gather_port(struct gather *g, const struct addr *a)
 {
-    if (a->family == AF_INET || a->family == AF_INET6)
+    if ((a->family == AF_INET || a->family == AF_INET6) && a->port > 0)
         gather_u64(g, a->port);
     return true;
 }

@@ -34,6 +34,7 @@ const struct feature *const features[] = {
     &feature_headers,
     &feature_access,
     &feature_map,
+    &feature_realip,
     &feature_rewrite,
     &feature_error_page,
     &feature_access_log,
@@ -69,9 +70,11 @@ static enum verdict step_location_content(struct request *r)
 }
 
 static const struct step steps[] = {
+    { "realip", step_realip, realip_idle },
     { "server-rewrite", step_server_rewrite, NULL },
     { "find-location", step_find_location, NULL },
     { "rewrite", step_rewrite, NULL },
+    { "realip", step_realip, realip_idle }, /* a location may have its own */
     { "access", step_access, NULL },
     { "try-files", step_try_files, try_files_idle },
     { "content", step_location_content, NULL },
@@ -96,7 +99,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL },
 };
 
-enum { SERVER_REWRITE_STEP = 0, FIND_LOCATION_STEP = 1 };
+enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2 };
 
 const struct pipeline pipeline = {
     .steps = steps,

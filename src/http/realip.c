@@ -1,0 +1,220 @@
+/* realip.c - the client's address as a trusted proxy tells it.
+ *
+ * If the connection comes from a trusted net, the field named by real_ip_header says who the client
+ * is: its last address, or (recursive) the last one that is not trusted itself. */
+#include "http/access.h"
+#include "http/pipeline.h"
+#include "http/site.h"
+
+struct trusted {
+    bool is_unix;
+    struct addr_net net;
+    struct trusted *next;
+};
+
+struct realip_conf {
+    struct trusted *nets, **nets_end;
+    struct slice field;
+    bool recursive;
+};
+
+static uint32_t realip_index;
+
+/* ---- who is it? --------------------------------------------------------------------------- */
+
+static bool is_trusted(const struct realip_conf *c, const struct addr *a)
+{
+    for (const struct trusted *t = c->nets; t != NULL; t = t->next)
+        if (t->is_unix ? a->family == AF_UNIX : addr_in_net(a, &t->net))
+            return true;
+    return false;
+}
+
+/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80". Without a port
+ * it is 0: not known. */
+static bool read_client(struct slice text, struct addr *ret)
+{
+    size_t colon = slice_find(text, ':');
+    bool port = colon < text.size &&
+                slice_find(slice_skip(text, colon + 1), ':') == text.size - colon - 1;
+    struct addr_net net;
+    bool low_bits;
+
+    if (port || (text.size > 0 && text.at[0] == '['))
+        return addr_parse(text, 0, ret) && !addr_is_any(ret);
+    if (slice_find(text, '/') < text.size || !addr_net_parse(text, &net, &low_bits))
+        return false;
+    *ret = net.base;
+    ret->port = 0;
+    return true;
+}
+
+/* Goes through the addresses of one field, from its end. False: the search is over. */
+static bool look_back(const struct realip_conf *c, struct slice value, struct addr *client,
+                      bool *found)
+{
+    while (value.size > 0) {
+        size_t at = value.size;
+        struct addr said;
+
+        while (at > 0 && value.at[at - 1] != ',' && value.at[at - 1] != ' ')
+            at--;
+        struct slice text = slice_skip(value, at);
+
+        value = slice_head(value, at > 0 ? at - 1 : 0);
+        if (text.size == 0)
+            continue;
+        if (!read_client(text, &said))
+            return false;
+        *client = said;
+        *found = true;
+        if (!c->recursive || !is_trusted(c, &said))
+            return false;
+    }
+    return true;
+}
+
+static bool find_client(const struct request *r, const struct realip_conf *c, struct addr *client)
+{
+    bool found = false;
+
+    for (uint32_t i = r->head.field_count; i > 0; i--) {
+        const struct field *f = &r->head.fields[i - 1];
+
+        if (slice_eq_nocase(f->name, c->field) && !look_back(c, f->value, client, &found))
+            break;
+    }
+    return found;
+}
+
+enum verdict step_realip(struct request *r)
+{
+    const struct realip_conf *c = request_conf(r, &feature_realip);
+    struct addr client, *peer;
+
+    if (r->peer != NULL || r->parent != NULL || !is_trusted(c, request_client(r)) ||
+        !find_client(r, c, &client))
+        return NEXT;
+    peer = arena_alloc(&r->arena, sizeof *peer);
+    if (peer == NULL)
+        return request_fail(r, 500);
+    *peer = r->client;
+    r->peer = peer;
+    r->client = client;
+    return NEXT;
+}
+
+bool realip_idle(const struct scope *scope)
+{
+    const struct realip_conf *c = scope_conf(scope, &feature_realip);
+
+    return c->nets == NULL;
+}
+
+/* ---- variables ---------------------------------------------------------------------------- */
+
+static const struct addr *peer_of(struct request *r)
+{
+    return r->peer != NULL ? r->peer : request_client(r);
+}
+
+static bool get_address(void *subject, const struct variable_use *use, struct gather *g)
+{
+    (void)use;
+    addr_print(peer_of(subject), g);
+    return true;
+}
+
+static bool get_port(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct addr *a = peer_of(subject);
+
+    (void)use;
+    if (a->port > 0)
+        gather_u64(g, a->port);
+    return true;
+}
+
+static const struct variable vars[] = {
+    { "realip_remote_addr", get_address, .help = "The address of the connection itself." },
+    { "realip_remote_port", get_port, .help = "The port of the connection itself." },
+};
+
+/* ---- directives --------------------------------------------------------------------------- */
+
+static bool set_from(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    struct realip_conf *c = own;
+    struct trusted *t = arena_must(conf_arena(load), sizeof *t);
+    struct slice text = conf_arg(node, 0);
+    bool low_bits = false;
+
+    (void)row;
+    *t = (struct trusted){ .is_unix = slice_eq(text, SLICE("unix:")) };
+    if (!t->is_unix && !addr_net_parse(text, &t->net, &low_bits)) {
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address", SLICE_FMT(text));
+        conf_hint(load, "expected: an address, a net such as 10.0.0.0/8, or unix:; names are not "
+                        "looked up");
+        return false;
+    }
+    if (low_bits)
+        conf_complain(load, CONF_WARN, node, 0,
+                      "the address has bits beyond the net's mask; they mean nothing");
+    if (c->nets_end == NULL)
+        c->nets_end = &c->nets;
+    *c->nets_end = t;
+    c->nets_end = &t->next;
+    return true;
+}
+
+static bool set_header(struct conf_load *load, const struct conf_node *node, void *own,
+                       const struct directive *row)
+{
+    struct realip_conf *c = own;
+
+    (void)row;
+    c->field = conf_arg(node, 0);
+    if (!slice_eq(c->field, SLICE("proxy_protocol")))
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "the PROXY protocol is not read yet");
+    conf_hint(load, "expected: the name of a field, such as X-Forwarded-For");
+    return false;
+}
+
+static bool realip_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
+{
+    const struct realip_conf *outer = parent;
+    struct realip_conf *c = own;
+
+    (void)load;
+    (void)scope;
+    if (c->nets == NULL && outer != NULL)
+        c->nets = outer->nets;
+    return true;
+}
+
+static const struct directive rows[] = {
+    { "set_real_ip_from", CTX_ANY_HTTP, 1, 1, CONF_CUSTOM, .set = set_from, .repeats = true,
+      .syntax = "address | net/bits | unix:",
+      .help = "Proxies that are trusted to name their client.",
+      .example = "set_real_ip_from 10.0.0.0/8;" },
+    { "real_ip_header", CTX_ANY_HTTP, 1, 1, CONF_CUSTOM, offsetof(struct realip_conf, field),
+      "X-Real-IP", .set = set_header, .size = sizeof(struct slice), .syntax = "field",
+      .help = "The request field in which they name it.",
+      .example = "real_ip_header X-Forwarded-For;" },
+    { "real_ip_recursive", CTX_ANY_HTTP, 1, 1, CONF_FLAG, offsetof(struct realip_conf, recursive),
+      "off", .help = "Of several addresses, take the last that is not trusted; off: the last." },
+};
+
+const struct feature feature_realip = {
+    .name = "realip",
+    .rows = rows,
+    .row_count = COUNT_OF(rows),
+    .size = sizeof(struct realip_conf),
+    .vars = vars,
+    .var_count = COUNT_OF(vars),
+    .merge = realip_merge,
+    .about = "The client's address behind proxies.",
+    .index = &realip_index,
+};
