@@ -35,8 +35,8 @@ static bool is_trusted(const struct realip_conf *c, const struct addr *a)
 static bool read_client(struct slice text, struct addr *ret)
 {
     size_t colon = slice_find(text, ':');
-    bool port = colon < text.size &&
-                slice_find(slice_skip(text, colon + 1), ':') == text.size - colon - 1;
+    bool port =
+        colon < text.size && slice_find(slice_skip(text, colon + 1), ':') == text.size - colon - 1;
     struct addr_net net;
     bool low_bits;
 
