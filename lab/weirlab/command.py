@@ -1,10 +1,13 @@
 """weir lab: runs plans, draws charts, writes the report."""
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import random
+import shutil
 import sys
+import tempfile
 
 from . import interrupt, plan as plans
 from .cell import Rig
@@ -61,36 +64,52 @@ def chosen(plan, words):
     return plan
 
 
+@contextlib.contextmanager
+def kept(weir):
+    """A copy of the binary for the length of a run: a build meanwhile cannot change what is measured."""
+    path = shutil.which(weir)
+    if path is None:
+        raise plans.Mistake(f'{weir}: no such program; expected weir (--weir BIN)')
+    with tempfile.TemporaryDirectory(prefix='weir-lab-binary-') as folder:
+        os.chmod(folder, 0o755)
+        yield shutil.copy(path, folder)
+
+
 def run(o):
-    from . import machine, runner
+    from . import machine
     read = [chosen(plans.read(p), o.subjects) for p in plan_paths(o.plans)]
     folder = pathlib.Path(o.results)
     folder.mkdir(parents=True, exist_ok=True)
-    weir = str(pathlib.Path(o.weir).resolve()) if os.sep in o.weir else o.weir
     o.programs = str(pathlib.Path(o.programs).resolve())
     interrupt.listen()
-    described = machine.describe(weir, o.programs)
+    with kept(o.weir) as weir:
+        described = machine.describe(weir, o.programs)
+        status = measured(o, read, folder, weir, described)
+    drawn(folder, [p['name'] for p in read])
+    written(folder)
+    return status
+
+
+def measured(o, read, folder, weir, described):
+    """Runs the plans in turn; the exit code."""
+    from . import runner
     status = 0
     for plan in read:
         print(f'{plan["name"]}: {plan["question"]}', flush=True)
+        path = folder / f'{plan["name"]}.json'
+        seed = o.seed if o.seed is not None else random.SystemRandom().randrange(1 << 32)
         try:
             runner.prepare(plan, weir)
-            rig = Rig(weir, o.programs, o.seconds)
-            seed = o.seed if o.seed is not None else random.SystemRandom().randrange(1 << 32)
-            result = runner.Run(plan, rig, described, folder / f'{plan["name"]}.json', seed,
+            result = runner.Run(plan, Rig(weir, o.programs, o.seconds), described, path, seed,
                                 o.repetitions).go()
         except runner.Unfit as error:
             print(f'  not run: {error}', file=sys.stderr, flush=True)
             status = 1
             continue
         except KeyboardInterrupt:
-            path = folder / f'{plan["name"]}.json'
             print(f'\ninterrupted: {path} holds what was measured', file=sys.stderr)
-            status = 130
-            break
+            return 130
         tell(result)
-    drawn(folder, [p['name'] for p in read])
-    written(folder)
     return status
 
 

@@ -388,7 +388,7 @@ def test_a_short_real_run(tmp_path):
     assert len(result['cells']) == 2 * 3
     for cell in result['cells']:
         v = cell['values']
-        assert v['rps'] > 100 and 0.5 < v['cpu_us'] < 10000
+        assert v['rps'] > 0 and 0.5 < v['cpu_us'] < 10000
         assert v['cpu_us'] == pytest.approx(v['user_us'] + v['system_us'])
     assert result['machine']['syscall_ns'] > 0 and 'weir' in result['machine']['versions']['weir']
     Page((tmp_path / 'lab-results' / 'report.html').read_text())
