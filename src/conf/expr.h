@@ -108,6 +108,10 @@ const struct variable *conf_declare_given(struct conf_load *, struct slice name,
 unsigned conf_place(struct conf_load *, struct slice name);
 unsigned conf_place_count(const struct conf_load *);
 
+/* What $name (without the `$`, in lower case) stands for, at run time: for names that come with a
+ * page. Call ret->row->get(subject, ret, g). False: nothing has that name. */
+bool conf_use_variable(const struct conf_load *, struct slice name, struct variable_use *ret);
+
 /* The row that $name stands for so far, or NULL. Captures and prefixes do not count. */
 const struct variable *conf_find_variable(const struct conf_load *, struct slice name);
 

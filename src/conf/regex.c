@@ -211,6 +211,40 @@ enum regex_verdict regex_match(const struct regex *re, struct slice subject, str
     return found >= 0 ? REGEX_YES : REGEX_LIMIT;
 }
 
+static void tell_names(const pcre2_code *code, const struct slice *captures, unsigned max,
+                       void (*named)(void *arg, struct slice name, struct slice value), void *arg)
+{
+    uint32_t count = 0, size = 0;
+    PCRE2_SPTR table = NULL;
+    pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *entry = table + (size_t)i * size;
+        unsigned number = (unsigned)entry[0] << 8 | entry[1];
+        if (number < max)
+            named(arg, slice_str((const char *)entry + 2), captures[number]);
+    }
+}
+
+bool regex_match_once(struct slice pattern, struct slice subject, struct slice *captures,
+                      unsigned max, enum regex_verdict *ret,
+                      void (*named)(void *arg, struct slice name, struct slice value), void *arg)
+{
+    int error = 0;
+    size_t offset = 0;
+    struct regex re = { .pattern = pattern };
+    re.code = pcre2_compile((PCRE2_SPTR)(pattern.size > 0 ? pattern.at : ""), pattern.size,
+                            PCRE2_DOLLAR_ENDONLY | PCRE2_DOTALL, &error, &offset, NULL);
+    if (re.code == NULL)
+        return false;
+    *ret = set_limits(&re) ? regex_match(&re, subject, captures, max) : REGEX_LIMIT;
+    if (*ret == REGEX_YES && named != NULL)
+        tell_names(re.code, captures, max, named, arg);
+    regex_free_all(&re);
+    return true;
+}
+
 /* ---- asking -------------------------------------------------------------------------- */
 
 unsigned regex_name_count(const struct regex *re)

@@ -29,6 +29,13 @@ struct regex *regex_compile(struct conf_load *, const struct conf_node *, unsign
 enum regex_verdict regex_match(const struct regex *, struct slice subject, struct slice *captures,
                                unsigned max);
 
+/* Compiles a pattern that comes at run time (in a page), matches once and forgets it, within the
+ * same limits. False: the pattern is wrong. `named` (may be NULL) is told, after REGEX_YES, what
+ * each named group matched. */
+bool regex_match_once(struct slice pattern, struct slice subject, struct slice *captures,
+                      unsigned max, enum regex_verdict *ret,
+                      void (*named)(void *arg, struct slice name, struct slice value), void *arg);
+
 /* Named groups: how many, and the name and number of the i-th. */
 unsigned regex_name_count(const struct regex *);
 struct slice regex_name(const struct regex *, unsigned i, unsigned *ret_number);

@@ -78,6 +78,11 @@ static bool fill(const struct conf_load *load, struct variable_use *use, struct 
     return fill_capture(load, use, name);
 }
 
+bool conf_use_variable(const struct conf_load *load, struct slice name, struct variable_use *ret)
+{
+    return fill(load, ret, name);
+}
+
 /* ---- unknown names ------------------------------------------------------------------- */
 
 static void consider_declared(struct suggestion *s, struct conf_load *load, const struct map *m)

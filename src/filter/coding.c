@@ -19,9 +19,6 @@ struct packing {
     uint64_t in, out; /* bytes so far */
 };
 
-/* request.slots[]: the others belong to handler/ */
-enum { SLOT_PACKING = 7 }; /* the first ones are handlers': handler/file_cache.h */
-
 /* ---- compressors, used again ---------------------------------------------------------------- */
 
 static void *take(struct coders *home, const struct coder *k, const struct coding_conf *c,

@@ -1,6 +1,7 @@
 /* sub_filter.c - texts in answers replaced by others. */
 #include "conf/expr.h"
 #include "conf/load.h"
+#include "filter/chunk.h"
 #include "filter/replace.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
@@ -59,16 +60,6 @@ static bool evaluate(struct request *r, const struct sub_conf *c, struct replace
     return true;
 }
 
-/* The bytes are no longer those of the file. */
-static bool change_head(struct request *r, const struct sub_conf *c)
-{
-    if (c->keep_date)
-        return encoding_weaken_etag(r);
-    r->response.last_modified = -1;
-    r->response.last_modified_text = r->response.etag = (struct slice){ 0 };
-    return true;
-}
-
 static bool replace(struct request *r, const struct sub_conf *c)
 {
     struct replace_pair *pairs = arena_alloc(&r->arena, REPLACE_PAIRS_MAX * sizeof *pairs);
@@ -80,7 +71,7 @@ static bool replace(struct request *r, const struct sub_conf *c)
     if (count == 0)
         return true;
     s = replacer_create(&r->arena, pairs, count, c->once);
-    return s != NULL && change_head(r, c) && transform_wrap(r, &replacer_ops, s);
+    return s != NULL && chunk_head_changed(r, c->keep_date) && transform_wrap(r, &replacer_ops, s);
 }
 
 bool sub_idle(const struct scope *scope)

@@ -1,8 +1,7 @@
 /* transform.c - bytes in, other bytes out, a room at a time. */
 #include "filter/transform.h"
 
-#include <errno.h>
-#include <unistd.h>
+#include "filter/chunk.h"
 
 struct transform {
     struct body body;
@@ -51,27 +50,12 @@ static void let_go(struct transform *t)
 
 enum fetched { FETCHED, FETCH_LATER, FETCH_END, FETCH_FAILED };
 
-/* Ranges are given out when they are in the page cache: reading them waits for nothing. */
 static bool read_range(struct transform *t, const struct chunk *k)
 {
-    struct request *r = t->body.request;
-    size_t have = 0;
-
     if (t->read == NULL)
-        t->read = arena_alloc(&r->arena, TRANSFORM_ROOM);
-    while (t->read != NULL && have < k->size) {
-        ssize_t n = pread(k->file, t->read + have, k->size - have, (off_t)(k->offset + have));
-
-        if (n <= 0) {
-            request_log(r, n < 0 ? LOG_CRIT : LOG_ALERT, n < 0 ? errno : 0,
-                        n < 0 ? "pread() of a file to be sent failed"
-                              : "the file became shorter while it was sent");
-            return false;
-        }
-        have += (size_t)n;
-    }
+        t->read = arena_alloc(&t->body.request->arena, TRANSFORM_ROOM);
     t->in = slice_of(t->read, k->size);
-    return t->read != NULL;
+    return t->read != NULL && chunk_read(t->body.request, k, t->read);
 }
 
 static enum fetched fetch(struct transform *t, size_t most)

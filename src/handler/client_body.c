@@ -68,12 +68,35 @@ static void drop(struct reading *b)
     io_work(r->io, &b->op, remove_file, removed);
 }
 
+static void release(struct reading *b)
+{
+    if (--b->users == 0)
+        drop(b);
+}
+
 static void at_end(void *reading)
 {
     struct reading *b = reading;
 
     if (!b->flying)
-        drop(b);
+        release(b);
+}
+
+static void child_at_end(void *request)
+{
+    struct request *child = request;
+    struct reading *b = reading_of(child);
+
+    child->client_body = NULL;
+    release(b);
+}
+
+bool client_body_share(struct request *child, struct request *parent)
+{
+    CHECK(parent->client_body->complete);
+    child->client_body = parent->client_body;
+    reading_of(parent)->users++;
+    return request_at_end(child, child_at_end, child);
 }
 
 struct reading *client_body_begin(struct request *r, size_t room)
@@ -84,6 +107,7 @@ struct reading *client_body_begin(struct request *r, size_t room)
     if (b == NULL)
         return NULL;
     b->request = r;
+    b->users = 1;
     b->body.file = -1;
     b->most = (size_t)conf->buffer_size;
     b->in_file_only = conf->in_file_only;
@@ -134,7 +158,7 @@ static void written(struct io *io, struct io_op *op, struct io_result result)
     (void)io;
     b->flying = false;
     if (r->ended) {
-        drop(b);
+        release(b);
         request_unpin(r);
         return;
     }

@@ -40,6 +40,10 @@ struct body *client_body_open(struct request *) MUST_USE;
 struct body *client_body_stream(struct request *, void (*ready)(struct request *, void *arg),
                                 void *arg) MUST_USE;
 
+/* After NEXT, gives a sub-request the same body; it stays until both have ended. False: no
+ * memory. */
+bool client_body_share(struct request *child, struct request *parent) MUST_USE;
+
 /* What a stream's BODY_FAILED was for: 400, 408 or 413; 0: it has not failed. */
 unsigned client_body_status(const struct request *);
 

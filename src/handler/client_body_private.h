@@ -18,8 +18,9 @@ struct reading {
     uint64_t written; /* to the file                                              */
     unsigned status;  /* it was refused, or could not be written                   */
     int in_file_only;
-    bool waiting; /* a step said WAIT                                             */
-    bool ended;   /* the sink was told the end                                     */
+    unsigned users; /* requests that may open it: its own and those it is shared with */
+    bool waiting;   /* a step said WAIT                                             */
+    bool ended;     /* the sink was told the end                                     */
     bool flying;
     struct stream *stream; /* client_body_stream()'s; NULL: it is read whole          */
     struct io_op op;

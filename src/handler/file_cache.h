@@ -69,17 +69,6 @@ struct file_cache {
     struct io_timer sweep;
 };
 
-/* What the steps of this folder keep in request.slots[] while they wait. */
-enum handler_slot {
-    SLOT_OPENING,
-    SLOT_INDEX,
-    SLOT_TRY,
-    SLOT_LISTING,
-    SLOT_LOOK,
-    SLOT_PACKED,
-    SLOT_DAV,
-};
-
 enum file_result { FILE_OPEN, FILE_WAIT, FILE_FAILED };
 
 /* path: "root/below", NUL-terminated, below pointing into it (map_path()). On FILE_FAILED,

@@ -4,7 +4,10 @@
 
 #include "http/site.h"
 
-extern const struct feature feature_empty_gif, feature_stub_status;
+extern const struct feature feature_empty_gif, feature_stub_status, feature_mirror;
+
+enum verdict step_mirror(struct request *);
+bool mirror_idle(const struct scope *);
 
 /* From a directive's set function: requests of the location (or of the server, outside of its
  * locations) that is being loaded are answered by `answer`. False after a complaint: something

@@ -2,6 +2,7 @@
  * which says whether all checks must agree or one is enough. */
 #include "http/access.h"
 
+#include "http/auth_request.h"
 #include "http/log_target.h"
 #include "http/pipeline.h"
 #include "http/site.h"
@@ -153,8 +154,10 @@ enum access_opinion access_by_address(struct request *r)
     return ACCESS_REFUSED;
 }
 
+/* In nginx's order. */
 static enum access_opinion (*const checks[])(struct request *) = {
     access_by_address,
+    access_by_request,
 };
 
 /* limit_except: the settings of its block, for methods that it does not name. */
@@ -168,25 +171,53 @@ static void use_except(struct request *r)
     r->log = log_of_scope(conf->except);
 }
 
-/* Sub-requests were allowed with the request that makes them. */
+/* One check. Where several refuse, a 401 stays: the client can do something about it. */
+static enum access_opinion ask(struct request *r, size_t check)
+{
+    struct response before;
+    bool asked_for_name = r->response.status == 401;
+    enum access_opinion opinion;
+
+    if (asked_for_name)
+        before = r->response;
+    opinion = checks[check](r);
+    if (asked_for_name && opinion == ACCESS_REFUSED && r->response.status != 401) {
+        r->response = before;
+        if (before.headers == NULL)
+            r->response.headers_end = &r->response.headers;
+    }
+    return opinion;
+}
+
+bool access_idle(const struct scope *scope)
+{
+    const struct access_conf *conf = scope_conf(scope, &feature_access);
+
+    return conf->rules == NULL && conf->except == NULL && access_by_request_idle(scope);
+}
+
+/* After ACCESS_WAIT the same check is asked again. */
 enum verdict step_access(struct request *r)
 {
-    bool granted = false, refused = false;
+    bool any, over = false, refused;
 
-    if (r->parent != NULL)
-        return NEXT;
-    use_except(r);
-    bool any = core_conf(r)->satisfy == SATISFY_ANY;
+    if (r->access.next == 0)
+        use_except(r);
+    any = core_conf(r)->satisfy == SATISFY_ANY;
+    for (; r->access.next < COUNT_OF(checks) && !over; r->access.next++) {
+        enum access_opinion opinion = ask(r, r->access.next);
 
-    for (size_t i = 0; i < COUNT_OF(checks); i++) {
-        enum access_opinion opinion = checks[i](r);
-
-        granted |= opinion == ACCESS_GRANTED;
-        refused |= opinion == ACCESS_REFUSED;
-        if (any ? granted : refused)
-            break;
+        if (opinion == ACCESS_WAIT)
+            return WAIT;
+        r->access.granted |= opinion == ACCESS_GRANTED;
+        r->access.refused |= opinion == ACCESS_REFUSED;
+        over = any ? r->access.granted : r->access.refused;
     }
-    return refused && !(any && granted) ? DONE : NEXT;
+    refused = r->access.refused && !(any && r->access.granted);
+    if (r->access.refused && !refused)
+        request_forget_answer(r);
+    r->access = (struct access_progress){ 0 };
+    return refused ? DONE : NEXT;
 }
 
 #define WHERE (CTX_ANY_HTTP | CTX_LIMIT_EXCEPT)

@@ -11,6 +11,7 @@ enum access_opinion {
     ACCESS_NONE, /* nothing is configured here, or no rule fits  */
     ACCESS_GRANTED,
     ACCESS_REFUSED, /* and the request's answer says why            */
+    ACCESS_WAIT,    /* the step will be run again                   */
 };
 
 /* allow and deny alone, whatever satisfy says. Decides the answer when it refuses. */

@@ -44,6 +44,7 @@ struct loop {
     struct list conns;             /* every connection                              */
     struct list idle;              /* those between requests, longest idle first    */
     uint32_t conn_count, conn_max; /* worker_connections                            */
+    uint32_t detached;             /* sub-requests that nobody waits for             */
     bool draining;                 /* no keep-alive any more                        */
 
     struct slab conn_slab, request_slab, out_slab;

@@ -13,13 +13,12 @@ static bool wants_error_page(const struct request *r)
 static void run_filters(struct request *r)
 {
     const struct pipeline *p = r->loop->pipeline;
-
     uint32_t idle = core_conf(r)->idle_filters;
 
     if (r->response.body == NULL && r->response.status >= 300 && !r->response.final)
         error_text_fill(r);
     for (unsigned i = 0; i < p->filter_count; i++)
-        if ((idle & 1u << i) == 0)
+        if ((idle & 1u << i) == 0 && !(r->parent != NULL && p->filters[i].main_only))
             p->filters[i].run(r);
     r->header_only =
         r->head.method == METHOD_HEAD || r->response.status == 204 || r->response.status == 304;
@@ -65,7 +64,11 @@ static enum verdict run_step(struct request *r, const struct pipeline *p)
     uint32_t idle = core_conf(r)->idle_steps >> r->step;
 
     r->step = (uint16_t)(r->step + __builtin_ctz(~idle));
-    return r->step < p->step_count ? p->steps[r->step].run(r) : request_fail(r, 404);
+    if (r->step >= p->step_count)
+        return request_fail(r, 404);
+    if (r->parent != NULL && p->steps[r->step].main_only)
+        return NEXT;
+    return p->steps[r->step].run(r);
 }
 
 /* Goes on from r->step until the request is answered or waits. */
@@ -106,6 +109,12 @@ static void go(struct request *r)
 void request_run(struct request *r)
 {
     r->step = 0;
+    go(r);
+}
+
+void request_run_inner(struct request *r)
+{
+    r->step = (uint16_t)r->loop->pipeline->reroute_step;
     go(r);
 }
 

@@ -22,13 +22,15 @@ typedef bool idle_fn(const struct scope *);
 struct step {
     const char *name; /* nginx's phase, or what it does */
     step_fn *run;
-    idle_fn *idle; /* NULL: never                      */
+    idle_fn *idle;  /* NULL: never                      */
+    bool main_only; /* sub-requests pass over it        */
 };
 
 struct filter {
     const char *name;
     filter_fn *run;
     idle_fn *idle;
+    bool main_only;
 };
 
 /* What is at a path, for the file tests of `if`. */
@@ -60,11 +62,14 @@ void pipeline_fit(const struct pipeline *, struct scope *http);
 void request_run(struct request *);
 void request_run_refused(struct request *, unsigned status);
 
+/* Runs a sub-request, from the server's own instructions on. */
+void request_run_inner(struct request *);
+
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access;
 extern const struct feature feature_headers, feature_map, feature_realip;
 step_fn step_realip;
-idle_fn realip_idle;
+idle_fn realip_idle, access_idle;
 filter_fn filter_conditional, filter_range, filter_headers, filter_redirect;
 
 #endif

@@ -92,8 +92,7 @@ enum verdict step_realip(struct request *r)
     const struct realip_conf *c = request_conf(r, &feature_realip);
     struct addr client, *peer;
 
-    if (r->peer != NULL || r->parent != NULL || !is_trusted(c, request_client(r)) ||
-        !find_client(r, c, &client))
+    if (r->peer != NULL || !is_trusted(c, request_client(r)) || !find_client(r, c, &client))
         return NEXT;
     peer = arena_alloc(&r->arena, sizeof *peer);
     if (peer == NULL)

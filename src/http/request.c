@@ -9,8 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct request *request_create(struct loop *loop, struct io *io, const struct request_ops *ops,
-                               void *conn)
+struct request *request_create_on(struct loop *loop, struct io *io, struct site *site,
+                                  const struct request_ops *ops, void *conn)
 {
     struct request *r = slab_take(&loop->request_slab);
 
@@ -25,12 +25,18 @@ struct request *request_create(struct loop *loop, struct io *io, const struct re
     r->io = io;
     r->ops = ops;
     r->conn = conn;
-    r->site = loop->site;
+    r->site = site;
     r->started_ns = loop_now_ns(loop, io);
     site_hold(loop, r->site);
     r->response.length = r->response.last_modified = -1;
     r->response.headers_end = &r->response.headers;
     return r;
+}
+
+struct request *request_create(struct loop *loop, struct io *io, const struct request_ops *ops,
+                               void *conn)
+{
+    return request_create_on(loop, io, loop->site, ops, conn);
 }
 
 /* ---- start ------------------------------------------------------------------------- */
@@ -158,6 +164,11 @@ static void response_clear(struct request *r)
     body_drop(r->response.body);
     r->response = (struct response){ .length = -1, .last_modified = -1 };
     r->response.headers_end = &r->response.headers;
+}
+
+void request_forget_answer(struct request *r)
+{
+    response_clear(r);
 }
 
 enum verdict request_fail(struct request *r, unsigned status)
@@ -374,6 +385,11 @@ static void about(struct request *r, struct gather *g)
         gather_slice(g, slice_head(r->head.line, 1024));
         gather_byte(g, '"');
     }
+    if (r->parent != NULL) {
+        gather_lit(g, ", subrequest: \"");
+        gather_slice(g, slice_head(r->uri, 512));
+        gather_byte(g, '"');
+    }
     if (r->head.authority.size > 0) {
         gather_lit(g, ", host: \"");
         gather_slice(g, slice_head(r->head.authority, 256));
@@ -416,24 +432,47 @@ static void request_free(struct request *r)
     ops->freed(conn);
 }
 
+void request_leave_parent(struct request *r)
+{
+    struct request **at = &r->parent->children;
+
+    while (*at != NULL && *at != r)
+        at = &(*at)->sibling;
+    if (*at == r)
+        *at = r->sibling;
+    r->sibling = NULL;
+}
+
+/* Clients' requests are what is counted. */
+static void count_answer(struct request *r)
+{
+    if (r->counted)
+        stat_sub(&r->loop->stats.writing, 1);
+    if (r->parent != NULL)
+        return;
+    if (r->response.status >= 100 && r->response.status < 600)
+        stat_add(&r->loop->stats.status[r->response.status / 100], 1);
+    stat_add(&r->loop->stats.bytes_out, r->head_sent_bytes + r->body_sent);
+}
+
 void request_end(struct request *r)
 {
     OBJ(r, REQUEST_MAGIC);
     CHECK(!r->ended);
     r->ended = true;
-    if (r->counted)
-        stat_sub(&r->loop->stats.writing, 1);
-    if (r->response.status >= 100 && r->response.status < 600)
-        stat_add(&r->loop->stats.status[r->response.status / 100], 1);
-    stat_add(&r->loop->stats.bytes_out, r->head_sent_bytes + r->body_sent);
+    r->pins++; /* its sub-requests hold it, and are about to let it go */
+    if (r->parent != NULL)
+        request_leave_parent(r);
+    count_answer(r);
     if (r->server != NULL && r->loop->pipeline->log != NULL)
         r->loop->pipeline->log(r);
     body_drop(r->response.body);
     r->response.body = NULL;
     for (struct cleanup *k = r->cleanups; k != NULL; k = k->next)
         k->run(k->arg);
-    if (r->pins == 0)
-        request_free(r);
+    while (r->children != NULL) /* that neither a body nor a cleanup has ended */
+        request_end(r->children);
+    request_unpin(r);
 }
 
 void request_pin(struct request *r)

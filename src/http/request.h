@@ -63,6 +63,22 @@ struct response {
 
 /* ---- the request --------------------------------------------------------------- */
 
+/* Whose they are: request.slots[]. */
+enum request_slot {
+    SLOT_OPENING, /* handler/ */
+    SLOT_INDEX,
+    SLOT_TRY,
+    SLOT_LISTING,
+    SLOT_LOOK,
+    SLOT_PACKED,
+    SLOT_DAV,
+    SLOT_MIRROR,
+    SLOT_PACKING, /* filter/ */
+    SLOT_SSI,
+    SLOT_AUTH_REQUEST, /* http/ */
+    SLOT_COUNT
+};
+
 /* What a protocol does for a request. */
 struct request_ops {
     const char *name; /* "HTTP/1.1" …                                         */
@@ -87,6 +103,12 @@ struct cleanup {
     void (*run)(void *arg);
     void *arg;
     struct cleanup *next;
+};
+
+/* How far the checks of access.c have come. */
+struct access_progress {
+    uint8_t next;
+    bool granted, refused;
 };
 
 struct request {
@@ -115,13 +137,16 @@ struct request {
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
+    struct access_progress access;
 
     struct loop *loop;
     struct io *io; /* the connection's loop: submit ops here               */
     const struct request_ops *ops;
-    void *conn;             /* the protocol's own                                   */
-    void *exchange;         /* the protocol's own for this request, in the arena     */
-    struct request *parent; /* of a sub-request                                     */
+    void *conn;                         /* the protocol's own                                   */
+    void *exchange;                     /* the protocol's own for this request, in the arena     */
+    struct request *parent;             /* of a sub-request: see subrequest.h                   */
+    struct request *children, *sibling; /* sub-requests that end with this one at the latest */
+    uint32_t subrequests;               /* made so far, by all that is inside this one       */
     struct arena arena;
 
     struct site *site; /* the generation it runs on; counted                   */
@@ -161,7 +186,7 @@ struct request {
     struct slice *values; /* of set and of named captures, by conf_place(); NULL: none yet */
     const struct rewrite_op *script_at; /* the instruction that said WAIT            */
     struct slice root_path;             /* cache of $document_root for this location            */
-    void *slots[8];                     /* features' own state: see request_slot()              */
+    void *slots[SLOT_COUNT];            /* what features keep of this request while they wait   */
     const struct addr *peer;            /* the connection's own, when client is another's     */
     struct addr client;                 /* filled at first use: request_client()                */
     bool client_known;
@@ -188,6 +213,9 @@ enum verdict {
  * Returns DONE, so a step can `return request_fail(r, 403);`. error_page is consulted by the
  * pipeline afterwards. */
 enum verdict request_fail(struct request *, unsigned status);
+
+/* Drops what was answered so far: somebody else decides. */
+void request_forget_answer(struct request *);
 
 /* An answer of bytes that outlive it. Returns DONE. */
 enum verdict request_reply(struct request *, unsigned status, struct slice content_type,
@@ -234,6 +262,14 @@ static inline struct slice request_field(const struct request *r, enum field_id 
 
 const struct addr *request_client(struct request *);
 
+/* The client's own request, of which this one may be a part. */
+static inline struct request *request_main(struct request *r)
+{
+    while (r->parent != NULL)
+        r = r->parent;
+    return r;
+}
+
 #define request_conf(r, feature) scope_conf((r)->scope, (feature))
 
 /* Writes to the error log of the scope in force, with nginx's about-part. */
@@ -257,6 +293,10 @@ enum { REQUEST_SLOT = 8192 };
 struct request *request_create(struct loop *, struct io *, const struct request_ops *,
                                void *conn) MUST_USE;
 
+/* The same on a generation that is not the latest. */
+struct request *request_create_on(struct loop *, struct io *, struct site *,
+                                  const struct request_ops *, void *conn) MUST_USE;
+
 /* The head is complete: normalises, picks the server, runs the pipeline. ops->respond() will
  * be called, from here or later. */
 void request_start(struct request *, const struct vhosts *);
@@ -271,7 +311,10 @@ void request_replace(struct request *, unsigned status);
 /* limit_rate in force, bytes a second (0: none), and limit_rate_after. */
 uint64_t request_rate(struct request *, uint64_t *ret_after);
 
-/* The answer was sent, or cannot be. Logs, drops, frees. */
+/* The answer was sent, or cannot be. Logs, drops, ends its sub-requests, frees. */
 void request_end(struct request *);
+
+/* A sub-request is no longer ended with its parent. */
+void request_leave_parent(struct request *);
 
 #endif

@@ -1,130 +1,28 @@
-/* rewrite_set.c - the directive set: variables that the configuration gives values to.
- *
- * A name that one set somewhere gives a value to exists everywhere. Its value belongs to the
- * request: internal redirects keep it. */
-#include "conf/expr.h"
+/* rewrite_set.c - the directive set: variables that the configuration gives values to. */
+#include "http/assign.h"
 #include "http/rewrite.h"
 #include "http/site.h"
 
 struct set_op {
     struct rewrite_op op;
-    const struct variable *row; /* what is set: ours, or one that has a set() of its own  */
-    unsigned place;             /* of ours                                                */
-    struct expr *value;
+    struct assignment what;
 };
-
-/* ---- running ----------------------------------------------------------------------------- */
-
-/* use->number: the place. Without a value, a variable that a map or its kin also makes is theirs;
- * any other is empty, which is said once a request. */
-static bool get_value(void *subject, const struct variable_use *use, struct gather *g)
-{
-    struct request *r = subject;
-    const struct rewrite_conf *conf = request_conf(r, &feature_rewrite);
-    struct slice *values = request_values(r);
-
-    if (values != NULL && values[use->number].at != NULL) {
-        gather_slice(g, values[use->number]);
-        return true;
-    }
-    if (use->row->get != get_value)
-        return false;
-    if (conf->warn_of_no_value)
-        request_log(r, LOG_WARN, 0, "using uninitialized \"%s\" variable", use->row->name);
-    if (values != NULL)
-        values[use->number] = SLICE("");
-    return true;
-}
 
 static enum verdict run_set(struct request *r, const struct rewrite_op *op)
 {
-    const struct set_op *self = (const struct set_op *)op;
-    struct slice value;
+    const char *why = assign_run(r, r, &((const struct set_op *)op)->what);
 
-    if (!expr_eval(self->value, r, &r->arena, EXPR_MAX, &value))
-        return rewrite_failed(r, op, "the value is too long");
-    if (self->row->set == NULL) {
-        struct slice *values = request_values(r);
-
-        if (values == NULL)
-            return rewrite_failed(r, op, "there is no memory left for this request");
-        values[self->place] = value;
-    } else if (!self->row->set(r, self->row, value))
-        request_log(r, LOG_WARN, 0, "$%s cannot be \"%.*s\"", self->row->name,
-                    SLICE_FMT(slice_head(value, 256)));
-    r->root_path = (struct slice){ 0 }; /* it may be made of this variable */
-    return NEXT;
-}
-
-/* ---- reading ------------------------------------------------------------------------------- */
-
-static bool is_name(struct slice s)
-{
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = byte_lower((unsigned char)s.at[i]);
-
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
-            return false;
-    }
-    return s.size > 0 && !(s.at[0] >= '0' && s.at[0] <= '9');
-}
-
-static bool refuse_name(struct conf_load *load, const struct conf_node *node)
-{
-    struct slice said = conf_arg(node, 0);
-
-    conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not a variable that can be set",
-                  SLICE_FMT(said));
-    if (said.size > 0 && said.at[0] != '$' && is_name(said))
-        conf_hint(load, "did you mean `$%.*s`?", SLICE_FMT(said));
-    conf_hint(load, "expected: $ and a name of letters, digits and _ that begins with no digit");
-    return false;
-}
-
-/* The name belongs to something that set cannot change. */
-static bool refuse_row(struct conf_load *load, const struct conf_node *node)
-{
-    struct slice name = slice_skip(conf_arg(node, 0), 1);
-
-    conf_complain(load, CONF_EMERG, node, 0, "`$%.*s` cannot be set: it has a meaning of its own",
-                  SLICE_FMT(name));
-    if (slice_eq_nocase(name, SLICE("uri")) || slice_eq_nocase(name, SLICE("document_uri")))
-        conf_hint(load, "to change the path: rewrite ^ /new/path;");
-    else if (slice_eq_nocase(name, SLICE("query_string")))
-        conf_hint(load, "did you mean `$args`?");
-    conf_hint(load, "expected: a name of your own, or $args or $limit_rate");
-    return false;
-}
-
-static const struct variable *row_of(struct conf_load *load, struct slice name, unsigned place)
-{
-    struct slice lower = arena_copy(conf_arena(load), name);
-    const struct variable *known;
-
-    for (size_t i = 0; i < lower.size; i++)
-        ((char *)(uintptr_t)lower.at)[i] = (char)byte_lower((unsigned char)lower.at[i]);
-    known = conf_find_variable(load, lower);
-    if (known != NULL && known->set != NULL)
-        return known;
-    return conf_declare_given(load, lower, get_value, place);
+    return why == NULL ? NEXT : rewrite_failed(r, op, why);
 }
 
 bool rewrite_set_set(struct conf_load *load, const struct conf_node *node, void *own,
                      const struct directive *row)
 {
     struct rewrite_conf *conf = own;
-    struct slice said = conf_arg(node, 0);
     struct set_op *self = arena_must(conf_arena(load), sizeof *self);
 
     (void)row;
-    if (said.size < 2 || said.at[0] != '$' || !is_name(slice_skip(said, 1)))
-        return refuse_name(load, node);
-    self->place = conf_place(load, slice_skip(said, 1));
-    self->row = row_of(load, slice_skip(said, 1), self->place);
-    if (self->row == NULL)
-        return refuse_row(load, node);
-    self->value = expr_compile(load, node, 1);
-    if (self->value == NULL)
+    if (!assign_read(load, node, &self->what))
         return false;
     self->op = (struct rewrite_op){ .run = run_set, .node = node };
     rewrite_add(load, &conf->script, &self->op);

@@ -101,7 +101,7 @@ bool get_is_request_port(void *subject, const struct variable_use *use, struct g
 bool get_protocol(void *subject, const struct variable_use *use, struct gather *g)
 {
     static const char http1[] = "HTTP/1.1";
-    const struct request *r = subject;
+    const struct request *r = request_main(subject);
 
     (void)use;
     if (strcmp(r->ops->name, http1) == 0 && r->head.version_minor == 0)
@@ -271,7 +271,7 @@ static struct slice request_id(struct request *r)
 
 bool get_request_id(void *subject, const struct variable_use *use, struct gather *g)
 {
-    struct slice id = request_id(subject);
+    struct slice id = request_id(request_main(subject));
 
     (void)use;
     gather_slice(g, id);

@@ -213,8 +213,30 @@ static enum body_status pull(struct request *r, struct exchange *x, struct out *
     return r->response.body->ops->pull(r->response.body, most, &out->chunk);
 }
 
+/* The end of the chunk before (if it was a file's range), and the size of the next one. */
+static void chunk_begin(struct exchange *x, struct gather *g, size_t size)
+{
+    if (x->line_due)
+        gather_lit(g, "\r\n");
+    x->line_due = false;
+    h1_chunk_size(g, size);
+}
+
+static void file_size_line(struct exchange *x, struct out *out)
+{
+    struct gather g;
+
+    if (!x->chunking || x->size_written || OUT_ROOM - out->used < sizeof out->size_line)
+        return; /* no room: it comes back when what is there was sent */
+    gather_init(&g, out->bytes + out->used, sizeof out->size_line, NULL, 0);
+    chunk_begin(x, &g, out->chunk.size);
+    out->used += (uint32_t)g.used;
+    x->size_written = true;
+}
+
 static void send_file(struct conn *c, struct out *out)
 {
+    file_size_line(exchange_of(c), out);
     if (out->used > 0) { /* the head first; the kernel joins it with the file's bytes */
         send_out(c, 1, IO_HOLD);
         return;
@@ -233,7 +255,7 @@ static void send_memory(struct conn *c, struct exchange *x, struct out *out)
         struct gather g;
 
         gather_init(&g, out->size_line, sizeof out->size_line, NULL, 0);
-        h1_chunk_size(&g, out->chunk.size);
+        chunk_begin(x, &g, out->chunk.size);
         out->iov[n++] = (struct iovec){ out->size_line, g.used };
     }
     out->iov[n++] = (struct iovec){ (void *)(uintptr_t)out->chunk.at, out->chunk.size };
@@ -249,13 +271,16 @@ static void body_end(struct conn *c, struct exchange *x)
 
         if (out == NULL)
             return;
-        if (OUT_ROOM - out->used < sizeof "0\r\n\r\n") {
+        static const char end[] = "\r\n0\r\n\r\n";
+        size_t from = x->line_due ? 0 : 2, size = sizeof end - 1 - from;
+
+        if (OUT_ROOM - out->used < size) {
             x->pulled = BODY_END + 1;
             send_out(c, 1, 0);
             return;
         }
-        memcpy(out->bytes + out->used, "0\r\n\r\n", 5);
-        out->used += 5;
+        memcpy(out->bytes + out->used, end + from, size);
+        out->used += (uint32_t)size;
     } else if (x->answer_left != UINT64_MAX && x->answer_left > 0) {
         conn_close(c, CLOSE_body_failed);
         return;
@@ -316,6 +341,8 @@ static void chunk_sent(struct conn *c, struct exchange *x, size_t size)
     if (x->answer_left != UINT64_MAX)
         x->answer_left -= size;
     x->in_flight = 0;
+    x->line_due |= x->size_written;
+    x->size_written = false;
     if (r->response.body->ops->sent != NULL)
         r->response.body->ops->sent(r->response.body, size);
 }

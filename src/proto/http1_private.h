@@ -42,7 +42,9 @@ struct exchange {
     size_t in_taken;     /* of the input, by the decoder's last step           */
     struct io_timer ask; /* read_body() is obeyed in the next turn              */
     bool head_written, chunking, body_ended;
-    bool linger; /* input may still come behind the last answer        */
+    bool size_written; /* of the chunk that is a file's range            */
+    bool line_due;     /* … whose end of line goes before what follows    */
+    bool linger;       /* input may still come behind the last answer        */
     uint16_t late_status;
     struct chunked chunked;
     uint64_t body_left; /* of a Content-Length                                */

@@ -1,6 +1,7 @@
 /* features.c - THE list: what this server can do, and in which order a request meets it. */
 #include "server/features.h"
 
+#include "filter/added.h"
 #include "filter/coding.h"
 #include "filter/gunzip.h"
 #include "filter/recode.h"
@@ -12,6 +13,7 @@
 #include "handler/static.h"
 #include "http/access.h"
 #include "http/access_log.h"
+#include "http/auth_request.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -56,6 +58,10 @@ const struct feature *const features[] = {
     &feature_zstd,
     &feature_client_body,
     &feature_dav,
+    &feature_auth_request,
+    &feature_mirror,
+    &feature_addition,
+    &feature_ssi,
     NULL,
 };
 /* clang-format on */
@@ -69,34 +75,40 @@ static enum verdict step_location_content(struct request *r)
     return l->content != NULL ? l->content(r) : NEXT;
 }
 
+/* Who meets it: sub-requests, too, or only what a client asked for. */
+enum { EVERY, MAIN_ONLY };
+
 static const struct step steps[] = {
-    { "realip", step_realip, realip_idle },
-    { "server-rewrite", step_server_rewrite, NULL },
-    { "find-location", step_find_location, NULL },
-    { "rewrite", step_rewrite, NULL },
-    { "realip", step_realip, realip_idle }, /* a location may have its own */
-    { "access", step_access, NULL },
-    { "try-files", step_try_files, try_files_idle },
-    { "content", step_location_content, NULL },
-    { "dav", step_dav, dav_idle },
-    { "random-index", step_random_index, random_index_idle },
-    { "index", step_index, NULL },
-    { "autoindex", step_autoindex, autoindex_idle },
-    { "packed", step_packed, packed_idle },
-    { "static", step_static, NULL },
+    { "realip", step_realip, realip_idle, MAIN_ONLY },
+    { "server-rewrite", step_server_rewrite, NULL, EVERY },
+    { "find-location", step_find_location, NULL, EVERY },
+    { "rewrite", step_rewrite, NULL, EVERY },
+    { "realip", step_realip, realip_idle, MAIN_ONLY }, /* a location may have its own */
+    { "access", step_access, access_idle, MAIN_ONLY },
+    { "mirror", step_mirror, mirror_idle, MAIN_ONLY },
+    { "try-files", step_try_files, try_files_idle, EVERY },
+    { "content", step_location_content, NULL, EVERY },
+    { "dav", step_dav, dav_idle, EVERY },
+    { "random-index", step_random_index, random_index_idle, EVERY },
+    { "index", step_index, NULL, EVERY },
+    { "autoindex", step_autoindex, autoindex_idle, EVERY },
+    { "packed", step_packed, packed_idle, EVERY },
+    { "static", step_static, NULL, EVERY },
 };
 
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
-    { "error-status", filter_error_status, NULL },
-    { "conditional", filter_conditional, NULL },
-    { "headers", filter_headers, NULL },
-    { "gunzip", filter_gunzip, gunzip_idle },
-    { "sub", filter_sub, sub_idle },
-    { "charset", filter_charset, charset_idle },
-    { "coding", filter_coding, coding_idle },
-    { "range", filter_range, NULL },
-    { "redirect", filter_redirect, NULL },
+    { "error-status", filter_error_status, NULL, EVERY },
+    { "conditional", filter_conditional, NULL, MAIN_ONLY },
+    { "headers", filter_headers, NULL, MAIN_ONLY },
+    { "gunzip", filter_gunzip, gunzip_idle, EVERY },
+    { "sub", filter_sub, sub_idle, EVERY },
+    { "charset", filter_charset, charset_idle, EVERY },
+    { "ssi", filter_ssi, ssi_idle, EVERY },
+    { "addition", filter_addition, addition_idle, MAIN_ONLY },
+    { "coding", filter_coding, coding_idle, MAIN_ONLY },
+    { "range", filter_range, NULL, MAIN_ONLY },
+    { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
 enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2 };

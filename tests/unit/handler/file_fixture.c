@@ -33,26 +33,26 @@ static const struct feature *const test_features[] = {
 };
 
 static const struct step steps[] = {
-    { "find-location", step_find_location, NULL },
-    { "rewrite", step_rewrite, NULL },
-    { "try-files", step_try_files, NULL },
-    { "random-index", step_random_index, NULL },
-    { "index", step_index, NULL },
-    { "autoindex", step_autoindex, NULL },
-    { "packed", step_packed, NULL },
-    { "static", step_static, NULL },
+    { "find-location", step_find_location, NULL, false },
+    { "rewrite", step_rewrite, NULL, false },
+    { "try-files", step_try_files, NULL, false },
+    { "random-index", step_random_index, NULL, false },
+    { "index", step_index, NULL, false },
+    { "autoindex", step_autoindex, NULL, false },
+    { "packed", step_packed, NULL, false },
+    { "static", step_static, NULL, false },
 };
 
 static const struct filter filters[] = {
-    { "error-status", filter_error_status, NULL },
-    { "conditional", filter_conditional, NULL },
-    { "headers", filter_headers, NULL },
-    { "gunzip", filter_gunzip, NULL },
-    { "sub", filter_sub, NULL },
-    { "charset", filter_charset, NULL },
-    { "coding", filter_coding, NULL },
-    { "range", filter_range, NULL },
-    { "redirect", filter_redirect, NULL },
+    { "error-status", filter_error_status, NULL, false },
+    { "conditional", filter_conditional, NULL, false },
+    { "headers", filter_headers, NULL, false },
+    { "gunzip", filter_gunzip, NULL, false },
+    { "sub", filter_sub, NULL, false },
+    { "charset", filter_charset, NULL, false },
+    { "coding", filter_coding, NULL, false },
+    { "range", filter_range, NULL, false },
+    { "redirect", filter_redirect, NULL, false },
 };
 
 static const struct pipeline test_pipeline = {

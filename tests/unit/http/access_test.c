@@ -108,18 +108,6 @@ static void rules_are_inherited_unless_there_are_new_ones(void **state)
     }
 }
 
-static void sub_requests_are_let_in(void **state)
-{
-    struct fixture f;
-    struct request parent = { 0 };
-
-    (void)state;
-    fixture_start(&f, "http { deny all; server { listen 80; } }", "GET / HTTP/1.1");
-    f.r.parent = &parent;
-    assert_int_equal(step_access(&f.r), NEXT);
-    fixture_close(&f);
-}
-
 static void mistakes_are_named(void **state)
 {
     static const struct {
@@ -150,7 +138,6 @@ int main(void)
         cmocka_unit_test(the_first_rule_that_fits_decides),
         cmocka_unit_test(other_methods_have_their_own_rules),
         cmocka_unit_test(rules_are_inherited_unless_there_are_new_ones),
-        cmocka_unit_test(sub_requests_are_let_in),
         cmocka_unit_test(mistakes_are_named),
     };
 

@@ -8,12 +8,12 @@ static void respond(struct request *r)
 }
 
 static const struct step steps[] = {
-    { "server rewrite", step_server_rewrite, NULL },
-    { "find location", step_find_location, NULL },
-    { "rewrite", step_rewrite, NULL },
-    { "access", step_access, NULL },
+    { "server rewrite", step_server_rewrite, NULL, false },
+    { "find location", step_find_location, NULL, false },
+    { "rewrite", step_rewrite, NULL, false },
+    { "access", step_access, NULL, false },
 };
-static const struct filter filters[] = { { "error status", filter_error_status, NULL } };
+static const struct filter filters[] = { { "error status", filter_error_status, NULL, false } };
 static const struct pipeline pipeline = {
     .steps = steps,
     .step_count = COUNT_OF(steps),

@@ -4,6 +4,7 @@
 #define TESTS_VARS_FIXTURE_H
 
 #include "http/access.h"
+#include "http/auth_request.h"
 #include "http/access_log.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -80,9 +81,11 @@ static inline void fixture_complaint(void *arg, struct slice text, enum conf_sev
 static inline void fixture_load(struct fixture *f, const char *text)
 {
     static const struct feature *const features[] = {
-        &feature_http_core,  &feature_logs,    &feature_vars,
-        &feature_access,     &feature_rewrite, &feature_error_page,
-        &feature_access_log, &feature_types,   NULL,
+        &feature_http_core,    &feature_logs,
+        &feature_vars,         &feature_access,
+        &feature_auth_request, &feature_rewrite,
+        &feature_error_page,   &feature_access_log,
+        &feature_types,        NULL,
     };
     struct conf_load *load;
 
