@@ -8,6 +8,7 @@
 #include "handler/client_body.h"
 #include "handler/dav.h"
 #include "handler/file_cache.h"
+#include "handler/limit.h"
 #include "handler/small.h"
 #include "handler/static.h"
 #include "http/access.h"
@@ -35,6 +36,8 @@ const struct feature *const features[] = {
     &feature_access,
     &feature_map,
     &feature_realip,
+    &feature_limit_req,
+    &feature_limit_conn,
     &feature_rewrite,
     &feature_error_page,
     &feature_access_log,
@@ -75,6 +78,8 @@ static const struct step steps[] = {
     { "find-location", step_find_location, NULL },
     { "rewrite", step_rewrite, NULL },
     { "realip", step_realip, realip_idle }, /* a location may have its own */
+    { "limit-req", step_limit_req, limit_req_idle },
+    { "limit-conn", step_limit_conn, limit_conn_idle },
     { "access", step_access, NULL },
     { "try-files", step_try_files, try_files_idle },
     { "content", step_location_content, NULL },
