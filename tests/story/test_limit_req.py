@@ -179,8 +179,8 @@ def test_levels(weir, level, refused, delayed):
         assert statuses(s, *['/d/file.txt?k=1'] * 3) == [200] * 3
     assert re.search(rf'\[{refused}\] \S+ \*\d+ limiting requests, excess: (1\.000|0\.99\d) by '
                      r'zone "one", client: 127\.0\.0\.1, .*request: "GET /file\.txt\?k=1 ', s.log())
-    assert re.search(rf'\[{delayed}\] \S+ \*\d+ delaying request, excess: \d\.\d\d\d by zone "fast"',
-                     s.log())
+    assert re.search(rf'\[{delayed}\] \S+ \*\d+ delaying request, excess: \d\.\d\d\d '
+                     'by zone "fast"', s.log())
 
 
 def test_dry_run(weir):
