@@ -269,7 +269,7 @@ static uint32_t make(struct zone_part *p, struct slice key, uint32_t hash)
     return cell;
 }
 
-/* ---- looking ----------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------ */
 
 static struct zone_part *part_of(struct zone *z, uint64_t hash)
 {
