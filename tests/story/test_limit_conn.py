@@ -188,6 +188,7 @@ def test_a_request_that_limit_req_delays_does_not_count_yet(weir):
         c.send('GET /file.txt?k=a&m=m HTTP/1.1\r\nHost: a.test\r\n\r\n')
         s.wait_log('delaying request')
         assert get(s, '/file.txt?k=b&m=m').status == 200
+        rst(c)
 
 
 def test_a_full_zone_refuses(weir):

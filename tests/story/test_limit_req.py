@@ -2,6 +2,7 @@
 outcome independent of how fast the test is."""
 import re
 import socket
+import struct
 import subprocess
 import time
 
@@ -157,6 +158,7 @@ def test_who_waits_holds_nobody_up(weir):
         c.sock.settimeout(.01)
         with pytest.raises(socket.timeout):
             c.fill()
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         c.close()
     log = s.file('access.log', contains='/file.txt?k=1&w 499 DELAYED')
     assert '/free 200 -' in log and '/file.txt?k=1 200 PASSED' in log
