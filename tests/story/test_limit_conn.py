@@ -214,8 +214,8 @@ def test_a_full_zone_refuses(weir):
 def test_many_keys(weir):
     """More than the zone could keep at once; none of them stays."""
     s = weir('limit_conn small 1;', http='limit_conn_zone $arg_k zone=small:32k;')
-    with s.connect() as c:
-        for i in range(30):
+    for i in range(30):
+        with s.connect() as c:
             c.send(''.join(f'GET /file.txt?k={i}-{n} HTTP/1.1\r\nHost: a.test\r\n\r\n'
                            for n in range(100)))
             assert [c.answer().status for _ in range(100)] == [200] * 100
