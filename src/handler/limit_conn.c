@@ -174,13 +174,13 @@ static const struct variable vars[] = {
 #define AT(member) offsetof(struct conn_conf, manner.member)
 
 static const struct directive rows[] = {
-    { kind, CTX_HTTP, 2, 2, CONF_CUSTOM, .set = set_zone, .repeats = true,
+    { kind, CTX_HTTP, 2, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT, .repeats = true,
       .syntax = "key zone=name:size",
       .help = "Memory in which requests being answered are counted by a key; an empty key is not "
-              "counted. Each key takes 64 bytes and 4 of index, and 60 more for every 60 bytes "
-              "beyond the first 32: about 15,000 keys of clients' addresses a megabyte. When it is "
-              "full, requests with new keys are refused. A reload keeps what is counted if name, "
-              "key and size stay.",
+              "counted. A key takes 68 bytes, and as many again for every 60 bytes beyond its "
+              "first 32: a megabyte holds 15,420 clients' addresses. When it is full, requests "
+              "with new keys are refused. A reload keeps what is counted if name, key and size "
+              "stay; another key for the same name and size is an error.",
       .example = "limit_conn_zone $binary_remote_addr zone=addr:10m;" },
     { "limit_conn", CTX_ANY_HTTP, 2, 2, CONF_CUSTOM, .set = set_limit, .repeats = true,
       .syntax = "zone number",

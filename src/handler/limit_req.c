@@ -321,14 +321,14 @@ static const struct variable vars[] = {
 #define AT(member) offsetof(struct req_conf, manner.member)
 
 static const struct directive rows[] = {
-    { kind, CTX_HTTP, 3, 3, CONF_CUSTOM, .set = set_zone, .repeats = true,
-      .syntax = "key zone=name:size rate=number r/s | r/m",
+    { kind, CTX_HTTP, 3, 3, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT, .repeats = true,
+      .syntax = "key zone=name:size rate=rate",
       .help = "Memory in which requests are counted by a key, and how many of one key may come in "
-              "a second or a minute; an empty key is not counted. Each key takes 64 bytes and 4 of "
-              "index, and 60 more for every 60 bytes beyond the first 24: about 15,000 keys of "
-              "clients' addresses a megabyte. When it is full, the key that was not seen for the "
-              "longest time is forgotten. A reload keeps what is counted if name, key and size "
-              "stay.",
+              "a second or a minute; an empty key is not counted. A key takes 68 bytes, and as "
+              "many again for every 60 bytes beyond its first 24: a megabyte holds 15,420 clients' "
+              "addresses. When it is full, the key that was not seen for the longest time is "
+              "forgotten. A reload keeps what is counted if name, key and size stay; another key "
+              "for the same name and size is an error.",
       .example = "limit_req_zone $binary_remote_addr zone=one:10m rate=1r/s;" },
     { "limit_req", CTX_ANY_HTTP, 1, 3, CONF_CUSTOM, .set = set_limit, .repeats = true,
       .syntax = "zone=name [burst=number] [nodelay | delay=number]",
