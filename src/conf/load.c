@@ -23,6 +23,8 @@ struct conf_load *conf_load_create(const struct registry *registry, struct conf_
     load->dir = load->prefix = directory(arena, slice_str(prefix));
     load->files_end = &load->files;
     load->pending_end = &load->pending;
+    load->zones_end = &load->zones;
+    load->zone_uses_end = &load->zone_uses;
     map_init(&load->files_by_path, MAP_CASE);
     map_init(&load->variables, MAP_CASE);
     map_init(&load->places, MAP_CASE);
@@ -241,6 +243,7 @@ struct scope *conf_load_run(struct conf_load *load, const char *path)
     load->nodes = read_nodes(load);
     load_nodes(load, load->nodes);
     variables_resolve(load);
+    zones_resolve(load);
     if (load->error_count == 0)
         merge_scopes(load, load->root);
     return load->root;

@@ -6,6 +6,7 @@
 #include "conf/expr.h"
 #include "conf/load.h"
 #include "conf/regex.h"
+#include "conf/zone.h"
 
 /* Something that stands at a place of a file. No file: about the configuration as a whole. */
 struct place {
@@ -43,6 +44,8 @@ struct conf_load {
     struct pending_use *pending, **pending_end;
     bool resolved; /* names must be known by now                      */
     struct regex *regexes;
+    struct conf_zone *zones, **zones_end;
+    struct zone_use *zone_uses, **zone_uses_end;
 };
 
 /* ---- complain.c ---------------------------------------------------------------------- */
@@ -105,5 +108,10 @@ bool variable_declare_capture(struct conf_load *, struct slice name, unsigned *r
  * are unknown is said no more. */
 void variables_excuse(struct conf_load *, const struct conf_node *);
 void variables_resolve(struct conf_load *);
+
+/* ---- zone.c -------------------------------------------------------------------------- */
+
+/* All directives were read: complains about zones that nobody declared. */
+void zones_resolve(struct conf_load *);
 
 #endif

@@ -114,13 +114,15 @@ struct access_progress {
 struct request {
     uint32_t magic;
 #define REQUEST_MAGIC 0x72657175u
-    uint16_t step;     /* index into the pipeline's steps                      */
-    uint16_t pins;     /* operations in flight that live in the arena          */
-    uint8_t redirects; /* internal redirects so far; at most REDIRECTS_MAX      */
-    bool internal;     /* reached by an internal redirect                      */
-    bool waiting;      /* a step said WAIT                                     */
-    bool running;      /* request_run is on the stack                          */
-    bool counted;      /* in loop->stats.writing                               */
+    uint16_t step;      /* index into the pipeline's steps                      */
+    uint16_t pins;      /* operations in flight that live in the arena          */
+    uint8_t redirects;  /* internal redirects so far; at most REDIRECTS_MAX      */
+    uint8_t req_limit;  /* enum limit_status (handler/limit.h): of limit_req …    */
+    uint8_t conn_limit; /* … and limit_conn; not LIMIT_NONE: it was counted       */
+    bool internal;      /* reached by an internal redirect                      */
+    bool waiting;       /* a step said WAIT                                     */
+    bool running;       /* request_run is on the stack                          */
+    bool counted;       /* in loop->stats.writing                               */
     bool ended;
     bool header_only; /* HEAD, or a status without a body: send the head alone */
     bool head_sent;

@@ -9,6 +9,7 @@
 #include "handler/client_body.h"
 #include "handler/dav.h"
 #include "handler/file_cache.h"
+#include "handler/limit.h"
 #include "handler/small.h"
 #include "handler/static.h"
 #include "http/access.h"
@@ -37,6 +38,8 @@ const struct feature *const features[] = {
     &feature_access,
     &feature_map,
     &feature_realip,
+    &feature_limit_req,
+    &feature_limit_conn,
     &feature_rewrite,
     &feature_error_page,
     &feature_access_log,
@@ -84,6 +87,8 @@ static const struct step steps[] = {
     { "find-location", step_find_location, NULL, EVERY },
     { "rewrite", step_rewrite, NULL, EVERY },
     { "realip", step_realip, realip_idle, MAIN_ONLY }, /* a location may have its own */
+    { "limit-req", step_limit_req, limit_req_idle, MAIN_ONLY },
+    { "limit-conn", step_limit_conn, limit_conn_idle, MAIN_ONLY },
     { "access", step_access, access_idle, MAIN_ONLY },
     { "mirror", step_mirror, mirror_idle, MAIN_ONLY },
     { "try-files", step_try_files, try_files_idle, EVERY },

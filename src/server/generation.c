@@ -1,6 +1,7 @@
 /* generation.c - from a bundle to something that loops can run, and back to nothing. */
 #include "server/generation.h"
 
+#include "conf/zone.h"
 #include "server/bundle.h"
 #include "server/log_files.h"
 
@@ -188,6 +189,8 @@ static const char *build(struct building *b, struct generation *g)
     if (g->site->uses == NULL)
         return "out of memory";
     memset(g->site->uses, 0, uses_size);
+    if (!zones_take(c->load, b->around->now != NULL ? b->around->now->config->load : NULL))
+        return "there is no memory for the zones";
     if (log_files_count(c->logs) != b->bundle.log_count ||
         !number_listeners(g->site, &b->bundle, b->around))
         return "the bundle does not fit its configuration";
@@ -231,8 +234,10 @@ void generation_destroy(struct generation *g)
         log_files_close(g->config->logs);
     if (g->site != NULL)
         free(g->site->uses);
-    if (g->config != NULL)
+    if (g->config != NULL) {
+        zones_drop(g->config->load);
         config_destroy(g->config);
+    }
     free(g);
 }
 

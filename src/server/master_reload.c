@@ -7,6 +7,7 @@
 #include "server/master.h"
 
 #include "base/clock.h"
+#include "conf/zone.h"
 #include "server/log_files.h"
 #include "server/temp_dirs.h"
 
@@ -25,6 +26,8 @@ struct config *master_load(const struct master *m)
     if (o->conf_text != NULL)
         source_add(&c->source, SOURCE_FILE, o->conf, 0, slice_str(o->conf_text), false);
     config_read(c);
+    if (m->config != NULL)
+        zones_compare(c->load, m->config->load);
     return c;
 }
 
