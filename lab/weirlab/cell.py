@@ -17,6 +17,7 @@ TRACE_SECONDS = 0.5
 STEAL_MAX = 0.01
 BOUND = 0.95
 SETTLE_SECONDS = 0.2
+OPENING_SECONDS = 0.0003   # what the warm-up is longer for each connection
 
 
 class Rig:
@@ -102,19 +103,27 @@ def loaded(rig, plan, server, load):
     seconds = rig.seconds or plan['seconds']
     url = f'http://127.0.0.1:{server.port}/{server.path}'
     rate = rate_of(rig, server, load)
-    if load['connections'] and plan['warmup']:
-        loads.run(rig.weir, url, load, min(plan['warmup'], seconds), rate)
-    before, stolen, start = account.counts(server.pid), account.stolen(), time.monotonic()
+    seen = {}
+
+    def look(word):
+        seen[word] = account.counts(server.pid), account.stolen(), time.monotonic()
+
     if load['connections']:
-        found = loads.run(rig.weir, url, load, seconds, rate)
+        warmup = plan['warmup'] + load['connections'] * OPENING_SECONDS
+        found = loads.run(rig.weir, url, load, seconds, rate, warmup, look)
     else:
+        look('begin')
         time.sleep(seconds)
+        look('end')
         found = None
-    after, wall = account.counts(server.pid), time.monotonic() - start
+    if len(seen) < 2:
+        raise Failed('the load generator did not say when it began and ended')
+    (before, stolen, start), (after, stolen_after, end) = seen['begin'], seen['end']
+    wall = end - start
     server.check_alive()
     user, system = account.spent(before, after)
     values = {'cpu_share': (user + system) / wall / 1e7}
-    notes = steal_note(stolen, account.stolen())
+    notes = steal_note(stolen, stolen_after)
     if found:
         n = found['requests']
         values.update({'cpu_us': (user + system) / 1000 / n, 'user_us': user / 1000 / n,

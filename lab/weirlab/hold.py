@@ -12,6 +12,7 @@ import time
 
 STEP = 0.05
 SMALL = 16 * 1024
+BATCH = 100
 
 
 def connected(port, small=False):
@@ -50,11 +51,13 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         held = []
-        for _ in range(idle):
-            s = connected(port)
-            s.sendall(ask)
-            whole_answer(s)
-            held.append(s)
+        while len(held) < idle:
+            batch = [connected(port) for _ in range(min(BATCH, idle - len(held)))]
+            for s in batch:
+                s.sendall(ask)
+            for s in batch:
+                whole_answer(s)
+            held += batch
         readers = [connected(port, small=True) for _ in range(slow)]
         for s in readers:
             s.sendall(ask * 8)

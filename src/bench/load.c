@@ -130,12 +130,26 @@ static uint64_t count_overdue(struct load *l, uint64_t now_ns)
     return overdue;
 }
 
+/* For who watches the server meanwhile; at the end there is a moment to look before connections
+ * are closed. */
+static void mark(const struct load *l, const char *word)
+{
+    static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+
+    if (!l->plan->marks || l->share.index != 0)
+        return;
+    fprintf(stderr, "%s\n", word);
+    if (l->stopping)
+        nanosleep(&moment, NULL);
+}
+
 static void stop(struct load *l, uint64_t now_ns)
 {
     l->unfinished = l->flying + count_overdue(l, now_ns);
     l->end_ns = now_ns;
     post(l);
     l->stopping = true;
+    mark(l, "end");
     io_timer_stop(l->io, &l->arrival);
     io_timer_stop(l->io, &l->tick);
     for (unsigned i = 0; i < l->share.connections; i++)
@@ -190,6 +204,10 @@ static void on_tick(struct io *io, struct io_timer *timer)
     struct load *l = container_of(timer, struct load, tick);
     uint64_t now_ns = clock_mono_ns();
 
+    if (!l->began && now_ns >= l->from_ns) {
+        l->began = true;
+        mark(l, "begin");
+    }
     if (is_over(l, now_ns)) {
         stop(l, now_ns);
         return;

@@ -35,6 +35,7 @@ struct load {
     struct client *spare; /* open loop: connections that can take a request */
     struct pace pace;
     struct io_timer tick, arrival;
+    bool began;                         /* the mark was made */
     uint64_t from_ns, until_ns, end_ns; /* measured: from; no later than until; ended */
     uint64_t ticks;
     uint64_t left;       /* requests that may still begin, when the plan has a count */

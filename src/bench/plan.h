@@ -36,6 +36,7 @@ struct bench_plan {
 
     unsigned connections, depth, idle, trickle, threads;
     bool keep_alive;
+    bool marks;  /* "begin" and "end" on standard error, around what is counted */
     double rate; /* requests a second; 0: a closed loop */
     enum bench_gaps gaps;
     uint64_t warmup_ns, duration_ns, timeout_ns;

@@ -134,6 +134,14 @@ static bool set_sources(struct bench_job *j, const char *word, const char *value
     return true;
 }
 
+static bool set_marks(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    (void)value;
+    j->plan.marks = true;
+    return true;
+}
+
 static bool set_warmup(struct bench_job *j, const char *word, const char *value)
 {
     return read_seconds(word, value, &j->plan.warmup_ns);
@@ -239,6 +247,7 @@ static const struct option {
     { NULL, "--trickle", "N", set_trickle, "connections that send a byte a second" },
     { NULL, "--source", "ADDRESS[,…]", set_sources, "connect from these, in turn" },
     { NULL, "--warmup", "SECONDS", set_warmup, "not counted, before the run (0)" },
+    { NULL, "--marks", NULL, set_marks, "begin and end on standard error, around what counts" },
     { NULL, "--timeout", "SECONDS", set_timeout, "for an answer (10)" },
     { "-X", "--method", "METHOD", set_method, "GET, or POST with a body" },
     { "-H", "--header", "FIELD", set_field, "\"Name: value\"; may be repeated" },

@@ -293,6 +293,11 @@ def test_a_warm_up_is_not_counted(weir):
     assert len(s.file('access.log').splitlines()) > 300
 
 
+def test_marks_tell_when_it_counts(weir):
+    run = bench(url(weir()), '--warmup', 0.2, '--marks', '-n', 20, '-q')
+    assert run.stderr.split() == ['begin', 'end']
+
+
 def test_a_report_that_cannot_be_written(weir):
     run = bench(url(weir()), '-n', 10, '--json', '/no/such/dir/x', status=1)
     assert '/no/such/dir/x' in run.stderr and 'requests  10' in run.stdout

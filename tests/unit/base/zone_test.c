@@ -90,14 +90,15 @@ static void long_keys_take_several_cells(void **state)
     for (uint32_t size = 1; size < sizeof key; size += size < 200 ? 1 : 97) {
         for (char last = 'a'; last < 'd'; last++) {
             key[size - 1] = last;
-            assert_true(put(z, slice_of(key, size), ZONE_REFUSE, size * 256u + (unsigned)last));
+            assert_true(
+                put(z, slice_of(key, size), ZONE_REFUSE, size * 256u + (unsigned char)last));
         }
         key[size - 1] = 'x';
     }
     for (uint32_t size = 1; size < sizeof key; size += size < 200 ? 1 : 97) {
         for (char last = 'a'; last < 'd'; last++) {
             key[size - 1] = last;
-            assert_int_equal(get(z, slice_of(key, size)), size * 256u + (unsigned)last);
+            assert_int_equal(get(z, slice_of(key, size)), size * 256u + (unsigned char)last);
             forget(z, slice_of(key, size));
         }
         key[size - 1] = 'x';
