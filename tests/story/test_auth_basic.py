@@ -1,6 +1,8 @@
 """auth_basic: names and passwords; satisfy; auth_delay."""
 import base64
 import os
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -73,7 +75,7 @@ def site(shared):
     return shared(SITE + SATISFY, files={'htpasswd': USERS, 'html/sorry.html': 'sorry'})
 
 
-# ---- names and passwords ------------------------------------------------------------------------
+# ---- names and passwords ---------------------------------------------------------------------
 
 @pytest.mark.parametrize('kind', HASHES)
 def test_every_kind_of_hash(site, kind):
@@ -116,7 +118,8 @@ def test_remote_user(site):
 @pytest.mark.parametrize('value', [
     '', 'Basic', 'Basic ', 'Basic ====', 'Basic *', 'Basic ' + base64.b64encode(b'plain').decode(),
     'Basic ' + base64.b64encode(b':open sesame').decode(), f'Bearer {token("plain")}',
-    f'Basic{token("plain")}', f'Basic {token("plain")}A!', f'Basic {token("plain", SESAME + chr(0))}',
+    f'Basic{token("plain")}', f'Basic {token("plain")}A!',
+    f'Basic {token("plain", SESAME + chr(0))}',
     f'Basic {token("plain", SESAME + chr(0) + "x")}', 'Basic ' + 'QUFB' * 1500,
     f'Basic {token("plain", "x" * 1100)}', f'Basic {token("bcrypt", "x" * 900)}',
     f'Basic {token("x" * 900)}', 'Basic w7w='])
@@ -225,7 +228,7 @@ def test_one_connection(site):
             assert (a['WWW-Authenticate'] is None) == (status == 200)
 
 
-# ---- together with addresses ----------------------------------------------------------------------
+# ---- together with addresses -----------------------------------------------------------------
 
 @pytest.mark.parametrize('path, user, status', [
     ('/all/in/', None, 401), ('/all/in/', 'plain', 200), ('/all/in/', 'nobody', 401),
@@ -241,7 +244,7 @@ def test_satisfy(site, path, user, status):
     assert (a['WWW-Authenticate'] is not None) == (status == 401)
 
 
-# ---- slow ones ---------------------------------------------------------------------------------------
+# ---- slow ones -------------------------------------------------------------------------------
 
 def test_slow_logins_do_not_hold_up_others(weir):
     """While many slow hashes are waited for, a static file is fetched again and again."""
@@ -276,7 +279,7 @@ def test_clients_that_leave(weir):
     assert ask(s, '/closed/file.txt', 'ann').status == 200
 
 
-# ---- auth_delay --------------------------------------------------------------------------------------
+# ---- auth_delay ------------------------------------------------------------------------------
 
 DELAY = f'auth_delay 400ms; location /closed/ {{ alias html/; {AUTH} }}' \
         'location /denied/ { deny all; }'
@@ -297,16 +300,18 @@ def test_refusals_are_delayed(weir):
 
 
 def test_a_client_that_does_not_wait(weir):
-    s = weir(DELAY.replace('400ms', '1h'), files={'htpasswd': USERS})
-    for _ in range(5):
+    s = weir(DELAY.replace('400ms', '1h') + 'access_log access.log;', files={'htpasswd': USERS})
+    for n in range(5):
         with s.connect() as c:
-            c.send('GET /closed/file.txt HTTP/1.1\r\nHost: a\r\n\r\n')
-            s.wait_log('delaying the answer')
+            c.send(f'GET /closed/{n} HTTP/1.1\r\nHost: a\r\n\r\n')
+            s.wait_log(f'"GET /closed/{n} ')
+            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     assert s.get('/file.txt').status == 200
+    s.file('access.log', contains='"GET /closed/4 HTTP/1.1" 499')
     # the fixture asks the server to quit: nobody holds it up
 
 
-# ---- mistakes -------------------------------------------------------------------------------------------
+# ---- mistakes --------------------------------------------------------------------------------
 
 def checked(tmp_path, text, **files):
     for name, content in files.items():
