@@ -55,6 +55,11 @@ const char *conf_prefix(const struct conf_load *load)
     return load->prefix;
 }
 
+int conf_read(struct conf_load *load, const char *path, struct slice *ret)
+{
+    return load->source->read(load->source, path, ret);
+}
+
 const char *conf_dir(const struct conf_load *load)
 {
     return load->dir;

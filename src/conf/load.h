@@ -88,6 +88,10 @@ const char *conf_prefix(const struct conf_load *); /* ends in "/" */
  * includes with relative paths are looked for there. */
 const char *conf_dir(const struct conf_load *);
 
+/* A file that the configuration names, for looking at what is in it; path is absolute. Borrowed
+ * from the source. 0 or -errno. */
+int conf_read(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
+
 /* ---- for set() functions ------------------------------------------------------------- */
 
 /* Opens a scope for the node's children and loads them in it; set() of a CONF_BLOCK row calls

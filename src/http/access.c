@@ -1,8 +1,7 @@
 /* access.c - allow and deny by the client's address, limit_except by its method, and satisfy,
- * which says whether all checks must agree or one is enough. */
+ * which says whether all the access steps must agree or one is enough. */
 #include "http/access.h"
 
-#include "http/auth_request.h"
 #include "http/log_target.h"
 #include "http/pipeline.h"
 #include "http/site.h"
@@ -132,33 +131,26 @@ static bool rule_fits(const struct access_rule *rule, const struct addr *client)
     return false;
 }
 
-enum access_opinion access_by_address(struct request *r)
+static enum verdict by_address(struct request *r)
 {
     const struct access_conf *conf = request_conf(r, &feature_access);
     const struct access_rule *rule = conf->rules;
     const struct addr *client;
 
     if (rule == NULL)
-        return ACCESS_NONE;
+        return NEXT;
     client = request_client(r);
     while (rule != NULL && !rule_fits(rule, client))
         rule = rule->next;
     if (rule == NULL)
-        return ACCESS_NONE;
+        return NEXT;
     if (rule->allow)
-        return ACCESS_GRANTED;
+        return access_grant(r);
     if (core_conf(r)->satisfy == SATISFY_ALL)
         request_log(r, LOG_ERROR, 0, "access forbidden by rule in %s:%u", rule->node->file->path,
                     rule->node->line);
-    request_fail(r, 403);
-    return ACCESS_REFUSED;
+    return access_refuse(r, 403);
 }
-
-/* In nginx's order. */
-static enum access_opinion (*const checks[])(struct request *) = {
-    access_by_address,
-    access_by_request,
-};
 
 /* limit_except: the settings of its block, for methods that it does not name. */
 static void use_except(struct request *r)
@@ -171,53 +163,79 @@ static void use_except(struct request *r)
     r->log = log_of_scope(conf->except);
 }
 
-/* One check. Where several refuse, a 401 stays: the client can do something about it. */
-static enum access_opinion ask(struct request *r, size_t check)
-{
-    struct response before;
-    bool asked_for_name = r->response.status == 401;
-    enum access_opinion opinion;
-
-    if (asked_for_name)
-        before = r->response;
-    opinion = checks[check](r);
-    if (asked_for_name && opinion == ACCESS_REFUSED && r->response.status != 401) {
-        r->response = before;
-        if (before.headers == NULL)
-            r->response.headers_end = &r->response.headers;
-    }
-    return opinion;
-}
-
 bool access_idle(const struct scope *scope)
 {
     const struct access_conf *conf = scope_conf(scope, &feature_access);
 
-    return conf->rules == NULL && conf->except == NULL && access_by_request_idle(scope);
+    return conf->rules == NULL && conf->except == NULL;
 }
 
-/* After ACCESS_WAIT the same check is asked again. */
 enum verdict step_access(struct request *r)
 {
-    bool any, over = false, refused;
+    use_except(r);
+    return by_address(r);
+}
 
-    if (r->access.next == 0)
-        use_except(r);
-    any = core_conf(r)->satisfy == SATISFY_ANY;
-    for (; r->access.next < COUNT_OF(checks) && !over; r->access.next++) {
-        enum access_opinion opinion = ask(r, r->access.next);
+/* ---- gathering what the steps think ------------------------------------------------------ */
 
-        if (opinion == ACCESS_WAIT)
-            return WAIT;
-        r->access.granted |= opinion == ACCESS_GRANTED;
-        r->access.refused |= opinion == ACCESS_REFUSED;
-        over = any ? r->access.granted : r->access.refused;
+bool access_settled(const struct request *r)
+{
+    return r->access_settled;
+}
+
+enum verdict access_grant(struct request *r)
+{
+    if (core_conf(r)->satisfy == SATISFY_ANY) {
+        r->access_settled = true;
+        r->access_status = 0;
+        r->challenges = NULL;
     }
-    refused = r->access.refused && !(any && r->access.granted);
-    if (r->access.refused && !refused)
-        request_forget_answer(r);
-    r->access = (struct access_progress){ 0 };
-    return refused ? DONE : NEXT;
+    return NEXT;
+}
+
+enum verdict access_refuse(struct request *r, unsigned status)
+{
+    if (r->access_status != 401)
+        r->access_status = (uint16_t)status;
+    r->access_settled = core_conf(r)->satisfy == SATISFY_ALL;
+    return NEXT;
+}
+
+bool access_challenge(struct request *r, struct slice value)
+{
+    struct header **end = &r->challenges;
+
+    for (; *end != NULL; end = &(*end)->next)
+        if (slice_eq((*end)->value, value)) /* an error page is behind the same rules */
+            return true;
+    *end = arena_alloc(&r->arena, sizeof **end);
+    if (*end == NULL)
+        return false;
+    **end = (struct header){ SLICE("WWW-Authenticate"), value, NULL };
+    return true;
+}
+
+/* Leaves nothing behind: an error page may go through the steps again. */
+enum verdict step_access_verdict(struct request *r)
+{
+    unsigned status = r->access_status;
+
+    r->access_settled = false;
+    r->access_status = 0;
+    if (status == 403 && core_conf(r)->satisfy == SATISFY_ANY)
+        request_log(r, LOG_ERROR, 0, "access forbidden: nothing of what \"satisfy any\" asks for");
+    return status == 0 ? NEXT : request_fail(r, status);
+}
+
+/* They go out with the page that error_page chose, too. */
+void filter_challenge(struct request *r)
+{
+    for (const struct header *c = r->challenges; c != NULL; c = c->next) {
+        if (response_add(r, c->name, c->value))
+            continue;
+        request_fail(r, 500);
+        return;
+    }
 }
 
 #define WHERE (CTX_ANY_HTTP | CTX_LIMIT_EXCEPT)

@@ -1,8 +1,9 @@
 /* auth_request.c - access by the opinion of a sub-request: its status decides. */
 #include "http/auth_request.h"
 
-#include "http/assign.h"
 #include "conf/expr.h"
+#include "http/access.h"
+#include "http/assign.h"
 #include "http/site.h"
 #include "http/subrequest.h"
 
@@ -34,7 +35,7 @@ static bool keep_challenges(struct request *r, const struct request *child)
             continue;
         struct slice copy = arena_copy(&r->arena, h->value);
 
-        if (copy.at == NULL || !response_add(r, SLICE("WWW-Authenticate"), copy))
+        if (copy.at == NULL || !access_challenge(r, copy))
             return false;
     }
     return true;
@@ -52,30 +53,29 @@ static void assign_all(struct request *r, struct request *child)
     }
 }
 
-static enum access_opinion refuse(struct request *r, struct request *child, unsigned status)
+static enum verdict decide(struct request *r, const struct request *child)
 {
-    request_fail(r, status);
-    if (status == 401 && !keep_challenges(r, child))
-        request_fail(r, 500);
-    return ACCESS_REFUSED;
+    unsigned status = child->response.status;
+
+    if (status >= 200 && status <= 299)
+        return access_grant(r);
+    if (status == 403 || (status == 401 && keep_challenges(r, child)))
+        return access_refuse(r, status);
+    if (status != 401)
+        request_log(r, LOG_ERROR, 0, "auth_request got the unexpected status %u", status);
+    return request_fail(r, 500);
 }
 
-static enum access_opinion judge(struct request *r, struct asking *a)
+static enum verdict judge(struct request *r, struct asking *a)
 {
     struct request *child = a->child;
-    unsigned status = child->response.status;
-    enum access_opinion opinion = ACCESS_GRANTED;
+    enum verdict v;
 
     assign_all(r, child);
-    if (status == 401 || status == 403) {
-        opinion = refuse(r, child, status);
-    } else if (status < 200 || status > 299) {
-        request_log(r, LOG_ERROR, 0, "auth_request got the unexpected status %u", status);
-        opinion = refuse(r, child, 500);
-    }
+    v = decide(r, child);
     a->child = NULL;
     request_end(child);
-    return opinion;
+    return v;
 }
 
 static void answered(struct request *child, void *arg)
@@ -104,29 +104,27 @@ static struct asking *ask(struct request *r, const struct auth_request_conf *con
     return a;
 }
 
-bool access_by_request_idle(const struct scope *scope)
+bool auth_request_idle(const struct scope *scope)
 {
     const struct auth_request_conf *conf = scope_conf(scope, &feature_auth_request);
 
     return conf->uri.size == 0;
 }
 
-enum access_opinion access_by_request(struct request *r)
+enum verdict step_auth_request(struct request *r)
 {
     const struct auth_request_conf *conf = request_conf(r, &feature_auth_request);
     struct asking *a = r->slots[SLOT_AUTH_REQUEST];
 
-    if (conf->uri.size == 0)
-        return ACCESS_NONE;
+    if (access_settled(r) || conf->uri.size == 0)
+        return NEXT;
     if (a == NULL)
         a = ask(r, conf);
-    if (a == NULL) {
-        request_fail(r, 500);
-        return ACCESS_REFUSED;
-    }
+    if (a == NULL)
+        return request_fail(r, 500);
     a->waiting = !subrequest_answered(a->child);
     if (a->waiting)
-        return ACCESS_WAIT;
+        return WAIT;
     r->slots[SLOT_AUTH_REQUEST] = NULL;
     return judge(r, a);
 }

@@ -2,13 +2,13 @@
 #ifndef HTTP_AUTH_REQUEST_H
 #define HTTP_AUTH_REQUEST_H
 
-#include "http/access.h"
+#include "http/pipeline.h"
 
 extern const struct feature feature_auth_request;
 
-/* One of the checks of access.c: 2xx grants, 401 and 403 refuse with that status, anything else is
- * a 500. ACCESS_WAIT until the sub-request is answered. */
-enum access_opinion access_by_request(struct request *);
-bool access_by_request_idle(const struct scope *);
+/* One of the access steps: 2xx grants, 401 and 403 refuse with that status, anything else is
+ * a 500. WAIT until the sub-request is answered. */
+step_fn step_auth_request;
+idle_fn auth_request_idle;
 
 #endif

@@ -383,6 +383,8 @@ static const struct directive rows[] = {
       .syntax = "on | off | build", .help = "Whether the version is shown to clients." },
     { "satisfy", HSL, 1, 1, CONF_ENUM, AT(satisfy), "all", .words = satisfy_words,
       .syntax = "all | any", .help = "Whether all access rules must agree, or one." },
+    TIME("auth_delay", HSL, auth_delay, "0",
+         "Answers with 401 that access rules decide (auth_basic) are held back for so long."),
     FLAG("absolute_redirect", HSL, absolute_redirect, "on",
          "Sends redirects with scheme and host."),
     FLAG("server_name_in_redirect", HSL, server_name_in_redirect, "off",

@@ -15,6 +15,7 @@
 struct io;
 struct site;
 struct pipeline;
+struct auth_desk;
 struct coders;
 struct file_cache;
 struct log_book;
@@ -38,6 +39,7 @@ struct loop {
     void (*site_unused)(struct loop *, struct site *);
     const struct pipeline *pipeline;
     struct file_cache *files;  /* handler/file_cache.h                          */
+    struct auth_desk *auth;    /* handler/auth_desk.h                           */
     struct coders *coders;     /* filter/coding.h: compressors ready for use    */
     struct log_book *log_book; /* server/log_book.h: access log buffers         */
 

@@ -166,11 +166,6 @@ static void response_clear(struct request *r)
     r->response.headers_end = &r->response.headers;
 }
 
-void request_forget_answer(struct request *r)
-{
-    response_clear(r);
-}
-
 enum verdict request_fail(struct request *r, unsigned status)
 {
     static const uint16_t closing[] = { 400, 408, 413, 414, 431, 500, 501, 505 };

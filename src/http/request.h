@@ -72,6 +72,8 @@ enum request_slot {
     SLOT_LOOK,
     SLOT_PACKED,
     SLOT_DAV,
+    SLOT_AUTH,
+    SLOT_DELAY,
     SLOT_MIRROR,
     SLOT_PACKING, /* filter/ */
     SLOT_SSI,
@@ -105,12 +107,6 @@ struct cleanup {
     struct cleanup *next;
 };
 
-/* How far the checks of access.c have come. */
-struct access_progress {
-    uint8_t next;
-    bool granted, refused;
-};
-
 struct request {
     uint32_t magic;
 #define REQUEST_MAGIC 0x72657175u
@@ -139,7 +135,7 @@ struct request {
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
-    struct access_progress access;
+    bool access_settled; /* what the access steps think so far: see http/access.h  */
 
     struct loop *loop;
     struct io *io; /* the connection's loop: submit ops here               */
@@ -173,16 +169,18 @@ struct request {
     const struct body_sink *sink;    /* who takes the request's body                         */
     struct client_body *client_body; /* what was read of it; NULL: nobody asked for it       */
 
-    uint64_t number;          /* of the connection, $connection                       */
-    uint64_t conn_opened_ns;  /* when the connection began                             */
-    uint32_t nth;             /* request on it, $connection_requests                  */
-    uint64_t started_ns;      /* io_now_ns() at the head's first byte                 */
-    uint64_t head_bytes;      /* $request_length so far                               */
-    uint64_t head_sent_bytes; /* size of the answer's head                            */
-    uint64_t body_sent;       /* $body_bytes_sent                                     */
-    uint64_t rate;            /* what `set $limit_rate` said                          */
-    uint16_t error_status;    /* what an error page is sent with; 0: its own status    */
-    struct slice id;          /* $request_id, made when first asked for               */
+    uint64_t number;           /* of the connection, $connection                       */
+    uint64_t conn_opened_ns;   /* when the connection began                             */
+    uint32_t nth;              /* request on it, $connection_requests                  */
+    uint64_t started_ns;       /* io_now_ns() at the head's first byte                 */
+    uint64_t head_bytes;       /* $request_length so far                               */
+    uint64_t head_sent_bytes;  /* size of the answer's head                            */
+    uint64_t body_sent;        /* $body_bytes_sent                                     */
+    uint64_t rate;             /* what `set $limit_rate` said                          */
+    uint16_t error_status;     /* what an error page is sent with; 0: its own status    */
+    uint16_t access_status;    /* what the access steps refuse it with so far; 0: nothing */
+    struct header *challenges; /* of those that said 401: see access_challenge()        */
+    struct slice id;           /* $request_id, made when first asked for               */
 
     struct cleanup *cleanups;
     struct slice *values; /* of set and of named captures, by conf_place(); NULL: none yet */
@@ -215,9 +213,6 @@ enum verdict {
  * Returns DONE, so a step can `return request_fail(r, 403);`. error_page is consulted by the
  * pipeline afterwards. */
 enum verdict request_fail(struct request *, unsigned status);
-
-/* Drops what was answered so far: somebody else decides. */
-void request_forget_answer(struct request *);
 
 /* An answer of bytes that outlive it. Returns DONE. */
 enum verdict request_reply(struct request *, unsigned status, struct slice content_type,

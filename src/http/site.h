@@ -197,6 +197,7 @@ struct http_core {
     int server_tokens;                 /* TOKENS_OFF, TOKENS_ON, TOKENS_BUILD            */
     int satisfy;                       /* SATISFY_ALL, SATISFY_ANY                       */
     int if_modified_since;             /* IMS_OFF, IMS_EXACT, IMS_BEFORE                 */
+    int64_t auth_delay;                /* ms                                          */
     int64_t max_ranges;                /* -1: no limit but RANGES_MAX                    */
     struct expr *limit_rate, *limit_rate_after;
     struct slice root;

@@ -3,6 +3,7 @@
 
 #include "http/client_body.h"
 #include "http/site.h"
+#include "wire/basic.h"
 
 #include <sys/random.h>
 
@@ -193,55 +194,15 @@ bool get_cookie(void *subject, const struct variable_use *use, struct gather *g)
 
 /* ---- $remote_user -------------------------------------------------------------------------- */
 
-/* -1 if c is no digit of base64 (RFC 4648 §4). */
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Appends what stands before the first ':' of the decoded text; false if there is none. */
-static bool gather_user(struct gather *g, struct slice base64)
-{
-    uint32_t bits = 0;
-    unsigned count = 0;
-
-    for (size_t i = 0; i < base64.size; i++) {
-        int value = base64_value(base64.at[i]);
-
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        count += 6;
-        if (count < 8)
-            continue;
-        count -= 8;
-        char c = (char)(bits >> count & 0xff);
-
-        if (c == ':')
-            return true;
-        gather_byte(g, c);
-    }
-    return false;
-}
-
 bool get_remote_user(void *subject, const struct variable_use *use, struct gather *g)
 {
-    struct slice value = request_field(subject, FIELD_AUTHORIZATION), scheme;
-    size_t before = g->used;
+    struct basic_words words;
 
     (void)use;
-    scheme = slice_cut(&value, ' ');
-    if (slice_eq_nocase(scheme, SLICE("Basic")) && gather_user(g, slice_trim(value)) &&
-        g->used > before)
-        return true;
-    g->used = before;
-    return false;
+    if (!basic_read(request_field(subject, FIELD_AUTHORIZATION), &words))
+        return false;
+    gather_slice(g, words.user);
+    return true;
 }
 
 /* ---- others ---------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 #include "filter/gunzip.h"
 #include "filter/recode.h"
 #include "filter/replace.h"
+#include "handler/auth.h"
+#include "handler/auth_desk.h"
 #include "handler/client_body.h"
 #include "handler/dav.h"
 #include "handler/file_cache.h"
@@ -36,6 +38,7 @@ const struct feature *const features[] = {
     &feature_types,
     &feature_headers,
     &feature_access,
+    &feature_auth_basic,
     &feature_map,
     &feature_realip,
     &feature_limit_req,
@@ -89,7 +92,12 @@ static const struct step steps[] = {
     { "realip", step_realip, realip_idle, MAIN_ONLY }, /* a location may have its own */
     { "limit-req", step_limit_req, limit_req_idle, MAIN_ONLY },
     { "limit-conn", step_limit_conn, limit_conn_idle, MAIN_ONLY },
+    /* the access steps, in nginx's order: http/access.h */
     { "access", step_access, access_idle, MAIN_ONLY },
+    { "auth-basic", step_auth_basic, auth_basic_idle, MAIN_ONLY },
+    { "auth-request", step_auth_request, auth_request_idle, MAIN_ONLY },
+    { "auth-delay", step_auth_delay, auth_delay_idle, MAIN_ONLY },
+    { "access-verdict", step_access_verdict, NULL, MAIN_ONLY },
     { "mirror", step_mirror, mirror_idle, MAIN_ONLY },
     { "try-files", step_try_files, try_files_idle, EVERY },
     { "content", step_location_content, NULL, EVERY },
@@ -104,6 +112,7 @@ static const struct step steps[] = {
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
     { "error-status", filter_error_status, NULL, EVERY },
+    { "challenge", filter_challenge, NULL, MAIN_ONLY },
     { "conditional", filter_conditional, NULL, MAIN_ONLY },
     { "headers", filter_headers, NULL, MAIN_ONLY },
     { "gunzip", filter_gunzip, gunzip_idle, EVERY },
@@ -138,7 +147,10 @@ int features_loop_open(struct loop *loop)
         return -ENOMEM;
     file_cache_init(loop->files);
     loop->coders = calloc(1, sizeof *loop->coders);
-    return loop->coders != NULL ? 0 : -ENOMEM;
+    if (loop->coders == NULL)
+        return -ENOMEM;
+    loop->auth = calloc(1, sizeof *loop->auth);
+    return loop->auth != NULL ? auth_desk_init(loop->auth) : -ENOMEM;
 }
 
 void features_loop_close(struct loop *loop)
@@ -147,6 +159,10 @@ void features_loop_close(struct loop *loop)
         coders_done(loop->coders);
     free(loop->coders);
     loop->coders = NULL;
+    if (loop->auth != NULL)
+        auth_desk_done(loop->auth);
+    free(loop->auth);
+    loop->auth = NULL;
     if (loop->files == NULL)
         return;
     file_cache_done(loop->files);

@@ -103,7 +103,7 @@ def test_wrong_context(tmp_path, text, line, allowed, found):
 
 @pytest.mark.parametrize('directive,module', [
     ('proxy_pass http://127.0.0.1:1;', 'proxy'), ('fastcgi_pass unix:/x;', 'fastcgi'),
-    ('auth_basic "x";', 'auth_basic'), ('ssi on;', 'ssi'),
+    ('auth_jwt "x";', 'auth_jwt'), ('memcached_pass 127.0.0.1:1;', 'memcached'),
 ])
 def test_nginx_directive_that_weir_lacks(tmp_path, directive, module):
     r = check(tmp_path, f'events {{}}\nhttp {{ server {{ location / {{ {directive} }} }} }}\n')

@@ -1,7 +1,7 @@
 /* access_test.c - allow, deny, satisfy and limit_except: tables of rules and clients. */
 #include "vars_fixture.h"
 
-/* The status that step_access decides, 0 if it lets the request in. */
+/* The status that the access steps decide, 0 if it lets the request in. */
 static unsigned asked(const char *rules, const char *client, const char *method)
 {
     struct fixture f;
@@ -19,7 +19,8 @@ static unsigned asked(const char *rules, const char *client, const char *method)
     else
         assert_true(addr_parse(slice_str(client), 0, &f.peer));
     fixture_locate(&f);
-    status = step_access(&f.r) == DONE ? f.r.response.status : 0;
+    assert_int_equal(step_access(&f.r), NEXT);
+    status = step_access_verdict(&f.r) == DONE ? f.r.response.status : 0;
     fixture_close(&f);
     return status;
 }
@@ -103,7 +104,48 @@ static void rules_are_inherited_unless_there_are_new_ones(void **state)
 
         fixture_start(&f, conf, table[i].line);
         fixture_locate(&f);
-        assert_int_equal(step_access(&f.r), table[i].verdict);
+        assert_int_equal(step_access(&f.r), NEXT);
+        assert_int_equal(step_access_verdict(&f.r), table[i].verdict);
+        fixture_close(&f);
+    }
+}
+
+/* 'g' and a digit are what steps think one after the other: granted, or refused with 401 or 403. */
+static void several_steps_decide_together(void **state)
+{
+    static const struct {
+        const char *satisfy, *opinions;
+        unsigned status;
+        bool challenged;
+    } table[] = {
+        { "all", "gg", 0, false },   { "all", "g1", 401, true },  { "all", "3", 403, false },
+        { "all", "31", 403, false }, { "all", "13", 401, true },  { "all", "", 0, false },
+        { "any", "3g", 0, false },   { "any", "g3", 0, false },   { "any", "31", 401, true },
+        { "any", "13", 401, true },  { "any", "33", 403, false }, { "any", "1g", 0, false },
+        { "any", "", 0, false },     { "any", "g1", 0, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct fixture f;
+        char text[256];
+        unsigned status;
+
+        snprintf(text, sizeof text, "error_log /e crit; http { satisfy %s; server { listen 80; } }",
+                 table[i].satisfy);
+        fixture_start(&f, text, "GET / HTTP/1.1");
+        assert_int_equal(step_access(&f.r), NEXT);
+        for (const char *o = table[i].opinions; *o != '\0' && !access_settled(&f.r); o++) {
+            if (*o == '1')
+                assert_true(access_challenge(&f.r, SLICE("Basic realm=\"x\"")));
+            assert_int_equal(
+                *o == 'g' ? access_grant(&f.r) : access_refuse(&f.r, *o == '1' ? 401 : 403), NEXT);
+        }
+        status = step_access_verdict(&f.r) == DONE ? f.r.response.status : 0;
+        filter_challenge(&f.r);
+        if (status != table[i].status ||
+            (response_find(&f.r, SLICE("WWW-Authenticate")) != NULL) != table[i].challenged)
+            fail_msg("satisfy %s, \"%s\": %u", table[i].satisfy, table[i].opinions, status);
         fixture_close(&f);
     }
 }
@@ -138,6 +180,7 @@ int main(void)
         cmocka_unit_test(the_first_rule_that_fits_decides),
         cmocka_unit_test(other_methods_have_their_own_rules),
         cmocka_unit_test(rules_are_inherited_unless_there_are_new_ones),
+        cmocka_unit_test(several_steps_decide_together),
         cmocka_unit_test(mistakes_are_named),
     };
 
