@@ -173,8 +173,8 @@ def test_an_open_loop_is_asked_of_weir_bench_and_not_of_wrk(monkeypatch):
     load = {'connections': 8, 'depth': 2, 'keepalive': False}
     monkeypatch.setattr(loads, 'bench_help', lambda weir: '--gaps --marks')
     argv = loads.bench_argv('weir', 'http://127.0.0.1:1/', load, 0.5, 1000, 0.3)
-    assert ' '.join(argv) == 'weir bench http://127.0.0.1:1/ -c 8 -p 2 -d 0.5 --json - --warmup 0.3 ' \
-        '--marks --no-keepalive -r 1000 --gaps exponential'
+    assert ' '.join(argv) == 'weir bench http://127.0.0.1:1/ -c 8 -p 2 -d 0.5 --json - ' \
+        '--warmup 0.3 --marks --no-keepalive -r 1000 --gaps exponential'
     with pytest.raises(loads.Cannot, match='wrk has no open loop'):
         loads.wrk_argv('http://127.0.0.1:1/', load, 1, 1000)
 
