@@ -3,14 +3,9 @@
  * If the connection comes from a trusted net, the field named by real_ip_header says who the client
  * is: its last address, or (recursive) the last one that is not trusted itself. */
 #include "http/access.h"
+#include "http/forwarded.h"
 #include "http/pipeline.h"
 #include "http/site.h"
-
-struct trusted {
-    bool is_unix;
-    struct addr_net net;
-    struct trusted *next;
-};
 
 struct realip_conf {
     struct trusted *nets, **nets_end;
@@ -22,58 +17,6 @@ static uint32_t realip_index;
 
 /* ---- who is it? --------------------------------------------------------------------------- */
 
-static bool is_trusted(const struct realip_conf *c, const struct addr *a)
-{
-    for (const struct trusted *t = c->nets; t != NULL; t = t->next)
-        if (t->is_unix ? a->family == AF_UNIX : addr_in_net(a, &t->net))
-            return true;
-    return false;
-}
-
-/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80". Without a port
- * it is 0: not known. */
-static bool read_client(struct slice text, struct addr *ret)
-{
-    size_t colon = slice_find(text, ':');
-    bool port =
-        colon < text.size && slice_find(slice_skip(text, colon + 1), ':') == text.size - colon - 1;
-    struct addr_net net;
-    bool low_bits;
-
-    if (port || (text.size > 0 && text.at[0] == '['))
-        return addr_parse(text, 0, ret) && !addr_is_any(ret);
-    if (slice_find(text, '/') < text.size || !addr_net_parse(text, &net, &low_bits))
-        return false;
-    *ret = net.base;
-    ret->port = 0;
-    return true;
-}
-
-/* Goes through the addresses of one field, from its end. False: the search is over. */
-static bool look_back(const struct realip_conf *c, struct slice value, struct addr *client,
-                      bool *found)
-{
-    while (value.size > 0) {
-        size_t at = value.size;
-        struct addr said;
-
-        while (at > 0 && value.at[at - 1] != ',' && value.at[at - 1] != ' ')
-            at--;
-        struct slice text = slice_skip(value, at);
-
-        value = slice_head(value, at > 0 ? at - 1 : 0);
-        if (text.size == 0)
-            continue;
-        if (!read_client(text, &said))
-            return false;
-        *client = said;
-        *found = true;
-        if (!c->recursive || !is_trusted(c, &said))
-            return false;
-    }
-    return true;
-}
-
 static bool find_client(const struct request *r, const struct realip_conf *c, struct addr *client)
 {
     bool found = false;
@@ -81,7 +24,8 @@ static bool find_client(const struct request *r, const struct realip_conf *c, st
     for (uint32_t i = r->head.field_count; i > 0; i--) {
         const struct field *f = &r->head.fields[i - 1];
 
-        if (slice_eq_nocase(f->name, c->field) && !look_back(c, f->value, client, &found))
+        if (slice_eq_nocase(f->name, c->field) &&
+            !forwarded_look_back(c->nets, c->recursive, f->value, client, &found))
             break;
     }
     return found;
@@ -92,7 +36,8 @@ enum verdict step_realip(struct request *r)
     const struct realip_conf *c = request_conf(r, &feature_realip);
     struct addr client, *peer;
 
-    if (r->peer != NULL || !is_trusted(c, request_client(r)) || !find_client(r, c, &client))
+    if (r->peer != NULL || !forwarded_trusted(c->nets, request_client(r)) ||
+        !find_client(r, c, &client))
         return NEXT;
     peer = arena_alloc(&r->arena, sizeof *peer);
     if (peer == NULL)
@@ -145,21 +90,11 @@ static bool set_from(struct conf_load *load, const struct conf_node *node, void 
                      const struct directive *row)
 {
     struct realip_conf *c = own;
-    struct trusted *t = arena_must(conf_arena(load), sizeof *t);
-    struct slice text = conf_arg(node, 0);
-    bool low_bits = false;
+    struct trusted *t = forwarded_read(load, node, 0);
 
     (void)row;
-    *t = (struct trusted){ .is_unix = slice_eq(text, SLICE("unix:")) };
-    if (!t->is_unix && !addr_net_parse(text, &t->net, &low_bits)) {
-        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address", SLICE_FMT(text));
-        conf_hint(load, "expected: an address, a net such as 10.0.0.0/8, or unix:; names are not "
-                        "looked up");
+    if (t == NULL)
         return false;
-    }
-    if (low_bits)
-        conf_complain(load, CONF_WARN, node, 0,
-                      "the address has bits beyond the net's mask; they mean nothing");
     if (c->nets_end == NULL)
         c->nets_end = &c->nets;
     *c->nets_end = t;
