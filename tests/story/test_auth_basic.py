@@ -1,6 +1,7 @@
 """auth_basic: names and passwords; satisfy; auth_delay."""
 import base64
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -310,6 +311,25 @@ def test_clients_that_leave(weir):
             c.send('GET /closed/file.txt HTTP/1.1\r\nHost: a\r\n'
                    f'Authorization: Basic {token("ann", str(n))}\r\n\r\n')
     assert ask(s, '/closed/file.txt', 'ann').status == 200
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+def test_a_signal_while_many_wait(weir, number):
+    s = weir(f'location /closed/ {{ alias html/; {AUTH} }}', files={'htpasswd': f'ann:{SLOW}\n'})
+    clients = [s.connect() for _ in range(20)]
+    for n, c in enumerate(clients):
+        c.send('GET /closed/file.txt HTTP/1.1\r\nHost: a\r\n'
+               f'Authorization: Basic {token("ann", str(n))}\r\n\r\n')
+    assert clients[0].answer().status == 401
+    s.signal(number)
+    if number != signal.SIGTERM:
+        assert [c.answer().status for c in clients[1:]] == [401] * 19
+    if number == signal.SIGHUP:
+        assert ask(s, '/closed/file.txt', 'ann').status == 200
+    else:
+        assert s.process.wait(10) == 0
+    for c in clients:
+        c.close()
 
 
 # ---- auth_delay ------------------------------------------------------------------------------
