@@ -1,6 +1,7 @@
 """auth_basic: names and passwords; satisfy; auth_delay."""
 import base64
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -244,6 +245,39 @@ def test_satisfy(site, path, user, status):
     assert (a['WWW-Authenticate'] is not None) == (status == 401)
 
 
+@pytest.fixture
+def three(shared):
+    """Addresses, passwords and a sub-request, which says what the client wants it to say."""
+    both = AUTH + 'auth_request /ask; '
+    return shared(f'''
+        location = /ask {{ internal;
+            if ($http_x_say = yes) {{ return 204; }} if ($http_x_say = who) {{ return 401; }}
+            if ($http_x_say = broken) {{ return 500; }} return 403; }}
+        location /all/ {{ alias html/; {both} }}
+        location /any/ {{ alias html/; satisfy any; deny all; {both} }}
+        location /late/ {{ alias html/; satisfy any; {both} auth_delay 50ms; }}
+    ''', files={'htpasswd': USERS})
+
+
+@pytest.mark.parametrize('path, user, says, status, challenges', [
+    ('/all/', 'plain', 'yes', 200, []), ('/all/', None, 'yes', 401, ['Basic realm="closed site"']),
+    ('/all/', 'plain', 'no', 403, []), ('/all/', 'plain', 'who', 401, []),
+    ('/all/', 'plain', 'broken', 500, []),
+    ('/any/', 'plain', 'no', 200, []), ('/any/', None, 'yes', 200, []),
+    ('/any/', None, 'no', 401, ['Basic realm="closed site"']),
+    ('/any/', None, 'who', 401, ['Basic realm="closed site"']),
+    ('/any/', 'plain', 'broken', 200, []), ('/any/', None, 'broken', 500, []),
+    ('/late/', None, 'who', 401, ['Basic realm="closed site"']),
+    ('/late/', None, 'yes', 200, [])])
+def test_three_steps(three, path, user, says, status, challenges):
+    fields = [('X-Say', says)] + \
+        ([('Authorization', f'Basic {token(user)}')] if user else [])
+    a = three.get(path + 'file.txt', headers=fields)
+    assert (a.status, a.all('WWW-Authenticate') if status == 401 else []) == (status, challenges)
+    if status == 200:
+        assert a['WWW-Authenticate'] is None
+
+
 # ---- slow ones -------------------------------------------------------------------------------
 
 def test_slow_logins_do_not_hold_up_others(weir):
@@ -277,6 +311,25 @@ def test_clients_that_leave(weir):
             c.send('GET /closed/file.txt HTTP/1.1\r\nHost: a\r\n'
                    f'Authorization: Basic {token("ann", str(n))}\r\n\r\n')
     assert ask(s, '/closed/file.txt', 'ann').status == 200
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+def test_a_signal_while_many_wait(weir, number):
+    s = weir(f'location /closed/ {{ alias html/; {AUTH} }}', files={'htpasswd': f'ann:{SLOW}\n'})
+    clients = [s.connect() for _ in range(20)]
+    for n, c in enumerate(clients):
+        c.send('GET /closed/file.txt HTTP/1.1\r\nHost: a\r\n'
+               f'Authorization: Basic {token("ann", str(n))}\r\n\r\n')
+    assert clients[0].answer().status == 401
+    s.signal(number)
+    if number != signal.SIGTERM:
+        assert [c.answer().status for c in clients[1:]] == [401] * 19
+    if number == signal.SIGHUP:
+        assert ask(s, '/closed/file.txt', 'ann').status == 200
+    else:
+        assert s.process.wait(10) == 0
+    for c in clients:
+        c.close()
 
 
 # ---- auth_delay ------------------------------------------------------------------------------
