@@ -8,7 +8,7 @@ struct geo_piece {
     const void *value;
 };
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys -------------------------------------------------------------------------------- */
 
 static geo_key key_of(const uint8_t *bytes, size_t size)
 {
@@ -70,7 +70,7 @@ bool geo_read_span(struct slice text, struct geo_range *ret, bool *ret_is_v6)
            slice_find(text, '/') == text.size && ret->first <= ret->last;
 }
 
-/* ---- ranges as they were said ------------------------------------------------------------------ */
+/* ---- ranges as they were said -------------------------------------------------------------- */
 
 static struct geo_side *side_of(struct geo_table *t, bool is_v6)
 {
@@ -115,7 +115,7 @@ void geo_table_remove(struct geo_table *t, struct geo_range *range, bool is_v6)
     s->count--;
 }
 
-/* ---- cutting ----------------------------------------------------------------------------------- */
+/* ---- cutting ------------------------------------------------------------------------------- */
 
 /* `order`: how late it was said. */
 struct said {
@@ -224,7 +224,7 @@ void geo_table_build(struct geo_table *t, struct arena *arena)
     build_side(&t->v6, arena);
 }
 
-/* ---- searching --------------------------------------------------------------------------------- */
+/* ---- searching ----------------------------------------------------------------------------- */
 
 const void *geo_table_find(const struct geo_table *t, const struct addr *a)
 {

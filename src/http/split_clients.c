@@ -68,7 +68,7 @@ static bool get_value(void *subject, const struct variable_use *use, struct gath
     return true;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* "12.5%" in hundredths: 1250. */
 static bool read_percent(struct slice text, unsigned *ret)
