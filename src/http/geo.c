@@ -25,7 +25,7 @@ struct geo_conf {
 
 static uint32_t geo_index;
 
-/* ---- looking up --------------------------------------------------------------------------------- */
+/* ---- looking up --------------------------------------------------------------------------- */
 
 static void behind_proxies(const struct request *r, const struct geo *geo, struct addr *client)
 {
@@ -77,7 +77,7 @@ static bool get_value(void *subject, const struct variable_use *use, struct gath
     return true;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static bool refuse_line(struct conf_load *load, const struct conf_node *node, const char *why)
 {
