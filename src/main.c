@@ -7,6 +7,7 @@
 #include "tool/fmt.h"
 #include "tool/help.h"
 #include "tool/lab.h"
+#include "tool/lint.h"
 #include "tool/serve.h"
 
 #include <stdio.h>
@@ -16,12 +17,14 @@ static int help(const struct registry *registry, int argc, char **argv);
 static int lab(const struct registry *registry, int argc, char **argv);
 static int bench(const struct registry *registry, int argc, char **argv);
 static int fmt(const struct registry *registry, int argc, char **argv);
+static int lint(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve }, { "help", help }, { "bench", bench }, { "fmt", fmt }, { "lab", lab },
+    { "serve", serve }, { "help", help }, { "bench", bench },
+    { "fmt", fmt },     { "lint", lint }, { "lab", lab },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -47,6 +50,16 @@ static int fmt(const struct registry *registry, int argc, char **argv)
 
     source_init(&source, true);
     int status = tool_fmt(registry, &source.base, argc, argv);
+    source_done(&source);
+    return status;
+}
+
+static int lint(const struct registry *registry, int argc, char **argv)
+{
+    struct source source;
+
+    source_init(&source, true);
+    int status = tool_lint(registry, &source.base, argc, argv);
     source_done(&source);
     return status;
 }
