@@ -261,36 +261,51 @@ void look_root_system(struct lint *l, const struct spot *s)
                       SLICE_FMT(conf_arg(s->node, 0)));
 }
 
-/* The first location that serves files: with a root of its own, or (without) by its words. */
-static const struct conf_node *find_files(const struct conf_node *n, bool with_root)
+/* Does the location say itself where its answers come from? */
+static bool has_answer(const struct conf_node *place)
 {
-    for (; n != NULL; n = n->next) {
-        const struct conf_node *inner = n->children;
+    for (const struct conf_node *n = place->children; n != NULL; n = n->next)
+        if (slice_ends(n->name, SLICE("_pass")) ||
+            node_among(n, "root alias return rewrite empty_gif stub_status internal deny") ||
+            slice_search(n->name, SLICE("_by_lua")) < n->name.size)
+            return true;
+    return false;
+}
 
-        if (!node_is(n, "location"))
-            continue;
-        if (with_root && node_find(inner, "root") != NULL)
+/* The first location that leaves it to a root around it. */
+static const struct conf_node *find_rootless(const struct conf_node *n)
+{
+    for (; n != NULL; n = n->next)
+        if (node_is(n, "location") && !has_answer(n))
             return n;
-        if (!with_root && node_find(inner, "alias") == NULL &&
-            (node_find(inner, "try_files") != NULL || node_find(inner, "autoindex") != NULL ||
-             node_find(inner, "index") != NULL))
+    return NULL;
+}
+
+static const struct conf_node *find_with_root(const struct conf_node *n)
+{
+    for (; n != NULL; n = n->next)
+        if (node_is(n, "location") && node_find(n->children, "root") != NULL)
             return n;
-    }
     return NULL;
 }
 
 void look_root_location(struct lint *l, const struct spot *s)
 {
-    const struct conf_node *place;
+    const struct conf_node *without, *with;
 
     if (!s->node->block || node_find(s->node->children, "root") != NULL ||
         spot_inherited(l, s, "root") != NULL)
         return;
-    place = find_files(s->node->children, true);
-    if (place != NULL)
-        lint_tell(l, node_find(place->children, "root"), CONF_AT_NAME, "say it once, in the server",
-                  "`root` is said in locations only; those without one serve the built-in folder");
-    else if ((place = find_files(s->node->children, false)) != NULL)
-        lint_tell(l, place, CONF_AT_NAME, "in the server: root /srv/www;",
-                  "this location serves files, but no `root` says which");
+    without = find_rootless(s->node->children);
+    with = find_with_root(s->node->children);
+    if (without == NULL)
+        return;
+    if (with != NULL)
+        lint_tell(l, without, CONF_AT_NAME, "say `root` once, in the server",
+                  "`root` is said at %s:%u for another location only; this one serves the built-in "
+                  "folder",
+                  with->file->path, with->line);
+    else
+        lint_tell(l, without, CONF_AT_NAME, "in the server: root /srv/www;",
+                  "no `root` says which files are meant here: it is the built-in folder");
 }

@@ -207,8 +207,10 @@ void look_resolver(struct lint *l, const struct spot *s)
             address = slice_head(address, slice_find(address, ':'));
         }
         snprintf(text, sizeof text, "%.*s", SLICE_FMT(address));
-        if (is_public(text))
-            lint_tell(l, s->node, (int)i, "a resolver of this machine: resolver 127.0.0.53;",
-                      "who is on the way to %s can say where a name leads", text);
+        if (!is_public(text))
+            continue;
+        lint_tell(l, s->node, (int)i, "a resolver of this machine: resolver 127.0.0.53;",
+                  "who is on the way to %s can say where a name leads", text);
+        return;
     }
 }
