@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY
+from conftest import BINARY, ROOT
 
 pytestmark = pytest.mark.one_engine
 
@@ -150,6 +150,12 @@ def test_one_form(tmp_path):
 def test_small_texts(tmp_path, text, wanted):
     assert formatted(tmp_path, text) == wanted
     assert formatted(tmp_path, wanted) == wanted
+
+
+def test_the_manual_is_in_the_form(tmp_path):
+    text = (ROOT / 'docs' / 'fmt.md').read_text()
+    (example,) = re.findall(r'^```nginx\n(.*?)^```', text, re.M | re.S)
+    assert formatted(tmp_path, example) == example
 
 
 # ---- files ----------------------------------------------------------------------------------
@@ -300,8 +306,7 @@ def test_random_texts(tmp_path, seed):
 
 
 def test_own_and_real_configurations(tmp_path):
-    root = pathlib.Path(__file__).resolve().parents[2]
-    found = [*(root / 'conf').rglob('*'), *(root / 'tests/story/configs').rglob('*.conf'),
+    found = [*(ROOT / 'conf').rglob('*'), *(ROOT / 'tests/story/configs').rglob('*.conf'),
              *(pathlib.Path(SAMPLES).rglob('*') if SAMPLES else [])]
     paths = []
     for n, path in enumerate(p for p in found if p.is_file()):

@@ -1,5 +1,6 @@
 """weir lint: each rule with a file that has what it looks for and one that has not."""
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -324,6 +325,18 @@ def test_a_relative_file(tmp_path):
     run = subprocess.run([BINARY, 'lint', '-c', 'x.conf'], capture_output=True, text=True,
                          cwd=tmp_path)
     assert 'x.conf:2:15' in run.stdout and 'y.conf:1:15' in run.stdout
+
+
+@pytest.mark.skipif('WEIR_CONF_SAMPLES' not in os.environ, reason='no samples are at hand')
+def test_real_configurations():
+    """Whole ones, parts of others, templates: each can be searched, and the report is JSON."""
+    for path in sorted(pathlib.Path(os.environ['WEIR_CONF_SAMPLES']).rglob('*')):
+        run = subprocess.run([BINARY, 'lint', '-c', path, '--format', 'json'],
+                             capture_output=True, text=True, timeout=20)
+        assert run.returncode in (0, 1, 2), run.stderr
+        levels = {f['severity'] for f in json.loads(run.stdout)}
+        assert run.returncode == 2 or run.returncode == (levels - {'note'} != set()), path
+        assert (run.stderr != '') == (run.returncode == 2), path
 
 
 def test_own_configurations_have_no_errors():
