@@ -1,10 +1,13 @@
 /* main.c - the program: a server like nginx, or one of the commands named by the first word. */
 #include "server/features.h"
 #include "server/master.h"
+#include "server/source.h"
 #include "server/tell.h"
 #include "tool/bench.h"
+#include "tool/fmt.h"
 #include "tool/help.h"
 #include "tool/lab.h"
+#include "tool/lint.h"
 #include "tool/serve.h"
 
 #include <stdio.h>
@@ -13,15 +16,15 @@ static int serve(const struct registry *registry, int argc, char **argv);
 static int help(const struct registry *registry, int argc, char **argv);
 static int lab(const struct registry *registry, int argc, char **argv);
 static int bench(const struct registry *registry, int argc, char **argv);
+static int fmt(const struct registry *registry, int argc, char **argv);
+static int lint(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve },
-    { "help", help },
-    { "bench", bench },
-    { "lab", lab },
+    { "serve", serve }, { "help", help }, { "bench", bench },
+    { "fmt", fmt },     { "lint", lint }, { "lab", lab },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -39,6 +42,26 @@ static int bench(const struct registry *registry, int argc, char **argv)
 {
     (void)registry;
     return tool_bench(argc, argv);
+}
+
+static int fmt(const struct registry *registry, int argc, char **argv)
+{
+    struct source source;
+
+    source_init(&source, true);
+    int status = tool_fmt(registry, &source.base, argc, argv);
+    source_done(&source);
+    return status;
+}
+
+static int lint(const struct registry *registry, int argc, char **argv)
+{
+    struct source source;
+
+    source_init(&source, true);
+    int status = tool_lint(registry, &source.base, argc, argv);
+    source_done(&source);
+    return status;
 }
 
 /* The tool writes a configuration; it runs like any other. */

@@ -231,13 +231,19 @@ static size_t marked_size(const struct place *p, struct slice rest)
     return size < rest.size ? size : rest.size;
 }
 
+struct slice conf_line(const struct conf_file *file, uint32_t line)
+{
+    struct slice text = file_from(file, line, 1);
+    text = slice_head(text, slice_find(text, '\n'));
+    while (text.size > 0 && text.at[text.size - 1] == '\r')
+        text.size--;
+    return text;
+}
+
 /* The line of the place, cut to what is near it if it is very long. */
 static void print_snippet(struct gather *g, const struct place *p, const struct colours *paint)
 {
-    struct slice line = file_from(p->file, p->line, 1);
-    line = slice_head(line, slice_find(line, '\n'));
-    while (line.size > 0 && line.at[line.size - 1] == '\r')
-        line.size--;
+    struct slice line = conf_line(p->file, p->line);
     size_t at = p->column - 1 < line.size ? p->column - 1 : line.size;
     struct slice rest = slice_skip(line, at);
     struct slice word = slice_head(rest, marked_size(p, rest));
@@ -252,6 +258,16 @@ static void print_snippet(struct gather *g, const struct place *p, const struct 
     print_caret(g, slice_head(shown, at - from), word);
     gather_str(g, paint->off);
     gather_byte(g, '\n');
+}
+
+struct slice conf_snippet(struct conf_load *load, const struct conf_node *node, int arg,
+                          bool colour)
+{
+    struct place place = node_place(node, arg);
+    struct gather g;
+    gather_init(&g, NULL, 0, load->arena, SIZE_MAX);
+    print_snippet(&g, &place, colour ? &bright : &plain);
+    return gather_get(&g);
 }
 
 static void print_complaint(struct gather *g, const struct conf_load *load,

@@ -88,7 +88,7 @@ static void skip_space(struct lexer *l)
             l->fresh_line = true;
         if (is_space(*l->at))
             step(l);
-        else if (*l->at == '#')
+        else if (*l->at == '#' && !l->comments)
             skip_comment(l);
         else
             break;
@@ -273,6 +273,8 @@ static void skip_lua(struct lexer *l)
 static enum token_kind kind_of(char c)
 {
     switch (c) {
+    case '#':
+        return TOKEN_COMMENT;
     case ';':
         return TOKEN_SEMICOLON;
     case '{':
@@ -295,6 +297,28 @@ static void read_word(struct lexer *l, struct token *t)
     l->fresh_statement = false;
 }
 
+/* Anything but white space and the end. */
+static void read_token(struct lexer *l, struct token *t)
+{
+    t->kind = kind_of(*l->at);
+    if (t->kind == TOKEN_WORD) {
+        read_word(l, t);
+        t->to = here(l);
+        return;
+    }
+    if (t->kind == TOKEN_COMMENT) {
+        skip_comment(l);
+        t->to = here(l);
+        return;
+    }
+    l->at++;
+    t->to = here(l);
+    if (t->kind == TOKEN_OPEN && l->lua)
+        skip_lua(l);
+    l->lua = false;
+    l->fresh_statement = true;
+}
+
 void lex_next(struct lexer *l, struct token *t)
 {
     skip_space(l);
@@ -306,18 +330,9 @@ void lex_next(struct lexer *l, struct token *t)
     l->fresh_line = false;
     if (l->at >= l->end || l->stopped)
         return;
-    t->kind = kind_of(*l->at);
-    if (t->kind == TOKEN_WORD) {
-        read_word(l, t);
-        t->to = here(l);
-        return;
-    }
-    l->at++;
-    t->to = here(l);
-    if (t->kind == TOKEN_OPEN && l->lua)
-        skip_lua(l);
-    l->lua = false;
-    l->fresh_statement = true;
+    const char *from = l->at;
+    read_token(l, t);
+    t->source = slice_of(from, (size_t)(l->at - from));
 }
 
 void lex_skip_past(struct lexer *l, char byte)

@@ -15,7 +15,8 @@
 
 #include "base/arena.h"
 
-enum token_kind { TOKEN_WORD, TOKEN_SEMICOLON, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_END };
+/* TOKEN_COMMENT comes only if the lexer's `comments` was set. */
+enum token_kind { TOKEN_WORD, TOKEN_SEMICOLON, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_END, TOKEN_COMMENT };
 
 /* A place in a file: 1-based, columns in bytes. */
 struct lex_place {
@@ -25,6 +26,7 @@ struct lex_place {
 struct token {
     enum token_kind kind;
     struct slice text;         /* TOKEN_WORD: without quotes, escapes undone            */
+    struct slice source;       /* as written; a block of Lua is with its `{`            */
     struct lex_place from, to; /* its first byte; just behind its last                  */
     uint32_t indent;           /* width of the white space its line begins with         */
     bool first;                /* nothing stands before it on its line                  */
@@ -56,6 +58,7 @@ struct lexer {
     bool fresh_statement; /* the next word is a directive's name                   */
     bool lua;             /* that name was …_by_lua_block: its block is no nginx   */
     bool stopped;
+    bool comments; /* they are tokens: set it after lex_init()              */
 };
 
 /* Borrows text; words without escapes borrow from it too. arena and fault may be NULL. */

@@ -253,3 +253,11 @@ struct scope *conf_load_run(struct conf_load *load, const char *path)
         merge_scopes(load, load->root);
     return load->root;
 }
+
+const struct conf_node *conf_load_parse(struct conf_load *load, const char *path, bool follow)
+{
+    set_paths(load, path);
+    load->alone = !follow;
+    load->nodes = read_nodes(load);
+    return load->nodes;
+}

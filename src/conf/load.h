@@ -73,6 +73,11 @@ void conf_load_globals(struct conf_load *, const char *text);
  * variables and, if all of that was right, merges. Once. Never NULL. */
 struct scope *conf_load_run(struct conf_load *, const char *path);
 
+/* Reads path like a run, but only into directives as they are written: unknown ones are as good
+ * as others, nothing is set. Without `follow` a directive include is one like any other, and no
+ * other file is read. Once, instead of a run; the tree is the arena's. NULL: it is empty. */
+const struct conf_node *conf_load_parse(struct conf_load *, const char *path, bool follow);
+
 unsigned conf_load_errors(const struct conf_load *);
 /* Calls write(arg, text, severity) once per complaint; text ends with a newline. `colour`
  * adds terminal colours. */
@@ -112,6 +117,12 @@ void conf_complain_inside(struct conf_load *, enum conf_severity, const struct c
 /* Adds a line under the last complaint: "  = expected: …", "  = help: …" or "  = note: …".
  * "help: " is put before a text that begins with none of the three. */
 void conf_hint(struct conf_load *, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The line of the node's name or argument, and below it a line with the mark, as complaints
+ * show them. In the arena. */
+struct slice conf_snippet(struct conf_load *, const struct conf_node *, int arg, bool colour);
+/* Line `line` of the file, without its end; borrowed. Empty beyond the last. */
+struct slice conf_line(const struct conf_file *, uint32_t line);
 
 /* Argument i, or an empty slice. */
 struct slice conf_arg(const struct conf_node *, unsigned i);

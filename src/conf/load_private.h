@@ -42,6 +42,7 @@ struct conf_load {
     unsigned place_count;
     struct map excused; /* names that a refused directive would have made  */
     struct pending_use *pending, **pending_end;
+    bool alone;    /* include is not followed                        */
     bool resolved; /* names must be known by now                      */
     struct regex *regexes;
     struct conf_zone *zones, **zones_end;

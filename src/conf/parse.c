@@ -252,7 +252,7 @@ static void close_block(struct parser *p)
 static void end_statement(struct parser *p)
 {
     struct conf_node *node = take_statement(p);
-    if (slice_eq(node->name, SLICE("include")) && !p->st.name.quoted)
+    if (slice_eq(node->name, SLICE("include")) && !p->st.name.quoted && !p->load->alone)
         include_files(p->load, node, parse_included, p);
     else
         append(p, node);

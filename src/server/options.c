@@ -141,6 +141,8 @@ void options_help(void)
     printf("weir " WEIR_VERSION ": a web server that reads the nginx.conf language\n\n"
            "usage: weir [-?hvVtTq] [-s signal] [-p prefix] [-e file] [-c file] [-g directives]\n"
            "       weir serve [DIR] [-l ADDRESS]    serve a directory, no configuration needed\n"
+           "       weir fmt [--check] FILE...       brings configuration files into one form\n"
+           "       weir lint [-c FILE]              what a configuration should not say\n"
            "       weir lab list                    the experiments; see weir lab --help\n"
            "       weir help [DIRECTIVE]            what a directive does\n\noptions:\n");
     for (size_t i = 0; i < COUNT_OF(letters); i++)

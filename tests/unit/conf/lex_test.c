@@ -172,6 +172,29 @@ static void blocks_of_lua_are_passed_over(void **state)
     }
 }
 
+static void comments_and_sources(void **state)
+{
+    static const char text[] = "# a\nb 'c\\'';#d }\n x_by_lua_block { # } -- }\n }";
+    static const struct {
+        enum token_kind kind;
+        const char *source;
+    } wanted[] = {
+        { TOKEN_COMMENT, "# a" }, { TOKEN_WORD, "b" },       { TOKEN_WORD, "'c\\''" },
+        { TOKEN_SEMICOLON, ";" }, { TOKEN_COMMENT, "#d }" }, { TOKEN_WORD, "x_by_lua_block" },
+        { TOKEN_OPEN, "{ # " },   { TOKEN_CLOSE, "}" },
+    };
+    struct lexer lexer;
+    struct token t;
+    (void)state;
+    lex_init(&lexer, slice_str(text), NULL, NULL, NULL);
+    lexer.comments = true;
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        lex_next(&lexer, &t);
+        assert_int_equal(t.kind, wanted[i].kind);
+        assert_true(slice_eq(t.source, slice_str(wanted[i].source)));
+    }
+}
+
 static void ways_back_to_the_source(void **state)
 {
     (void)state;
@@ -194,6 +217,7 @@ int main(void)
         cmocka_unit_test(places),
         cmocka_unit_test(faults),
         cmocka_unit_test(blocks_of_lua_are_passed_over),
+        cmocka_unit_test(comments_and_sources),
         cmocka_unit_test(ways_back_to_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
