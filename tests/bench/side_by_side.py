@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """side_by_side.py - server CPU time per request of weir's engines, nginx and two bare loops.
 
-  side_by_side.py [--weir BIN] [--engines io_uring,epoll] [--scenarios static,4k,64k,big,return]
-                  [--connections 64] [--seconds 2] [--rounds 5] [--idle 5000]
+  side_by_side.py [--weir BIN] [--engines io_uring,epoll] [--connections 64] [--seconds 2]
+                  [--rounds 5] [--idle 5000] [--scenarios static,4k,64k,big,return,rules,gzip]
 
 The server is kept on CPU 0 and wrk on CPU 1, all servers run all the time, and the rounds go
 through them forwards and backwards, so that what disturbs one disturbs all. CPU time is what the
@@ -28,19 +28,44 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 FILES = {'static': ('hello.txt', b'Hello, world!'), '4k': ('4k.bin', os.urandom(4096)),
          '64k': ('64k.bin', os.urandom(65536)), 'big': ('big.bin', os.urandom(10 << 20)),
-         'return': ('say', b'Hello, world!')}
+         'return': ('say', b'Hello, world!'), 'rules': ('shop/7/hello.txt', b'Hello, world!'),
+         'gzip': ('page.html', (HERE.parents[1] / 'docs/lab.md').read_bytes() * 20)}
+FILES['gzip'] = ('page.html', FILES['gzip'][1][:65536])
+MADE = ('return',)      # answers that are no files
+ASKED = {'gzip': ['-H', 'Accept-Encoding: gzip']}
 CONF = '''{user} worker_processes 1; daemon off; error_log {dir}/{name}.log; pid {dir}/{name}.pid;
 events {{ worker_connections 16384; use {use}; }}
 http {{
     access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; {settings}
     types {{ text/plain txt; }} default_type application/octet-stream; {temporary}
-    server {{ listen 127.0.0.1:{port}; root {dir}/www;
+    {http}
+    server {{ listen 127.0.0.1:{port}; root {dir}/www; {server}
               location = /say {{ return 200 "Hello, world!"; }} }}
 }}
 '''
+# What a scenario needs beyond a root: the same for every server.
+HTTP = {'rules': '''
+    limit_req_zone $binary_remote_addr zone=z:1m rate=500000r/s;
+    log_format js escape=json '{"time":"$time_iso8601","client":"$remote_addr","uri":"$uri",'
+                              '"status":$status,"bytes":$body_bytes_sent,"agent":"$http_user_agent"}';
+    map $http_user_agent $robot { default 0; ~*bot 1; curl 1; }
+    map $uri $kind { default page; ~^/api/ api; /shop/ shop; }''',
+        'gzip': '''
+    types { text/html html; text/plain txt; } gzip on; gzip_comp_level 1; gzip_min_length 1000;'''}
+SERVER = {'rules': '''
+    location ~ \\.php$ { return 404; }
+    location ~ ^/user/(\\w+)/$ { return 404; }
+    location ~ ^/shop/(?<item>\\d+)/ {
+        if ($robot) { return 403; }
+        limit_req zone=z burst=100000 nodelay;
+        add_header X-Frame-Options DENY; add_header X-Kind $kind; add_header X-Item $item;
+        add_header Referrer-Policy same-origin; add_header X-Content-Type-Options nosniff always;
+        access_log access.log js;
+    }'''}
 BEST = {'static': 'sendfile off; open_file_cache max=1000;',
         '4k': 'sendfile off; open_file_cache max=1000;',
         '64k': 'sendfile on; tcp_nopush on; open_file_cache max=1000;',
+        'rules': 'sendfile off; open_file_cache max=1000;', 'gzip': 'open_file_cache max=1000;',
         'big': 'sendfile on; tcp_nopush on; open_file_cache max=1000;', 'return': ''}
 TEMPORARY = ''.join(f'{x}_temp_path {{dir}}/{x};' for x in
                     ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
@@ -126,22 +151,27 @@ def free_port():
         return s.getsockname()[1]
 
 
-def configured(directory, name, binary, use, settings, temporary=''):
+def configured(directory, scenario, name, binary, use, settings, temporary=''):
     port = free_port()
     file = name.replace(' ', '-')
     conf = directory / f'{file}.conf'
     conf.write_text(CONF.format(user='user root;' if os.getuid() == 0 else '', dir=directory,
                                 name=file, use=use, settings=settings, port=port,
+                                http=HTTP.get(scenario, ''),
+                                server=SERVER.get(scenario, '').replace('access.log',
+                                                                        f'{file}.access'),
                                 temporary=temporary.format(dir=directory)))
     return Server(name, [binary, '-p', f'{directory}/', '-c', conf, '-e', directory / 'start.log'],
                   port)
 
 
 def start_all(o, directory, scenario):
-    servers = [configured(directory, f'weir {e}', o.weir, e, '') for e in o.engines.split(',')]
+    servers = [configured(directory, scenario, f'weir {e}', o.weir, e, '')
+               for e in o.engines.split(',')]
     if shutil.which('nginx'):
-        servers.append(configured(directory, 'nginx', 'nginx', 'epoll', BEST[scenario], TEMPORARY))
-        servers.append(configured(directory, 'nginx as shipped', 'nginx', 'epoll',
+        servers.append(configured(directory, scenario, 'nginx', 'nginx', 'epoll', BEST[scenario],
+                                  TEMPORARY))
+        servers.append(configured(directory, scenario, 'nginx as shipped', 'nginx', 'epoll',
                                   'sendfile on; tcp_nopush on;', TEMPORARY))
     if scenario in ('static', 'return'):
         for name, libraries in (('epoll', []), ('uring', ['-luring'])):
@@ -153,11 +183,11 @@ def start_all(o, directory, scenario):
     return servers
 
 
-def measure(server, path, o):
+def measure(server, path, o, asked):
     before = server.cpu_ns()
     start = time.monotonic()
     out = subprocess.run(['taskset', '-c', '1', 'wrk', '-t1', f'-c{o.connections}',
-                          f'-d{o.seconds}s', f'http://127.0.0.1:{server.port}/{path}'],
+                          f'-d{o.seconds}s', *asked, f'http://127.0.0.1:{server.port}/{path}'],
                          capture_output=True, text=True).stdout
     spent, seconds = server.cpu_ns() - before, time.monotonic() - start
     count = int(re.search(r'(\d+) requests in', out)[1])
@@ -169,7 +199,8 @@ def measure(server, path, o):
 
 def scenario_rows(o, directory, scenario):
     path, body = FILES[scenario]
-    if scenario != 'return':
+    if scenario not in MADE:
+        (directory / 'www' / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / 'www' / path).write_bytes(body)
     servers = start_all(o, directory, scenario)
     try:
@@ -179,7 +210,7 @@ def scenario_rows(o, directory, scenario):
         rounds = {s.name: [] for s in servers}
         for n in range(o.rounds):
             for s in servers[::-1 if n % 2 else 1]:
-                rounds[s.name].append(measure(s, path, o))
+                rounds[s.name].append(measure(s, path, o, ASKED.get(scenario, [])))
         return rounds
     finally:
         for s in servers:
@@ -248,7 +279,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--weir', default='build/weir')
     parser.add_argument('--engines', default='io_uring,epoll')
-    parser.add_argument('--scenarios', default='static,4k,64k,big,return')
+    parser.add_argument('--scenarios', default='static,4k,64k,big,return,rules,gzip')
     parser.add_argument('--connections', type=int, default=64)
     parser.add_argument('--seconds', type=int, default=2)
     parser.add_argument('--rounds', type=int, default=5)
