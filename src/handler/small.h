@@ -4,7 +4,8 @@
 
 #include "http/site.h"
 
-extern const struct feature feature_empty_gif, feature_stub_status, feature_mirror;
+extern const struct feature feature_empty_gif, feature_stub_status, feature_mirror,
+    feature_secure_link;
 
 enum verdict step_mirror(struct request *);
 bool mirror_idle(const struct scope *);

@@ -69,6 +69,7 @@ const struct feature *const features[] = {
     &feature_dav,
     &feature_auth_request,
     &feature_mirror,
+    &feature_secure_link,
     &feature_addition,
     &feature_ssi,
     NULL,

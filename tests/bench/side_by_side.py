@@ -47,7 +47,8 @@ http {{
 HTTP = {'rules': '''
     limit_req_zone $binary_remote_addr zone=z:1m rate=500000r/s;
     log_format js escape=json '{"time":"$time_iso8601","client":"$remote_addr","uri":"$uri",'
-                              '"status":$status,"bytes":$body_bytes_sent,"agent":"$http_user_agent"}';
+                              '"status":$status,"bytes":$body_bytes_sent,'
+                              '"agent":"$http_user_agent"}';
     map $http_user_agent $robot { default 0; ~*bot 1; curl 1; }
     map $uri $kind { default page; ~^/api/ api; /shop/ shop; }''',
         'gzip': '''
