@@ -20,6 +20,7 @@
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
+#include "http/resolver.h"
 #include "http/rewrite.h"
 #include "http/site.h"
 #include "http/types.h"
@@ -44,6 +45,7 @@ const struct feature *const features[] = {
     &feature_split_clients,
     &feature_referer,
     &feature_realip,
+    &feature_resolver,
     &feature_limit_req,
     &feature_limit_conn,
     &feature_rewrite,
