@@ -122,6 +122,15 @@ static bool set_recursive(struct conf_load *load, const struct conf_node *node, 
     return true;
 }
 
+/* Values are looked up each time here: there is nothing to be said. */
+static bool set_volatile(struct conf_load *load, const struct conf_node *node, struct geo *geo)
+{
+    (void)load;
+    (void)node;
+    (void)geo;
+    return true;
+}
+
 static bool set_default(struct conf_load *load, const struct conf_node *node, struct geo *geo)
 {
     if (geo->fallback_node != NULL) {
@@ -169,7 +178,7 @@ static const struct {
 } words[] = {
     { "ranges", 0, set_ranges },   { "proxy_recursive", 0, set_recursive },
     { "default", 1, set_default }, { "proxy", 1, set_proxy },
-    { "delete", 1, set_delete },
+    { "delete", 1, set_delete },   { "volatile", 0, set_volatile },
 };
 
 static bool set_address(struct conf_load *load, const struct conf_node *node, struct geo *geo)

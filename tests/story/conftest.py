@@ -20,6 +20,7 @@ import time
 
 import pytest
 
+SHARED_MAX = 12     # servers at a time: rings lock memory, and there is a limit
 ENGINES = ['io_uring', 'epoll', 'poll', 'select', 'threads']
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get('WEIR', str(ROOT / 'build' / 'weir'))
@@ -361,6 +362,8 @@ def shared(engine, shared_servers):
     def make(body='', **kw):
         key = (engine, body, repr(kw))
         if key not in shared_servers:
+            if len(shared_servers) >= SHARED_MAX:
+                shared_servers.pop(next(iter(shared_servers)))[1].close()
             keep = contextlib.ExitStack()
             shared_servers[key] = (launch(keep, engine, body, **kw), keep)
         return shared_servers[key][0]

@@ -15,7 +15,7 @@ def asked(s, address, **fields):
 
 
 def test_the_client(shared):
-    s = site(shared, 'default no; 127.0.0.0/8 yes; 10.0.0.0/8 ten;')
+    s = site(shared, 'volatile; default no; 127.0.0.0/8 yes; 10.0.0.0/8 ten;')
     assert s.get('/file.txt')['x-v'] == 'yes'
     s = site(shared, '10.0.0.0/8 ten;')
     assert s.get('/file.txt')['x-w'] == '[]'
