@@ -228,6 +228,7 @@ static enum body_status read_more(struct ssi_body *s)
     if (s->in.size == 0)
         status = next_piece(s);
     s->reader.paused = false;
+    s->reader.ahead = 0;
     if (status == BODY_CHUNK)
         ssi_read(&s->reader, &s->in);
     return s->reader.failed ? BODY_FAILED : status;

@@ -19,6 +19,7 @@ struct ssi_page {
     const struct conf_load *load; /* where the configuration's variables are found            */
     struct ssi_name *variables, *blocks;
     struct slice date_format, error_text;
+    size_t encoding; /* of echo: what the last one that named one said                */
     struct slice captures[SSI_CAPTURES]; /* of the last regular expression that matched   */
 };
 

@@ -117,7 +117,8 @@ static void run_include(struct ssi_reader *rd, const struct ssi_command *c)
         return;
     }
     run_child(rd, uri, args, set, block != NULL ? block->text : (struct slice){ 0 });
-    rd->paused |= set.at != NULL || slice_eq(ssi_param(c, "wait"), SLICE("yes"));
+    rd->paused |= set.at != NULL || slice_eq(ssi_param(c, "wait"), SLICE("yes")) ||
+                  ++rd->ahead >= SSI_AHEAD_MAX;
 }
 
 /* ---- echo, set, config ---------------------------------------------------------------- */
@@ -150,15 +151,16 @@ static void run_echo(struct ssi_reader *rd, const struct ssi_command *c)
     struct slice name = lowered(rd, ssi_param(c, "var")), fallback = ssi_param(c, "default"),
                  encoding = ssi_param(c, "encoding");
     struct gather value, out;
-    size_t e = 0;
+    size_t e = encoding.at != NULL ? 0 : rd->page->encoding;
 
-    for (; encoding.at != NULL && e < COUNT_OF(encodings); e++)
-        if (slice_eq(encoding, slice_str(encodings[e].name)))
-            break;
+    while (encoding.at != NULL && e < COUNT_OF(encodings) &&
+           !slice_eq(encoding, slice_str(encodings[e].name)))
+        e++;
     if (e == COUNT_OF(encodings)) {
         ssi_error(rd, "echo knows no encoding \"%.*s\"", SLICE_FMT(slice_head(encoding, 100)));
         return;
     }
+    rd->page->encoding = e;
     gather_init(&value, NULL, 0, rd->arena, SSI_VALUE_MAX);
     gather_init(&out, NULL, 0, rd->arena, 6 * SSI_VALUE_MAX);
     if (!ssi_get(rd->request, rd->page, name, &value)) {

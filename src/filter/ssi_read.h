@@ -36,6 +36,8 @@ struct ssi_condition {
     bool last;   /* else was seen                                         */
 };
 
+enum { SSI_AHEAD_MAX = 16 };
+
 struct ssi_reader {
     struct request *request;
     struct ssi_page *page;
@@ -46,6 +48,7 @@ struct ssi_reader {
     bool silent;           /* errors leave no text                                */
     bool paused;           /* what follows may depend on the parts read so far    */
     bool failed;           /* no memory                                           */
+    unsigned ahead;        /* sub-requests made since the parts were all given out */
     size_t value_max;      /* of one parameter                                    */
     unsigned depth;
     struct ssi_condition conditions[SSI_CONDITIONS_MAX];

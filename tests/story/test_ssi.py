@@ -37,6 +37,8 @@ CASES = {
     'echo escapes': ('<!--# echo var="arg_h" -->', '&lt;b&gt;'),
     'echo none': ('<!--# echo var="arg_h" encoding="none" -->', '<b>'),
     'echo url': ('<!--# set var="v" value="a b" --><!--# echo var="v" encoding="url" -->', 'a%20b'),
+    'echo goes on as it was told':
+        ('<!--# echo var="arg_h" encoding="none" --><!--# echo var="arg_h" -->', '<b><b>'),
     'echo badly': ('<!--# echo var="arg_h" encoding="rot13" -->', ERROR),
     'set': ('<!--# set var="V" value="x-$arg_p-${arg_p}y" --><!--# echo var="v" -->', 'x-one-oney'),
     'set escapes': (r'<!--# set var="v" value="\$arg_p\"" -->'
