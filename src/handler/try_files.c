@@ -23,9 +23,11 @@ struct try_conf {
 
 static uint32_t try_index;
 
-static enum verdict found(struct request *r, struct slice uri)
+/* The slash that asks for a directory is not part of its name: "/dir" is redirected to "/dir/"
+ * afterwards, as it would be without try_files. */
+static enum verdict found(struct request *r, struct slice uri, bool directory)
 {
-    request_set_uri(r, uri);
+    request_set_uri(r, slice_head(uri, uri.size - (directory && uri.size > 1)));
     r->tried = true;
     return NEXT;
 }
@@ -54,7 +56,7 @@ static enum verdict try_one(struct request *r, const struct try_name *n)
     }
     fits = f->directory == n->directory;
     file_close(f);
-    return fits ? found(r, uri) : NEXT;
+    return fits ? found(r, uri, n->directory) : NEXT;
 }
 
 static enum verdict give_up(struct request *r, const struct try_conf *c)

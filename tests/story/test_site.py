@@ -91,7 +91,7 @@ def site(shared):
     ('/download/', 200, {'content-type': 'text/html'}), ('/download/release-1.0.tar', 200, {}),
     ('/status', 200, {}), ('/api/v1', 200, {'content-type': 'application/json'}),
     ('/robots.txt', 200, {}), ('/favicon.ico', 200, {}), ('/50x.html', 404, {}),
-    ('/docs', 200, {}),
+    ('/docs', 301, {}),
 ])
 def test_site(site, path, status, fields):
     a = site.get(path, host='www.site.test')

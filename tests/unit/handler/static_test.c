@@ -260,7 +260,8 @@ static void test_try_files(void **state)
         const char *body, *args;
     } rows[] = {
         { "GET /a?q", 200, "a", "q" },
-        { "GET /dir?q", 200, "i", "q" },
+        { "GET /dir?q", 301, NULL, "q" },
+        { "GET /dir/?q", 200, "i", "q" },
         { "GET /none?q", 200, "page", "from=/none&q" },
         { "GET /plain/none?q", 200, "page", "" },
         { "GET /code/none", 410, NULL, NULL },
