@@ -107,11 +107,11 @@ void filter_range(struct request *r)
 
     if (!r->response.accept_ranges)
         return;
-    if (most == 0) {
+    if (most == 0 || r->response.status != 200) {
         r->response.accept_ranges = false;
         return;
     }
-    if (r->response.status != 200 || text.at == NULL || r->response.length < 0 ||
+    if (text.at == NULL || r->response.length < 0 ||
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD) || !if_range_holds(r))
         return;
     size = (uint64_t)r->response.length;

@@ -26,6 +26,7 @@ static enum verdict run_return(struct request *r, const struct rewrite_op *op)
 
     if (self->text == NULL && (self->status >= 400 || redirects(self->status)))
         return request_fail(r, self->status);
+    r->response.status = (uint16_t)self->status; /* the text may hold it */
     if (self->text != NULL && !expr_eval(self->text, r, &r->arena, TEXT_MAX, &text)) {
         request_log(r, LOG_ERROR, 0, "the text of \"return\" in %s:%u is too long",
                     op->node->file->path, op->node->line);
@@ -33,6 +34,8 @@ static enum verdict run_return(struct request *r, const struct rewrite_op *op)
     }
     if (redirects(self->status))
         return request_redirect_out(r, self->status, text);
+    if (text.size == 0 && self->status >= 400)
+        return request_fail(r, self->status);
     return request_reply(r, self->status, types_of(r), text);
 }
 
