@@ -97,6 +97,12 @@ void expr_append_captures(const struct expr *, void *subject, struct gather *g,
 const struct variable *conf_declare_variable(struct conf_load *, struct slice name,
                                              variable_get_fn *get, uintptr_t number) MUST_USE;
 
+/* The same for the name that an argument says, with its `$`. NULL after complaining; `form`, as
+ * in "map text $name { … }", is what was expected. */
+const struct variable *conf_declare_argument(struct conf_load *, const struct conf_node *,
+                                             unsigned arg, variable_get_fn *get, uintptr_t number,
+                                             const char *form) MUST_USE;
+
 /* The same for what set gives a value to. The name may be declared as above, too, before or
  * after: then get is asked first, and its false means that the other one computes the value. */
 const struct variable *conf_declare_given(struct conf_load *, struct slice name,

@@ -24,6 +24,9 @@ enum {
     CONF_INCLUDES_MAX = 20000
 };
 
+/* read() of "env:NAME" gives the environment variable of that name, or -ENOENT. */
+#define CONF_ENVIRONMENT "env:"
+
 /* Where configuration files come from. Returned bytes live as long as the source. */
 struct conf_source {
     /* Reads a whole file. 0 or -errno. */

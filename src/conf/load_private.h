@@ -67,6 +67,11 @@ struct conf_node *parse_main(struct conf_load *);
 /* Reads a text that is no file: -g, a default. */
 struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text);
 
+/* ---- env.c ---------------------------------------------------------------------------- */
+
+/* Puts the environment's values into args, which are the node's own. */
+void env_expand(struct conf_load *, const struct conf_node *, struct conf_arg *args);
+
 /* ---- include.c ------------------------------------------------------------------------- */
 
 typedef void include_fn(void *arg, const struct conf_file *);

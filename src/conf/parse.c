@@ -141,6 +141,8 @@ static struct conf_node *take_statement(struct parser *p)
         struct conf_arg *args = arena_must(p->load->arena, st->arg_count * sizeof *args);
         memcpy(args, st->args, st->arg_count * sizeof *args);
         node->args = args;
+        if (!p->load->alone)
+            env_expand(p->load, node, args);
     }
     st->begun = false;
     return node;

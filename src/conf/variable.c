@@ -219,6 +219,22 @@ const struct variable *conf_declare_variable(struct conf_load *load, struct slic
     return &d->row;
 }
 
+const struct variable *conf_declare_argument(struct conf_load *load, const struct conf_node *node,
+                                             unsigned arg, variable_get_fn *get, uintptr_t number,
+                                             const char *form)
+{
+    struct slice said = conf_arg(node, arg);
+    bool is_variable = said.size > 1 && said.at[0] == '$';
+    const struct variable *row =
+        is_variable ? conf_declare_variable(load, slice_skip(said, 1), get, number) : NULL;
+    if (row != NULL)
+        return row;
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" %s", SLICE_FMT(said),
+                  is_variable ? "has a meaning of its own" : "is not a variable");
+    conf_hint(load, "expected: %s", form);
+    return NULL;
+}
+
 const struct variable *conf_declare_given(struct conf_load *load, struct slice name,
                                           variable_get_fn *get, uintptr_t number)
 {

@@ -9,7 +9,6 @@
 #include "http/site.h"
 
 struct geo {
-    struct slice name;   /* of the variable, without the $ */
     struct expr *source; /* NULL: the client's address     */
     struct geo_table table;
     struct slice fallback;
@@ -216,33 +215,22 @@ static bool set_line(struct conf_load *load, const struct conf_node *node, void 
     return set_address(load, node, geo);
 }
 
-static bool refuse_name(struct conf_load *load, const struct conf_node *node, const char *why)
-{
-    unsigned last = node->arg_count - 1;
-
-    conf_complain(load, CONF_EMERG, node, (int)last, "\"%.*s\" %s", SLICE_FMT(conf_arg(node, last)),
-                  why);
-    conf_hint(load, "expected: geo [$address] $name { … }");
-    return false;
-}
-
 static bool set_geo(struct conf_load *load, const struct conf_node *node, void *own,
                     const struct directive *row)
 {
     struct geo_conf *conf = own;
     struct geo *geo = arena_must(conf_arena(load), sizeof *geo);
-    struct slice name = conf_arg(node, node->arg_count - 1);
-    const struct variable *v;
+    unsigned last = node->arg_count - 1;
+    const struct variable *v = conf_declare_argument(load, node, last, get_value, (uintptr_t)geo,
+                                                     "geo [$address] $name { … }");
 
     (void)row;
-    if (name.size < 2 || name.at[0] != '$')
-        return refuse_name(load, node, "is not a variable");
-    geo->name = slice_skip(name, 1);
-    v = conf_declare_variable(load, geo->name, get_value, (uintptr_t)geo);
     if (v == NULL)
-        return refuse_name(load, node, "has a meaning of its own");
-    if (v->arg != (uintptr_t)geo)
-        return refuse_name(load, node, "is made by another geo already");
+        return false;
+    if (v->arg != (uintptr_t)geo) {
+        conf_complain(load, CONF_EMERG, node, (int)last, "this variable is made elsewhere already");
+        return false;
+    }
     if (node->arg_count == 2 && (geo->source = expr_compile(load, node, 0)) == NULL)
         return false;
     geo->next = conf->all;

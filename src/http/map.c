@@ -206,13 +206,6 @@ static bool set_key(struct conf_load *load, const struct conf_node *node, void *
     return t->hostnames ? add_host(load, t, key, v) : enter(load, &t->exact, key, v);
 }
 
-static bool refuse_name(struct conf_load *load, const struct conf_node *node, const char *why)
-{
-    conf_complain(load, CONF_EMERG, node, 1, "\"%.*s\" %s", SLICE_FMT(conf_arg(node, 1)), why);
-    conf_hint(load, "expected: map text $name { … }");
-    return false;
-}
-
 /* The value is kept under a name that no variable can have. */
 static unsigned place_of(struct conf_load *load, struct slice name)
 {
@@ -232,12 +225,10 @@ static bool set_map(struct conf_load *load, const struct conf_node *node, void *
 
     (void)own;
     (void)row;
-    if (name.size < 2 || name.at[0] != '$')
-        return refuse_name(load, node, "is not a variable");
-    t->name = slice_skip(name, 1);
-    v = conf_declare_variable(load, t->name, get_value, (uintptr_t)t);
+    v = conf_declare_argument(load, node, 1, get_value, (uintptr_t)t, "map text $name { … }");
     if (v == NULL)
-        return refuse_name(load, node, "has a meaning of its own");
+        return false;
+    t->name = slice_skip(name, 1);
     if (v->arg != (uintptr_t)t) {
         conf_complain(load, CONF_WARN, node, 1, "a map makes \"%.*s\" already", SLICE_FMT(name));
         conf_hint(load, "note: the last one counts");

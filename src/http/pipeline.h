@@ -68,9 +68,10 @@ void request_run_inner(struct request *);
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access, step_access_verdict;
 extern const struct feature feature_headers, feature_map, feature_realip, feature_geo,
-    feature_split_clients, feature_referer;
+    feature_split_clients, feature_referer, feature_userid, feature_browser;
 step_fn step_realip;
-idle_fn realip_idle, access_idle;
-filter_fn filter_challenge, filter_conditional, filter_range, filter_headers, filter_redirect;
+idle_fn realip_idle, access_idle, userid_idle;
+filter_fn filter_challenge, filter_conditional, filter_range, filter_headers, filter_redirect,
+    filter_userid;
 
 #endif

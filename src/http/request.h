@@ -78,6 +78,7 @@ enum request_slot {
     SLOT_PACKING, /* filter/ */
     SLOT_SSI,
     SLOT_AUTH_REQUEST, /* http/ */
+    SLOT_USERID,
     SLOT_COUNT
 };
 

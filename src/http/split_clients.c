@@ -118,29 +118,21 @@ static bool set_part(struct conf_load *load, const struct conf_node *node, void 
     return true;
 }
 
-static bool refuse_name(struct conf_load *load, const struct conf_node *node, const char *why)
-{
-    conf_complain(load, CONF_EMERG, node, 1, "\"%.*s\" %s", SLICE_FMT(conf_arg(node, 1)), why);
-    conf_hint(load, "expected: split_clients text $name { … }");
-    return false;
-}
-
 static bool set_split(struct conf_load *load, const struct conf_node *node, void *own,
                       const struct directive *row)
 {
     struct split *s = arena_must(conf_arena(load), sizeof *s);
-    struct slice name = conf_arg(node, 1);
-    const struct variable *v;
+    const struct variable *v = conf_declare_argument(load, node, 1, get_value, (uintptr_t)s,
+                                                     "split_clients text $name { … }");
 
     (void)own;
     (void)row;
-    if (name.size < 2 || name.at[0] != '$')
-        return refuse_name(load, node, "is not a variable");
-    v = conf_declare_variable(load, slice_skip(name, 1), get_value, (uintptr_t)s);
     if (v == NULL)
-        return refuse_name(load, node, "has a meaning of its own");
-    if (v->arg != (uintptr_t)s)
-        return refuse_name(load, node, "is made by another split_clients already");
+        return false;
+    if (v->arg != (uintptr_t)s) {
+        conf_complain(load, CONF_EMERG, node, 1, "this variable is made elsewhere already");
+        return false;
+    }
     s->end = &s->parts;
     s->source = expr_compile(load, node, 0);
     return s->source != NULL && conf_enter(load, node, CTX_SPLIT_CLIENTS, s) != NULL;

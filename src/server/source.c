@@ -80,6 +80,16 @@ static int read_disk(const char *path, struct slice *ret)
     return error;
 }
 
+static int read_environment(const char *name, struct slice *ret)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL)
+        return -ENOENT;
+    *ret = slice_str(must(strdup(value)));
+    return 0;
+}
+
 static int source_read(struct conf_source *base, const char *path, struct slice *ret)
 {
     struct source *s = container_of(base, struct source, base);
@@ -93,7 +103,10 @@ static int source_read(struct conf_source *base, const char *path, struct slice 
     }
     if (!s->disk)
         return error;
-    error = read_disk(path, &bytes);
+    if (strncmp(path, CONF_ENVIRONMENT, strlen(CONF_ENVIRONMENT)) == 0)
+        error = read_environment(path + strlen(CONF_ENVIRONMENT), &bytes);
+    else
+        error = read_disk(path, &bytes);
     source_add(s, SOURCE_FILE, path, error, bytes, error == 0);
     *ret = bytes;
     return error;
