@@ -127,8 +127,9 @@ def loaded(rig, plan, server, load):
     if found:
         n = found['requests']
         values.update({'cpu_us': (user + system) / 1000 / n, 'user_us': user / 1000 / n,
-                       'system_us': system / 1000 / n, 'rps': found['rps'],
-                       'switches': max(0, after['switches'] - before['switches']) / n})
+                       'system_us': system / 1000 / n, 'rps': found['rps']})
+        if None not in (before['switches'], after['switches']):
+            values['switches'] = max(0, after['switches'] - before['switches']) / n
         values.update({f'{k}_us': found['latency_us'][k] for k in loads.LATENCIES
                        if found['latency_us'].get(k) is not None})
         values['client_share'] = found['client_share'] * 100

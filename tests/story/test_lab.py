@@ -22,6 +22,18 @@ from weirlab import plan as plans, report, stats  # noqa: E402
 from weirlab.metrics import METRICS  # noqa: E402
 from weirlab.servers import Failed  # noqa: E402
 
+BUSY_THREAD = '''
+import threading, time
+def burn():
+    while time.thread_time() < 0.25:
+        pass
+input()
+thread = threading.Thread(target=burn)
+thread.start()
+thread.join()
+print("ended", flush=True)
+input()
+'''
 PROGRAMS = pathlib.Path(BINARY).resolve().parent / 'lab'
 
 # ---- statistics ----------------------------------------------------------------------------
@@ -147,12 +159,24 @@ def test_noise_is_that_of_the_control():
 # ---- accounts ------------------------------------------------------------------------------
 
 def test_ended_threads_are_in_the_account():
-    before = {'living_ns': 100, 'user_ns': 0, 'system_ns': 0}
-    second = 1_000_000_000
-    alive = {'living_ns': 100 + second, 'user_ns': second // 2, 'system_ns': second // 2}
-    assert sum(account.spent(before, alive)) == second
-    ended = {'living_ns': 200, 'user_ns': second, 'system_ns': 3 * second}
-    assert account.spent(before, ended) == (second, 3 * second)
+    child = subprocess.Popen([sys.executable, '-c', BUSY_THREAD], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+    before = account.counts(child.pid)
+    child.stdin.write(b'\n')
+    child.stdin.flush()
+    child.stdout.readline()
+    after = account.counts(child.pid)
+    child.communicate(b'\n')
+    user, system = account.spent(before, after)
+    assert 0.2e9 < user + system < 2e9
+    assert after['switches'] >= before['switches']
+
+
+def test_time_is_split_as_the_ticks_say():
+    before = {'cpu_ns': 100, 'user_ticks': 0, 'system_ticks': 0}
+    after = {'cpu_ns': 500, 'user_ticks': 1, 'system_ticks': 3}
+    assert account.spent(before, after) == (100, 300)
+    assert account.spent(before, {**before, 'cpu_ns': 150}) == (0, 50)
 
 
 # ---- load ------------------------------------------------------------------------------------
