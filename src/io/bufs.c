@@ -129,6 +129,11 @@ static bool is_kept(const struct io_buf *b)
     return b->id == KEPT;
 }
 
+bool io_bufs_plenty(const struct io *io)
+{
+    return 2 * io->bufs.lent < io->bufs.total;
+}
+
 struct io_buf *io_buf_keep(struct io *io, struct io_buf *lent)
 {
     uint32_t before = lent->used > 0;

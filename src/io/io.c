@@ -132,6 +132,17 @@ static bool way_quiet(const struct io_way *w)
     return w->in == NULL && w->out == NULL && w->reads == 0;
 }
 
+void io_leave(struct io *io, int fd)
+{
+    if (io->home == io || io->engine->forget == NULL)
+        return;
+    struct io_way *w = io_way_at(io, fd);
+
+    CHECK(way_quiet(w));
+    io->engine->forget(io, fd);
+    w->generation++; /* who is in the middle of looking at it shall stop */
+}
+
 static struct io_op **way_slot(struct io_way *w, const struct io_op *op)
 {
     return is_inbound(op) ? &w->in : &w->out;

@@ -212,6 +212,9 @@ struct io_buf {
 
 void io_buf_release(struct io *, struct io_buf *);
 
+/* More than half of the loop's buffers are at home: holding one for a while disturbs nobody. */
+bool io_bufs_plenty(const struct io *);
+
 /* For bytes that must wait: a copy of what is not consumed, in place of the lent buffer, which
  * goes home. `used` stays zero or not; `next` is taken over. Released like any other, and returned
  * as it is if it is a copy already. NULL: no memory, and `buf` is still lent. */
@@ -276,6 +279,10 @@ uint64_t io_turn_number(const struct io *);
  * it: reactors want O_NONBLOCK, io_uring and threads must not. 0 or -errno (-EMFILE: the fd
  * number is above what this engine can watch). */
 int io_adopt(struct io *, int fd) MUST_USE;
+
+/* The fd, on which nothing is in flight, may be used with another loop of the same home from now
+ * on. Does nothing where a home has one loop. */
+void io_leave(struct io *, int fd);
 
 /* ---- a loop for one connection ----------------------------------------------------------- */
 
