@@ -8,6 +8,7 @@
     X(peer_closed, NONE, "the client closed")                                  \
     X(peer_reset, CLIENT, "the client reset the connection")                   \
     X(peer_broke_off, CLIENT, "the client closed in the middle of a request")  \
+    X(peer_left, CLIENT, "the client closed before it had an answer")          \
     X(answered, NONE, "the last answer was sent")                              \
     X(keepalive_end, NONE, "idle for keepalive_timeout")                       \
     X(head_late, CLIENT, "no complete header within client_header_timeout")    \

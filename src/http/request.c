@@ -51,6 +51,7 @@ static void use_server(struct request *r, const struct server *server)
 void request_set_uri(struct request *r, struct slice uri)
 {
     r->uri = uri;
+    r->uri_changed = true;
     r->extension = (struct slice){ 0 };
     for (size_t i = uri.size; i > 0 && uri.at[i - 1] != '/'; i--) {
         if (uri.at[i - 1] != '.')
@@ -108,6 +109,7 @@ static unsigned take_target(struct request *r)
     if (uri_normalise(r->head.path, core->merge_slashes, into, &uri) == URI_BAD)
         return 400;
     request_set_uri(r, uri);
+    r->uri_changed = false;
     return 0;
 }
 

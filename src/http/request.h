@@ -59,6 +59,9 @@ struct response {
     bool final;         /* error_page and the default text leave it alone       */
     bool close;         /* the connection must not be kept                      */
     bool no_answer;     /* return 444                                           */
+    bool has_date;      /* `headers` has this field: the protocol adds none of its own */
+    bool has_server;
+    bool tunnel; /* 101: behind the head, bytes go both ways, to r->sink too     */
 };
 
 /* ---- the request --------------------------------------------------------------- */
@@ -79,6 +82,12 @@ enum request_slot {
     SLOT_SSI,
     SLOT_AUTH_REQUEST, /* http/ */
     SLOT_USERID,
+    SLOT_RELAY, /* upstream/ */
+    SLOT_LAST_RELAY,
+    SLOT_ATTEMPTS,
+    SLOT_TUNNEL,
+    SLOT_PROXIED,
+    SLOT_LAST_PROXIED,
     SLOT_COUNT
 };
 
@@ -136,7 +145,9 @@ struct request {
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
-    bool access_settled; /* what the access steps think so far: see http/access.h  */
+    bool uri_changed;        /* uri is not what the client asked for any more            */
+    bool leaves_with_client; /* the client's closing ends it: nobody waits for the answer */
+    bool access_settled;     /* what the access steps think so far: see http/access.h  */
 
     struct loop *loop;
     struct io *io; /* the connection's loop: submit ops here               */
@@ -181,6 +192,7 @@ struct request {
     uint16_t error_status;     /* what an error page is sent with; 0: its own status    */
     uint16_t access_status;    /* what the access steps refuse it with so far; 0: nothing */
     struct header *challenges; /* of those that said 401: see access_challenge()        */
+    struct header *carried;    /* fields that an internal redirect takes to its answer  */
     struct slice id;           /* $request_id, made when first asked for               */
 
     struct cleanup *cleanups;

@@ -11,7 +11,7 @@
 #include "wire/h1_write.h"
 
 static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, head_late,
-    run_enter, run_bytes, run_sent, queue_bytes, closing_enter;
+    run_enter, run_bytes, run_sent, queue_bytes, send_bytes, closing_enter;
 
 /* The whole of HTTP/1, in the order a request meets it. */
 static const struct conn_state states[] = {
@@ -25,7 +25,7 @@ static const struct conn_state states[] = {
                   TO(ANSWER) | TO(CLOSING) },
     [ANSWER] = { "answer", answer_enter, queue_bytes, answer_sent, send_late,
                  TO(DISCARD) | TO(SEND) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
-    [SEND] = { "send", send_enter, queue_bytes, send_sent, send_late,
+    [SEND] = { "send", send_enter, send_bytes, send_sent, send_late,
                TO(PACE) | TO(HEAD) | TO(FLUSH) | TO(IDLE) | TO(CLOSING) },
     [PACE] = { "pace", pace_enter, queue_bytes, NULL, pace_late, TO(SEND) | TO(CLOSING) },
     [FLUSH] = { "flush", flush_enter, queue_bytes, flush_sent, send_late,
@@ -227,6 +227,8 @@ static void run_bytes(struct conn *c)
 {
     if (c->in_failed)
         conn_close(c, CLOSE_peer_reset);
+    else if (c->in_ended && c->request->leaves_with_client)
+        conn_close(c, CLOSE_peer_left);
 }
 
 static void run_sent(struct conn *c)
@@ -242,6 +244,14 @@ static void queue_bytes(struct conn *c)
 {
     if (c->in_failed)
         conn_close(c, CLOSE_peer_reset);
+}
+
+static void send_bytes(struct conn *c)
+{
+    if (c->in_failed)
+        conn_close(c, CLOSE_peer_reset);
+    else if (exchange_of(c)->tunnel)
+        tunnel_bytes(c);
 }
 
 static void decided(struct conn *c)

@@ -82,8 +82,9 @@ static void choose_framing(struct conn *c)
     struct request *r = c->request;
     struct exchange *x = r->exchange;
 
-    r->keep_alive = may_keep(c);
+    r->keep_alive = may_keep(c) && !r->response.tunnel;
     x->body_ended = !has_body(r);
+    x->tunnel = r->response.tunnel;
     if (r->response.length >= 0) {
         x->answer_left = (uint64_t)r->response.length;
         if (x->answer_left == 0)
@@ -91,8 +92,8 @@ static void choose_framing(struct conn *c)
         return;
     }
     x->answer_left = UINT64_MAX;
-    x->chunking =
-        r->response.body != NULL && r->head.version_minor == 1 && h1_core(c)->chunked_encoding;
+    x->chunking = r->response.body != NULL && !x->tunnel && r->head.version_minor == 1 &&
+                  h1_core(c)->chunked_encoding;
     if (!x->chunking && r->response.body != NULL)
         r->keep_alive = false;
 }
@@ -295,6 +296,8 @@ void send_enter(struct conn *c)
     struct exchange *x = r->exchange;
     struct out *out = h1_out(c);
 
+    if (x->tunnel)
+        tunnel_bytes(c);
     if (out == NULL || io_busy(&c->tx))
         return;
     size_t most = IO_SEND_MAX - OUT_SIZE;
@@ -322,6 +325,8 @@ void send_enter(struct conn *c)
         x->in_flight = 0;
         if (out->used > 0)
             send_out(c, 1, 0);
+        else
+            conn_deadline(c, 0);
         return;
     case BODY_END:
         body_end(c, x);

@@ -208,6 +208,10 @@ void body_bytes(struct conn *c)
         conn_close(c, CLOSE_peer_reset);
         return;
     }
+    if (c->in_ended && x->end_told && c->request->leaves_with_client) {
+        conn_close(c, CLOSE_peer_left);
+        return;
+    }
     if (x->end_told || !x->body_wanted || x->decided)
         return;
     for (struct slice in = conn_peek(c); in.size > 0 && !x->body_read; in = conn_peek(c)) {
@@ -240,8 +244,44 @@ void body_late(struct conn *c)
     body_refuse(c, 408);
 }
 
+/* ---- an upgraded connection: whatever comes is for the sink --------------------------------- */
+
+static void tunnel_end(struct conn *c)
+{
+    struct exchange *x = exchange_of(c);
+
+    if (x->tunnel_ended)
+        return;
+    x->tunnel_ended = true;
+    c->request->sink->end(c->request, 0);
+}
+
+void tunnel_bytes(struct conn *c)
+{
+    struct request *r = c->request;
+    struct exchange *x = r->exchange;
+
+    while (x->body_wanted && conn_peek(c).size > 0) {
+        struct slice piece = slice_head(conn_peek(c), CLIENT_BODY_PIECE_MAX);
+
+        x->body_wanted = r->sink->bytes(r, piece);
+        conn_consume(c, piece.size);
+    }
+    if (conn_peek(c).size > 0)
+        return;
+    if (c->in_ended)
+        tunnel_end(c);
+    else
+        conn_receive(c);
+}
+
 static void asked(struct conn *c)
 {
+    if (exchange_of(c)->tunnel) {
+        if (c->state == SEND)
+            tunnel_bytes(c);
+        return;
+    }
     if (c->state == RUN) {
         conn_goto(c, BODY);
         return;
@@ -256,7 +296,7 @@ static void on_ask(struct io *io, struct io_timer *timer)
     struct conn *c = x->conn;
 
     (void)io;
-    if (!c->closing && !x->decided && x->body_wanted)
+    if (!c->closing && x->body_wanted && (x->tunnel || !x->decided))
         conn_run(c, asked);
 }
 
@@ -272,11 +312,11 @@ void h1_read_body(struct request *r)
     struct conn *c = r->conn;
     struct exchange *x = r->exchange;
 
-    CHECK(r->sink != NULL && !x->decided && !x->end_told);
+    CHECK(r->sink != NULL && (r->response.tunnel || (!x->decided && !x->end_told)));
     if (c->closing)
         return;
     x->body_wanted = true;
-    if (c->running && c->state == RUN) {
+    if (c->running && c->state == RUN && !r->response.tunnel) {
         conn_goto(c, BODY); /* entered when the event that we are in returns */
         return;
     }

@@ -46,6 +46,10 @@ static void write_framing(struct gather *g, const struct request *r)
 static void write_connection(struct gather *g, const struct request *r,
                              const struct http_core *core)
 {
+    if (r->response.tunnel) {
+        gather_lit(g, "Connection: upgrade\r\n");
+        return;
+    }
     if (!r->keep_alive) {
         gather_lit(g, "Connection: close\r\n");
         return;
@@ -88,10 +92,13 @@ static bool write_all(struct conn *c, struct gather *g)
     const struct http_core *core = h1_core(c);
 
     h1_status_line(g, r->response.status);
-    write_server(g, core);
-    gather_lit(g, "Date: ");
-    gather_slice(g, loop_date(c->loop));
-    gather_lit(g, "\r\n");
+    if (!r->response.has_server)
+        write_server(g, core);
+    if (!r->response.has_date) {
+        gather_lit(g, "Date: ");
+        gather_slice(g, loop_date(c->loop));
+        gather_lit(g, "\r\n");
+    }
     if (r->response.content_type.size > 0 && !bodiless(r->response.status) &&
         !h1_field_lit(g, "Content-Type", r->response.content_type))
         return false;

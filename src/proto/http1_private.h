@@ -44,6 +44,8 @@ struct exchange {
     bool head_written, chunking, body_ended;
     bool size_written; /* of the chunk that is a file's range            */
     bool line_due;     /* … whose end of line goes before what follows    */
+    bool tunnel;       /* behind the head, bytes go both ways            */
+    bool tunnel_ended; /* the client has finished sending                */
     bool linger;       /* input may still come behind the last answer        */
     uint16_t late_status;
     struct chunked chunked;
@@ -65,8 +67,8 @@ conn_event_fn answer_enter, answer_sent, send_enter, send_sent, send_late, pace_
     flush_enter, flush_sent, linger_enter, linger_bytes, linger_late;
 
 /* http1_body.c */
-conn_event_fn body_enter, body_bytes, body_sent, body_late, discard_enter, discard_bytes,
-    discard_late;
+conn_event_fn tunnel_bytes, body_enter, body_bytes, body_sent, body_late, discard_enter,
+    discard_bytes, discard_late;
 /* request_ops.read_body: the request's body is wanted, from its beginning or again. */
 void h1_read_body(struct request *);
 
