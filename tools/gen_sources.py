@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 LAYERS = ['base', 'io', 'wire', 'conf', 'net', 'http', 'proto', 'filter', 'handler', 'bench',
-          'server', 'tool']
+          'upstream', 'server', 'tool']
 TEST_ONLY = {'io/sim'}
 
 

@@ -25,8 +25,12 @@ bool method_is_get(struct request *r)
 bool content_set(struct conf_load *load, const struct conf_node *node, content_fn *answer)
 {
     struct scope *scope = conf_scope(load);
-    struct location *l = scope->context == CTX_LOCATION ? (struct location *)scope->object
-                                                        : ((struct server *)scope->object)->root;
+
+    if (scope->context == CTX_LIMIT_EXCEPT)
+        scope = scope->parent;
+    struct location *l = (scope->context & (CTX_LOCATION | CTX_IF_LOCATION)) != 0
+                             ? (struct location *)scope->object
+                             : ((struct server *)scope->object)->root;
 
     if (l->content != NULL && l->content != answer) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,

@@ -143,6 +143,18 @@ static const struct error_target *find_page(const struct request *r)
     return NULL;
 }
 
+bool error_page_has(const struct request *r, unsigned status)
+{
+    const struct error_page_conf *conf = request_conf(r, &feature_error_page);
+
+    if (r->from_error_page || r->no_error_page)
+        return false;
+    for (const struct error_page *p = conf->pages; p != NULL; p = p->next)
+        if (p->status == status)
+            return true;
+    return false;
+}
+
 /* A page is fetched, whatever was asked: the request's body belongs to the error. */
 static void become_get(struct request *r)
 {

@@ -10,6 +10,9 @@ extern const struct feature feature_error_page;
  * page's URI or named location; DONE: answered by a redirect to a URL; NEXT: no page is set. */
 enum verdict error_page_apply(struct request *);
 
+/* Does error_page have something for that status, here? */
+bool error_page_has(const struct request *, unsigned status);
+
 /* Must be the first filter: gives the answer of an error page the status it stands for. */
 void filter_error_status(struct request *);
 

@@ -16,6 +16,7 @@ struct io;
 struct site;
 struct pipeline;
 struct auth_desk;
+struct channels;
 struct coders;
 struct file_cache;
 struct log_book;
@@ -41,6 +42,7 @@ struct loop {
     struct file_cache *files;  /* handler/file_cache.h                          */
     struct auth_desk *auth;    /* handler/auth_desk.h                           */
     struct coders *coders;     /* filter/coding.h: compressors ready for use    */
+    struct channels *channels; /* upstream/channel.h: connections to other servers   */
     struct log_book *log_book; /* server/log_book.h: access log buffers         */
 
     struct list conns;             /* every connection                              */

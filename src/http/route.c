@@ -2,6 +2,7 @@
 #include "http/log_target.h"
 #include "http/pipeline.h"
 #include "http/site.h"
+#include "wire/uri.h"
 
 enum { NESTING_MAX = 32 };
 
@@ -45,12 +46,40 @@ static const struct location *longest_prefix(const struct location *l, struct sl
     return p;
 }
 
+/* As slice_cmp(name, uri + "/"). */
+static int compare_slashed(struct slice name, struct slice uri)
+{
+    int order = slice_cmp(slice_head(name, uri.size), uri);
+
+    return order != 0 || name.size < uri.size ? order
+                                              : slice_cmp(slice_skip(name, uri.size), SLICE("/"));
+}
+
+/* The child that is named like uri with a slash behind it, if it wants that slash; or NULL. */
+static const struct location *wants_slash(const struct location *l, struct slice uri)
+{
+    uint32_t low = 0, high = l->prefix_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = compare_slashed(l->prefixes[middle]->name, uri);
+
+        if (order == 0)
+            return l->prefixes[middle]->auto_redirect ? l->prefixes[middle] : NULL;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 struct search {
     struct slice uri;
     struct slice *captures;
     const struct regex **of;
     const struct location *found;
-    bool limit;
+    enum location_found how;
 };
 
 /* True: the search is over (an exact location, or a regular expression matched). */
@@ -65,7 +94,17 @@ static bool search_in(const struct location *l, struct search *s, unsigned depth
         s->found = p;
         return true;
     }
-    if ((p = longest_prefix(l, s->uri)) != NULL) {
+    p = longest_prefix(l, s->uri);
+    if (l->has_redirects && (p == NULL || p->name.size < s->uri.size)) {
+        const struct location *slashed = wants_slash(l, s->uri);
+
+        if (slashed != NULL) {
+            s->found = slashed;
+            s->how = LOCATION_SLASH;
+            return true;
+        }
+    }
+    if (p != NULL) {
         final = p->kind == LOCATION_PREFIX_FINAL;
         s->found = p;
         if (p->children != NULL && search_in(p, s, depth + 1))
@@ -77,9 +116,9 @@ static bool search_in(const struct location *l, struct search *s, unsigned depth
         if (v == REGEX_NO)
             continue;
         s->found = l->regexes[i];
-        s->limit = v == REGEX_LIMIT;
+        s->how = v == REGEX_LIMIT ? LOCATION_REGEX_LIMIT : LOCATION_FOUND;
         *s->of = s->found->regex;
-        if (!s->limit && s->found->children != NULL)
+        if (v == REGEX_YES && s->found->children != NULL)
             search_in(s->found, s, depth + 1);
         return true;
     }
@@ -94,7 +133,7 @@ enum location_found location_find(const struct location *root, struct slice uri,
 
     search_in(root, &s, 0);
     *ret = s.found;
-    return s.limit ? LOCATION_REGEX_LIMIT : LOCATION_FOUND;
+    return s.how;
 }
 
 void location_use(struct request *r, const struct location *l)
@@ -131,6 +170,22 @@ static bool body_too_large(const struct request *r)
     return most != 0 && r->head.has_length && !r->page_asked && r->head.length > (uint64_t)most;
 }
 
+/* "/app?a" to "/app/?a": the location's own settings hold for the answer. */
+static enum verdict add_slash(struct request *r, const struct location *l)
+{
+    struct gather g;
+
+    location_use(r, l);
+    gather_init(&g, NULL, 0, &r->arena, r->uri.size * 3 + r->args.size + 2);
+    uri_encode_path(&g, r->uri);
+    gather_byte(&g, '/');
+    if (r->args.at != NULL) {
+        gather_byte(&g, '?');
+        gather_slice(&g, r->args);
+    }
+    return g.full ? request_fail(r, 500) : request_redirect_out(r, 301, gather_get(&g));
+}
+
 enum verdict step_find_location(struct request *r)
 {
     const struct location *l = NULL;
@@ -139,8 +194,12 @@ enum verdict step_find_location(struct request *r)
         r->routed = false;
         return NEXT;
     }
-    if (location_find(r->server->root, r->uri, r->captures, &r->captures_of, &l) ==
-        LOCATION_REGEX_LIMIT) {
+    enum location_found how =
+        location_find(r->server->root, r->uri, r->captures, &r->captures_of, &l);
+
+    if (how == LOCATION_SLASH)
+        return add_slash(r, l);
+    if (how == LOCATION_REGEX_LIMIT) {
         request_log(r, LOG_ERROR, 0, "matching location \"%.*s\" (%s:%u) took too long",
                     SLICE_FMT(l->name), l->node->file->path, l->node->line);
         return request_fail(r, 500);

@@ -69,6 +69,7 @@ static bool build_location(struct conf_load *load, struct location *l)
             ok = known == NULL ? map_put(&l->exact, k->name, k) && ok : duplicate(load, k, known);
         } else {
             l->prefixes[l->prefix_count++] = k;
+            l->has_redirects |= k->auto_redirect;
         }
         ok = build_location(load, k) && ok;
     }

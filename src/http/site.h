@@ -119,6 +119,7 @@ struct location {
     bool is_internal;
     bool has_names;     /* its pattern, or one around it, has (?<name>…)               */
     bool auto_redirect; /* "/dir" answers 301 to "/dir/" (proxy_pass and kin)    */
+    bool has_redirects; /* one of the children does                              */
     struct log *log;    /* error_log in force                                    */
 };
 
@@ -172,7 +173,8 @@ const struct server *vhosts_find(const struct vhosts *, struct slice host,
 
 /* nginx's rules: exact; longest prefix; unless it is ^~, the first regex that matches (nested
  * ones first); else that prefix. NULL: no location (the server's own scope serves). */
-enum location_found { LOCATION_FOUND, LOCATION_REGEX_LIMIT };
+/* LOCATION_SLASH: the path lacks only the slash at the end of *ret, which passes requests on. */
+enum location_found { LOCATION_FOUND, LOCATION_REGEX_LIMIT, LOCATION_SLASH };
 enum location_found location_find(const struct location *root, struct slice uri,
                                   struct slice captures[CAPTURES_MAX], const struct regex **ret_of,
                                   const struct location **ret);

@@ -26,6 +26,9 @@
 #include "http/types.h"
 #include "http/vars.h"
 #include "server/main_conf.h"
+#include "upstream/channel.h"
+#include "upstream/proxy.h"
+#include "upstream/relay_answer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,6 +79,9 @@ const struct feature *const features[] = {
     &feature_secure_link,
     &feature_addition,
     &feature_ssi,
+    &feature_upstream,
+    &feature_relay,
+    &feature_proxy,
     NULL,
 };
 /* clang-format on */
@@ -120,6 +126,7 @@ static const struct step steps[] = {
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
     { "error-status", filter_error_status, NULL, EVERY },
+    { "carried", filter_carried, NULL, EVERY },
     { "challenge", filter_challenge, NULL, MAIN_ONLY },
     { "conditional", filter_conditional, NULL, MAIN_ONLY },
     { "headers", filter_headers, NULL, MAIN_ONLY },
@@ -158,12 +165,24 @@ int features_loop_open(struct loop *loop)
     loop->coders = calloc(1, sizeof *loop->coders);
     if (loop->coders == NULL)
         return -ENOMEM;
+    loop->channels = channels_create();
+    if (loop->channels == NULL)
+        return -ENOMEM;
     loop->auth = calloc(1, sizeof *loop->auth);
     return loop->auth != NULL ? auth_desk_init(loop->auth) : -ENOMEM;
 }
 
+bool features_loop_leave(struct loop *loop)
+{
+    channels_leave(loop->channels);
+    return channels_gone(loop->channels);
+}
+
 void features_loop_close(struct loop *loop)
 {
+    if (loop->channels != NULL)
+        channels_destroy(loop->channels);
+    loop->channels = NULL;
     if (loop->coders != NULL)
         coders_done(loop->coders);
     free(loop->coders);

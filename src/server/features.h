@@ -12,4 +12,7 @@ extern const struct pipeline pipeline;
 int features_loop_open(struct loop *) MUST_USE;
 void features_loop_close(struct loop *);
 
+/* The loop leaves: what features keep open is closed. Asked until it is true: all of it is. */
+bool features_loop_leave(struct loop *);
+
 #endif

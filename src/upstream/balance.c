@@ -1,0 +1,219 @@
+/* balance.c - smooth weighted round robin, least connections, random; and how peers are judged. */
+#include "upstream/balance.h"
+
+#include <sys/random.h>
+
+static uint64_t now_ms(const struct pick *p)
+{
+    struct request *r = p->request;
+
+    return loop_now_ns(r->loop, r->io) / 1000000u;
+}
+
+/* ---- who may be asked --------------------------------------------------------------------- */
+
+static bool was_tried(const struct pick *p, const struct peer *peer)
+{
+    return (p->tried[peer->number / 8] & 1u << peer->number % 8) != 0;
+}
+
+/* The only one is asked whatever it did before. */
+static bool fails_count(const struct pick *p, const struct peer *peer)
+{
+    return peer->max_fails > 0 && p->group->count > 1;
+}
+
+bool peer_usable(const struct pick *p, const struct peer *peer, uint64_t now)
+{
+    if (peer->down || peer->backup != p->backup || was_tried(p, peer))
+        return false;
+    if (peer->max_conns > 0 && peer->conns >= peer->max_conns)
+        return false;
+    return !fails_count(p, peer) || peer->fails < peer->max_fails ||
+           now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms;
+}
+
+/* ---- methods ------------------------------------------------------------------------------- */
+
+/* Everybody's weight is added to what it has, and who has most pays for all: each gets its share,
+ * and shares are mixed, not in blocks. */
+static struct peer *smooth(struct pick *p, uint64_t now, bool (*may)(struct pick *, struct peer *))
+{
+    struct peer *best = NULL;
+    int64_t total = 0;
+
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next) {
+        if (!peer_usable(p, peer, now) || (may != NULL && !may(p, peer)))
+            continue;
+        peer->current += peer->effective;
+        total += peer->effective;
+        if (peer->effective < peer->weight)
+            peer->effective++; /* back from a failure, step by step */
+        if (best == NULL || peer->current > best->current)
+            best = peer;
+    }
+    if (best != NULL)
+        best->current -= total;
+    return best;
+}
+
+static struct peer *choose_round_robin(struct pick *p, uint64_t now)
+{
+    return smooth(p, now, NULL);
+}
+
+/* a/wa < b/wb, without a division */
+static bool less_busy(const struct peer *a, const struct peer *b)
+{
+    return a->conns * b->weight < b->conns * a->weight;
+}
+
+static bool as_busy_as_asked(struct pick *p, struct peer *peer)
+{
+    return !less_busy(p->peer, peer);
+}
+
+/* The least busy one; round robin among several. */
+static struct peer *choose_least_conn(struct pick *p, uint64_t now)
+{
+    struct peer *best = NULL;
+
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next)
+        if (peer_usable(p, peer, now) && (best == NULL || less_busy(peer, best)))
+            best = peer;
+    if (best == NULL)
+        return NULL;
+    p->peer = best; /* for as_busy_as_asked() */
+    best = smooth(p, now, as_busy_as_asked);
+    p->peer = NULL;
+    return best;
+}
+
+static uint64_t random_below(uint64_t most)
+{
+    uint64_t n = 0;
+
+    if (getrandom(&n, sizeof n, GRND_NONBLOCK) != (ssize_t)sizeof n)
+        n = 0;
+    return n % most;
+}
+
+static struct peer *one_at_random(struct pick *p, uint64_t now, const struct peer *but)
+{
+    int64_t total = 0, at;
+
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next)
+        if (peer != but && peer_usable(p, peer, now))
+            total += peer->weight;
+    if (total == 0)
+        return NULL;
+    at = (int64_t)random_below((uint64_t)total);
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next) {
+        if (peer == but || !peer_usable(p, peer, now))
+            continue;
+        at -= peer->weight;
+        if (at < 0)
+            return peer;
+    }
+    return NULL;
+}
+
+static struct peer *choose_random(struct pick *p, uint64_t now)
+{
+    struct peer *one = one_at_random(p, now, NULL);
+    struct peer *other = one != NULL && p->group->two ? one_at_random(p, now, one) : NULL;
+
+    return other != NULL && less_busy(other, one) ? other : one;
+}
+
+const struct balance balance_round_robin = { "round robin", true, choose_round_robin, NULL };
+const struct balance balance_least_conn = { "least_conn", true, choose_least_conn, NULL };
+const struct balance balance_random = { "random", false, choose_random, NULL };
+
+/* ---- a request's turn ----------------------------------------------------------------------- */
+
+bool balance_seal(struct arena *arena, struct group *g)
+{
+    return !g->consistent || ring_make(arena, g);
+}
+
+bool balance_begin(struct pick *p, struct group *g, struct request *r)
+{
+    *p = (struct pick){ .group = g, .request = r };
+    p->tried = arena_zalloc(&r->arena, g->count / 8 + 1);
+    return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
+}
+
+static struct peer *choose(struct pick *p, uint64_t now)
+{
+    struct peer *peer = p->group->balance->choose(p, now);
+
+    if (peer == NULL && p->group->balance->choose != choose_round_robin)
+        peer = choose_round_robin(p, now);
+    return peer;
+}
+
+struct peer *balance_next(struct pick *p)
+{
+    struct group *g = p->group;
+    uint64_t now = now_ms(p);
+    struct peer *peer;
+
+    DCHECK(p->peer == NULL);
+    pthread_mutex_lock(&g->lock);
+    peer = choose(p, now);
+    if (peer == NULL && !p->backup && g->backups > 0) {
+        p->backup = true;
+        peer = choose_round_robin(p, now);
+    }
+    if (peer != NULL) {
+        peer->conns++;
+        if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
+            peer->tried_ms = now; /* one try; the others wait what comes of it */
+        p->tried[peer->number / 8] |= (uint8_t)(1u << peer->number % 8);
+    }
+    pthread_mutex_unlock(&g->lock);
+    p->peer = peer;
+    return peer;
+}
+
+/* Each failure takes its share of the weight; a success behind a bad time forgets that. */
+static void judge(const struct pick *p, struct peer *peer, bool failed, uint64_t now)
+{
+    if (!fails_count(p, peer))
+        return;
+    if (!failed) {
+        if (peer->failed_ms < peer->tried_ms)
+            peer->fails = 0;
+        return;
+    }
+    peer->fails++;
+    peer->failed_ms = peer->tried_ms = now;
+    peer->effective -= peer->weight / peer->max_fails;
+    if (peer->effective < 0)
+        peer->effective = 0;
+}
+
+void balance_done(struct pick *p, bool failed)
+{
+    struct peer *peer = p->peer;
+
+    if (peer == NULL)
+        return;
+    uint64_t now = now_ms(p);
+
+    pthread_mutex_lock(&p->group->lock);
+    peer->conns--;
+    judge(p, peer, failed, now);
+    pthread_mutex_unlock(&p->group->lock);
+    p->peer = NULL;
+}
+
+unsigned balance_tries(const struct pick *p)
+{
+    unsigned count = 0;
+
+    for (const struct peer *peer = p->group->peers; peer != NULL; peer = peer->next)
+        count += !peer->down;
+    return count;
+}

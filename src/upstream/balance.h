@@ -1,0 +1,60 @@
+/* balance.h - which peer of a group serves a request, and what became of those that were asked.
+ *
+ *   struct pick pick;
+ *   if (!balance_begin(&pick, group, r)) …no memory
+ *   while ((peer = balance_next(&pick)) != NULL) {         each peer at most once
+ *       …ask it
+ *       balance_done(&pick, failed);
+ *   }
+ */
+#ifndef UPSTREAM_BALANCE_H
+#define UPSTREAM_BALANCE_H
+
+#include "http/request.h"
+#include "upstream/group.h"
+
+struct pick {
+    struct group *group;
+    struct request *request;
+    struct peer *peer;   /* being asked; NULL: none                                   */
+    uint8_t *tried;      /* a bit for each peer                                       */
+    uint32_t hash;       /* of the methods that have one                              */
+    unsigned attempts;   /* of them: how often they have chosen                       */
+    bool hashed, backup; /* backup: among these now                                   */
+    struct slice key;
+};
+
+/* A way of choosing. choose() is called with the group's lock held and gives one of the peers
+ * that peer_usable(), or NULL: then round robin has the next word. */
+struct balance {
+    const char *name;
+    bool backups; /* it knows them */
+    struct peer *(*choose)(struct pick *, uint64_t now_ms);
+    bool (*begin)(struct pick *); /* NULL: nothing to do; false: no memory              */
+};
+
+extern const struct balance balance_round_robin, balance_least_conn, balance_ip_hash, balance_hash,
+    balance_random;
+
+/* The group's peers are known: what its method must know of them in advance. False: no memory. */
+bool balance_seal(struct arena *, struct group *) MUST_USE;
+
+/* Borrows both until the request ends. False: no memory. */
+bool balance_begin(struct pick *, struct group *, struct request *) MUST_USE;
+
+/* NULL: none is left that could be asked. */
+struct peer *balance_next(struct pick *);
+
+/* How it went with pick->peer; does nothing when there is none. */
+void balance_done(struct pick *, bool failed);
+
+/* How many could be asked in all, the given one included. */
+unsigned balance_tries(const struct pick *);
+
+/* For methods: may this one be asked now? */
+bool peer_usable(const struct pick *, const struct peer *, uint64_t now_ms);
+
+/* balance_hash.c */
+bool ring_make(struct arena *, struct group *) MUST_USE;
+
+#endif

@@ -1,0 +1,450 @@
+/* channel.c - connections to peers, and the idle ones of a loop.
+ *
+ * On the threads engine a channel in use belongs to the thread of its request's connection, and
+ * an idle one to nobody: whether it is still good is found out when it is wanted. On the others a
+ * receive waits on each idle one, which is the next answer's.
+ */
+#include "upstream/channel.h"
+
+#include "net/progress.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct channel {
+    uint32_t magic;
+#define CHANNEL_MAGIC 0x6368616eu
+    bool closing, ended, reused, parting; /* parting: to be kept, once nothing is in flight */
+    int fd;
+    struct channels *home;
+    struct loop *loop;
+    struct io *io;
+    struct request *request; /* pinned; NULL: idle                                       */
+    const struct channel_ops *ops;
+    void *owner;
+    struct io_op rx, tx, end;
+    struct io_timer timer;
+    uint64_t late_at_ns; /* 0: no deadline; the timer may ring before                 */
+    uint64_t opened_ns, requests;
+    int64_t idle_ms; /* how long it may be idle */
+    struct link idle;
+    void *last; /* see channel_frees()                                          */
+    struct endpoint peer, bind;
+    struct channel_manner manner;
+};
+
+enum { PER_BLOCK = 32 };
+
+static io_done_fn on_connected, on_sent, on_bytes, on_closed;
+static io_fire_fn on_late;
+
+/* ---- all of a loop ------------------------------------------------------------------------ */
+
+struct channels *channels_create(void)
+{
+    struct channels *all = calloc(1, sizeof *all);
+
+    if (all == NULL)
+        return NULL;
+    slab_init(&all->slab, sizeof(struct channel), PER_BLOCK);
+    for (size_t i = 0; i < COUNT_OF(all->idle); i++)
+        list_init(&all->idle[i]);
+    return all;
+}
+
+void channels_leave(struct channels *all)
+{
+    all->leaving = true;
+    for (size_t i = 0; i < COUNT_OF(all->idle); i++)
+        while (!list_empty(&all->idle[i]))
+            channel_close(container_of(list_first(&all->idle[i]), struct channel, idle));
+}
+
+bool channels_gone(const struct channels *all)
+{
+    return all->open == 0;
+}
+
+void channels_destroy(struct channels *all)
+{
+    CHECK(all->open == 0);
+    slab_done(&all->slab);
+    free(all);
+}
+
+static struct list *place_of(struct channels *all, const struct endpoint *peer)
+{
+    struct slice bytes = slice_of((const char *)&peer->address, peer->size);
+
+    return &all->idle[slice_hash(bytes) % COUNT_OF(all->idle)];
+}
+
+static bool same_manner(const struct channel *c, const struct channel_manner *m)
+{
+    const struct endpoint *bind = c->manner.bind;
+
+    if ((bind == NULL) != (m->bind == NULL) || (bind != NULL && !endpoint_eq(bind, m->bind)))
+        return false;
+    return c->manner.transparent == m->transparent && c->manner.keepalive == m->keepalive &&
+           c->manner.rcvbuf == m->rcvbuf && c->manner.sndbuf == m->sndbuf &&
+           c->manner.identity == m->identity;
+}
+
+static bool fits(const struct channel *c, const struct endpoint *peer,
+                 const struct channel_manner *m)
+{
+    return endpoint_eq(&c->peer, peer) && same_manner(c, m);
+}
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+static int set_options(int fd, const struct endpoint *peer, const struct channel_manner *m)
+{
+    static const int on = 1;
+
+    if (peer->address.any.sa_family != AF_UNIX)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (m->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)
+        return errno;
+    if (m->rcvbuf > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &m->rcvbuf, sizeof m->rcvbuf) != 0)
+        return errno;
+    if (m->sndbuf > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &m->sndbuf, sizeof m->sndbuf) != 0)
+        return errno;
+    if (m->bind == NULL)
+        return 0;
+    if (m->transparent && setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) != 0)
+        return errno;
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return bind(fd, &m->bind->address.any, m->bind->size) == 0 ? 0 : errno;
+}
+
+/* A descriptor that is ready to be connected, or -errno. */
+static int socket_for(struct io *io, const struct endpoint *peer, const struct channel_manner *m)
+{
+    int fd = socket(peer->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return -errno;
+    error = set_options(fd, peer, m);
+    if (error == 0)
+        error = -io_adopt(io, fd);
+    if (error == 0)
+        return fd;
+    close(fd);
+    return -error;
+}
+
+static void use(struct channel *c, struct request *r, const struct channel_ops *ops, void *owner)
+{
+    c->request = r;
+    c->io = r->io;
+    c->ops = ops;
+    c->owner = owner;
+    c->requests++;
+    request_pin(r);
+}
+
+static struct channel *make(struct request *r, const struct endpoint *peer,
+                            const struct channel_manner *m, int *error)
+{
+    struct channels *all = r->loop->channels;
+    struct channel *c = slab_take(&all->slab);
+    int fd;
+
+    if (c == NULL) {
+        *error = ENOMEM;
+        return NULL;
+    }
+    fd = socket_for(r->io, peer, m);
+    if (fd < 0) {
+        slab_give(&all->slab, c);
+        *error = -fd;
+        return NULL;
+    }
+    memset(c, 0, sizeof *c);
+    OBJ_BORN(c, CHANNEL_MAGIC);
+    c->fd = fd;
+    c->home = all;
+    c->loop = r->loop;
+    c->peer = *peer;
+    c->manner = *m;
+    if (m->bind != NULL) {
+        c->bind = *m->bind;
+        c->manner.bind = &c->bind;
+    }
+    all->open++;
+    return c;
+}
+
+/* The one that was kept last, if it is still good. Others like it are closed on the way. */
+static struct channel *take_idle(struct request *r, const struct endpoint *peer,
+                                 const struct channel_manner *m)
+{
+    struct channels *all = r->loop->channels;
+    struct list *place = place_of(all, peer);
+
+    for (struct link *l = place->head.next, *next; l != &place->head; l = next) {
+        struct channel *c = container_of(l, struct channel, idle);
+
+        next = l->next;
+        if (!fits(c, peer, m))
+            continue;
+        if (!io_busy(&c->rx) && !net_is_silent(c->fd)) {
+            channel_close(c);
+            continue;
+        }
+        list_remove(&c->idle);
+        all->idle_count--;
+        return c;
+    }
+    return NULL;
+}
+
+struct channel *channel_open(struct request *r, const struct endpoint *peer,
+                             const struct channel_manner *m, const struct channel_ops *ops,
+                             void *owner, int *error)
+{
+    struct channel *c = take_idle(r, peer, m);
+
+    if (c != NULL) {
+        if (c->io != r->io)
+            io_timer_stop(c->io, &c->timer);
+        use(c, r, ops, owner);
+        c->reused = true;
+        channel_deadline(c, 0);
+        return c;
+    }
+    c = make(r, peer, m, error);
+    if (c == NULL)
+        return NULL;
+    use(c, r, ops, owner);
+    c->opened_ns = io_now_ns(c->io);
+    io_connect(c->io, &c->tx, c->fd, &c->peer.address.any, c->peer.size, on_connected);
+    return c;
+}
+
+bool channel_reused(const struct channel *c)
+{
+    return c->reused;
+}
+
+struct io *channel_io(const struct channel *c)
+{
+    return c->io;
+}
+
+/* Its request has done with it. */
+static void part(struct channel *c)
+{
+    struct request *r = c->request;
+
+    c->parting = false;
+    if (c->io == c->loop->io) {
+        channel_receive(c);
+    } else {
+        io_timer_stop(c->io, &c->timer);
+        io_leave(c->io, c->fd);
+        c->io = c->loop->io;
+    }
+    c->request = NULL;
+    c->owner = NULL;
+    list_prepend(place_of(c->home, &c->peer), &c->idle);
+    c->home->idle_count++;
+    channel_deadline(c, c->idle_ms);
+    (void)request_unpin(r);
+}
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+static void on_connected(struct io *io, struct io_op *op, struct io_result result)
+{
+    struct channel *c = container_of(op, struct channel, tx);
+
+    (void)io;
+    OBJ(c, CHANNEL_MAGIC);
+    if (!c->closing)
+        c->ops->event(c->owner, CHANNEL_OPEN, result.res < 0 ? -result.res : 0);
+}
+
+static void on_sent(struct io *io, struct io_op *op, struct io_result result)
+{
+    struct channel *c = container_of(op, struct channel, tx);
+
+    (void)io;
+    OBJ(c, CHANNEL_MAGIC);
+    if (!c->closing)
+        c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
+}
+
+static void on_bytes(struct io *io, struct io_op *op, struct io_result result)
+{
+    struct channel *c = container_of(op, struct channel, rx);
+
+    (void)io;
+    OBJ(c, CHANNEL_MAGIC);
+    if (c->parting && !c->closing && result.res == -ECANCELED) {
+        part(c);
+        return;
+    }
+    if (c->closing || c->parting ||
+        c->request == NULL) { /* idle: it ended, or says what nobody asked for */
+        if (result.buf != NULL)
+            io_buf_release(c->io, result.buf);
+        channel_close(c);
+        return;
+    }
+    if (result.buf != NULL) {
+        result.buf->used = 0;
+        result.buf->filled = (uint32_t)result.res;
+        result.buf->next = NULL;
+        c->ops->bytes(c->owner, result.buf);
+        return;
+    }
+    c->ended = true;
+    c->ops->event(c->owner, CHANNEL_ENDED, result.res < 0 ? -result.res : 0);
+}
+
+/* Deadlines that move later are not told to the timer: it rings, and looks again. */
+static void on_late(struct io *io, struct io_timer *timer)
+{
+    struct channel *c = container_of(timer, struct channel, timer);
+    uint64_t now = io_now_ns(io);
+
+    OBJ(c, CHANNEL_MAGIC);
+    if (c->late_at_ns == 0)
+        return;
+    if (now < c->late_at_ns) {
+        io_timer_set(io, timer, c->late_at_ns - now, on_late);
+        return;
+    }
+    c->late_at_ns = 0;
+    if (c->request == NULL || c->parting)
+        channel_close(c);
+    else
+        c->ops->event(c->owner, CHANNEL_LATE, 0);
+}
+
+void channel_deadline(struct channel *c, int64_t after_ms)
+{
+    uint64_t after = (uint64_t)after_ms * 1000000u;
+
+    if (after_ms <= 0) {
+        c->late_at_ns = 0;
+        return;
+    }
+    c->late_at_ns = io_now_ns(c->io) + after;
+    if (c->timer.at_ns == 0 || c->timer.at_ns > c->late_at_ns)
+        io_timer_set(c->io, &c->timer, after, on_late);
+}
+
+/* ---- bytes --------------------------------------------------------------------------------- */
+
+void channel_send(struct channel *c, const struct iovec *iov, int count, unsigned flags)
+{
+    io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
+}
+
+void channel_send_file(struct channel *c, int file, uint64_t offset, uint32_t size)
+{
+    io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
+}
+
+bool channel_sending(const struct channel *c)
+{
+    return io_busy(&c->tx);
+}
+
+void channel_receive(struct channel *c)
+{
+    if (!io_busy(&c->rx) && !c->ended && !c->closing)
+        io_recv(c->io, &c->rx, c->fd, 0, on_bytes);
+}
+
+void channel_finish(struct channel *c)
+{
+    io_finish(c->io, c->fd);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static bool worth_keeping(const struct channel *c, const struct channel_keeping *k)
+{
+    uint64_t age_ms = (io_now_ns(c->io) - c->opened_ns) / 1000000u;
+
+    return k->most > 0 && !c->ended && !c->closing && !io_busy(&c->tx) && !c->home->leaving &&
+           c->requests < (uint64_t)k->requests && age_ms < (uint64_t)k->time_ms &&
+           c->home->idle_count < CHANNELS_IDLE_MAX;
+}
+
+/* Room for one more of its kind: the one that has been idle longest goes. */
+static void make_room(struct channel *c, struct list *place, unsigned most)
+{
+    struct channel *oldest = NULL;
+    unsigned count = 0;
+
+    for (struct link *l = place->head.next; l != &place->head; l = l->next) {
+        struct channel *other = container_of(l, struct channel, idle);
+
+        if (!fits(other, &c->peer, &c->manner))
+            continue;
+        oldest = other;
+        count++;
+    }
+    if (count >= most)
+        channel_close(oldest);
+}
+
+void channel_keep(struct channel *c, const struct channel_keeping *k)
+{
+    if (!worth_keeping(c, k)) {
+        channel_close(c);
+        return;
+    }
+    make_room(c, place_of(c->home, &c->peer), k->most);
+    channel_deadline(c, 0);
+    c->idle_ms = k->timeout_ms;
+    c->parting = c->io != c->loop->io && io_busy(&c->rx);
+    if (c->parting)
+        io_cancel(c->io, &c->rx);
+    else
+        part(c);
+}
+
+void channel_close(struct channel *c)
+{
+    OBJ(c, CHANNEL_MAGIC);
+    if (c->closing)
+        return;
+    c->closing = true;
+    if (list_linked(&c->idle)) {
+        list_remove(&c->idle);
+        c->home->idle_count--;
+    }
+    io_timer_stop(c->io, &c->timer);
+    io_close(c->io, &c->end, c->fd, on_closed);
+}
+
+void channel_frees(struct channel *c, void *memory)
+{
+    c->last = memory;
+}
+
+static void on_closed(struct io *io, struct io_op *op, struct io_result result)
+{
+    struct channel *c = container_of(op, struct channel, end);
+    struct channels *all = c->home;
+    struct request *r = c->request;
+
+    (void)io;
+    (void)result;
+    free(c->last);
+    OBJ_DEAD(c);
+    slab_give(&all->slab, c);
+    all->open--;
+    if (r != NULL)
+        (void)request_unpin(r);
+}

@@ -1,0 +1,109 @@
+/* channel.h - a connection to a peer: made, or taken from those that were kept alive; sent on,
+ * received from; kept again, or closed.
+ *
+ *   c = channel_open(r, endpoint, &manner, &ops, me, &error);
+ *   …ops->event(me, CHANNEL_OPEN, 0)          unless channel_reused(c)
+ *   channel_send(c, iov, n, 0)                …CHANNEL_SENT
+ *   channel_receive(c)                        …ops->bytes(me, buf), or CHANNEL_ENDED
+ *   channel_keep(c, &keeping) or channel_close(c)
+ *
+ * Laws:
+ *   - nothing is told from inside a call;
+ *   - nothing is told after channel_keep() or channel_close(): the channel is not yours any more;
+ *   - the request's memory stays while a channel is opened for it, until it is kept or its close
+ *     has completed: what is being sent may live there;
+ *   - a channel that is kept is watched: one whose peer closes, or says what nobody asked for, is
+ *     closed, and never given to anybody.
+ */
+#ifndef UPSTREAM_CHANNEL_H
+#define UPSTREAM_CHANNEL_H
+
+#include "base/list.h"
+#include "base/slab.h"
+#include "http/request.h"
+#include "io/io.h"
+#include "upstream/endpoint.h"
+
+struct channel;
+
+enum channel_event {
+    CHANNEL_OPEN,  /* connected, or error                                        */
+    CHANNEL_SENT,  /* what channel_send() was given is with the kernel, or error */
+    CHANNEL_ENDED, /* the peer finished sending (0), or error                    */
+    CHANNEL_LATE,  /* the deadline passed                                        */
+};
+
+struct channel_ops {
+    void (*event)(void *owner, enum channel_event, int error); /* error: 0 or an errno */
+    void (*bytes)(void *owner, struct io_buf *);               /* lent: the owner's to release */
+};
+
+/* How a connection is made. Those made in different manners are not taken for one another. */
+struct channel_manner {
+    const struct endpoint *bind; /* the address to come from; NULL: any                   */
+    bool transparent;            /* it may be somebody else's (IP_TRANSPARENT)             */
+    bool keepalive;              /* SO_KEEPALIVE                                           */
+    int rcvbuf, sndbuf;          /* bytes; 0: the system's choice                          */
+    uint64_t identity;           /* what else must be the same: certificates, protocol …   */
+};
+
+/* How one is kept. */
+struct channel_keeping {
+    unsigned most;      /* idle ones of one peer and manner; 0: none is kept          */
+    int64_t requests;   /* a connection is closed behind that many                    */
+    int64_t time_ms;    /* … or when it is that old                                   */
+    int64_t timeout_ms; /* … or was idle that long                                    */
+};
+
+/* All channels of one loop: loop->channels. */
+struct channels {
+    struct slab slab;
+    struct list idle[64]; /* by endpoint; in each, the one kept last is first             */
+    uint32_t open, idle_count;
+    bool leaving;
+};
+
+enum { CHANNELS_IDLE_MAX = 4096 };
+
+struct channels *channels_create(void) MUST_USE; /* NULL: no memory */
+/* The loop leaves: idle ones are closed, and none is kept any more. */
+void channels_leave(struct channels *);
+/* Every channel is gone. */
+bool channels_gone(const struct channels *);
+void channels_destroy(struct channels *);
+
+/* Borrows all until it is kept or closed; endpoint and bind are copied. NULL: *error (an errno) is
+ * why not even trying was possible: descriptors, memory, an address that cannot be bound. */
+struct channel *channel_open(struct request *, const struct endpoint *,
+                             const struct channel_manner *, const struct channel_ops *, void *owner,
+                             int *error) MUST_USE;
+
+/* It was kept before: it is open, and a request on it may be lost without anybody's fault. */
+bool channel_reused(const struct channel *);
+
+/* As io_send(), io_sendfile(): one at a time. */
+void channel_send(struct channel *, const struct iovec *, int count, unsigned flags);
+void channel_send_file(struct channel *, int file, uint64_t offset, uint32_t size);
+bool channel_sending(const struct channel *);
+
+/* Asks for one piece; does nothing when it is asked for already, or after the end. */
+void channel_receive(struct channel *);
+
+/* No more will be sent on it. */
+void channel_finish(struct channel *);
+
+/* after_ms 0: no deadline. */
+void channel_deadline(struct channel *, int64_t after_ms);
+
+/* Where buffers that it lent go home, and what else its owner does belongs to. */
+struct io *channel_io(const struct channel *);
+
+/* For the peer's next request, whoever makes it; closes it instead if it must not be kept. Only
+ * when all was sent and all was received. */
+void channel_keep(struct channel *, const struct channel_keeping *);
+void channel_close(struct channel *);
+
+/* Memory of free() that goes with the channel, when its close has completed. May be NULL. */
+void channel_frees(struct channel *, void *memory);
+
+#endif

@@ -1,0 +1,459 @@
+/* group.c - the directives of upstream { … }, and groups that one address stands for. */
+#include "upstream/group.h"
+
+#include "conf/expr.h"
+#include "upstream/balance.h"
+
+enum {
+    KEEPALIVE_MOST = 32,
+    KEEPALIVE_REQUESTS = 1000,
+    KEEPALIVE_TIME_MS = 3600 * 1000,
+    KEEPALIVE_TIMEOUT_MS = 60 * 1000,
+    MAX_FAILS = 1,
+    FAIL_TIMEOUT_MS = 10 * 1000,
+    WEIGHT_MAX = 65535,
+    PEERS_MAX = 1000,
+};
+
+static uint32_t upstream_index;
+
+/* In the struct of http{}. */
+struct upstream_conf {
+    struct group *groups;
+};
+
+/* ---- making groups -------------------------------------------------------------------------- */
+
+static void group_init(struct group *g, struct slice name)
+{
+    g->name = name;
+    g->end = &g->peers;
+    g->balance = &balance_round_robin;
+    g->keeping = (struct channel_keeping){ KEEPALIVE_MOST, KEEPALIVE_REQUESTS, KEEPALIVE_TIME_MS,
+                                           KEEPALIVE_TIMEOUT_MS };
+    pthread_mutex_init(&g->lock, NULL);
+}
+
+static void group_add(struct group *g, struct peer *p)
+{
+    p->number = g->count++;
+    p->effective = p->weight;
+    if (p->backup)
+        g->backups++;
+    else
+        g->weights += p->weight;
+    *g->end = p;
+    g->end = &p->next;
+}
+
+static bool group_seal(struct arena *arena, struct group *g)
+{
+    unsigned i = 0;
+
+    g->by_number = arena_alloc(arena, (g->count > 0 ? g->count : 1) * sizeof(struct peer *));
+    if (g->by_number == NULL)
+        return false;
+    for (struct peer *p = g->peers; p != NULL; p = p->next)
+        g->by_number[i++] = p;
+    return true;
+}
+
+static const struct peer plain_peer = {
+    .weight = 1,
+    .max_fails = MAX_FAILS,
+    .fail_timeout_ms = FAIL_TIMEOUT_MS,
+};
+
+/* One peer for each address; one that is down if there is none. */
+static void add_found(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                      struct group *g, const struct peer *like, struct slice host, uint16_t port)
+{
+    struct endpoint_list found;
+    const char *why;
+    bool known = endpoints_find(conf_arena(load), host, port, &found, &why);
+
+    for (unsigned i = 0; i < (known ? found.count : 1); i++) {
+        struct peer *p = arena_must(conf_arena(load), sizeof *p);
+
+        *p = *like;
+        if (known)
+            p->at = found.all[i];
+        else
+            p->down = true;
+        group_add(g, p);
+    }
+    if (known)
+        return;
+    conf_complain(load, CONF_WARN, node, (int)arg, "host not found in upstream \"%.*s\": %s",
+                  SLICE_FMT(host), why);
+    conf_hint(load, "note: it counts as down until the configuration is loaded again");
+}
+
+struct group *group_of_address(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                               struct slice host, uint16_t port)
+{
+    struct group *g = arena_must(conf_arena(load), sizeof *g);
+    struct peer like = plain_peer;
+
+    group_init(g, host);
+    like.name = host;
+    add_found(load, node, arg, g, &like, host, port);
+    CHECK(group_seal(conf_arena(load), g));
+    return g;
+}
+
+struct group *group_of_endpoints(struct arena *arena, struct slice name,
+                                 const struct endpoint_list *found,
+                                 const struct channel_keeping *keeping)
+{
+    struct group *g = arena_zalloc(arena, sizeof *g);
+
+    if (g == NULL)
+        return NULL;
+    group_init(g, name);
+    if (keeping != NULL)
+        g->keeping = *keeping;
+    for (unsigned i = 0; i < found->count; i++) {
+        struct peer *p = arena_alloc(arena, sizeof *p);
+
+        if (p == NULL)
+            return NULL;
+        *p = plain_peer;
+        p->name = name;
+        p->at = found->all[i];
+        group_add(g, p);
+    }
+    return group_seal(arena, g) ? g : NULL;
+}
+
+struct group *group_find_in(const struct scope *http, struct slice name)
+{
+    const struct upstream_conf *c = scope_conf(http, &feature_upstream);
+
+    for (struct group *g = c->groups; g != NULL; g = g->next)
+        if (slice_eq_nocase(g->name, name))
+            return g;
+    return NULL;
+}
+
+/* ---- upstream -------------------------------------------------------------------------------- */
+
+static struct group *group_here(struct conf_load *load)
+{
+    return conf_scope(load)->object;
+}
+
+static bool set_upstream(struct conf_load *load, const struct conf_node *node, void *own,
+                         const struct directive *row)
+{
+    struct upstream_conf *c = own;
+    struct group *g = arena_must(conf_arena(load), sizeof *g);
+    struct slice name = conf_arg(node, 0);
+
+    (void)row;
+    for (const struct group *other = c->groups; other != NULL; other = other->next) {
+        if (!slice_eq_nocase(other->name, name))
+            continue;
+        conf_complain(load, CONF_EMERG, node, 0, "there is an upstream \"%.*s\" already",
+                      SLICE_FMT(name));
+        conf_hint(load, "note: it is in %s:%u", other->node->file->path, other->node->line);
+        return false;
+    }
+    group_init(g, name);
+    g->node = node;
+    g->next = c->groups;
+    c->groups = g;
+    if (conf_enter(load, node, CTX_UPSTREAM, g) == NULL)
+        return false;
+    if (g->count == 0) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "there is no server in this upstream");
+        conf_hint(load, "expected: server address;");
+        return false;
+    }
+    if (g->count == g->backups) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "every server here is a backup");
+        conf_hint(load, "expected: at least one without the word backup");
+        return false;
+    }
+    return group_seal(conf_arena(load), g) && balance_seal(conf_arena(load), g);
+}
+
+/* ---- server ---------------------------------------------------------------------------------- */
+
+struct peer_number {
+    const char *name;
+    size_t offset;
+    int64_t min, max;
+    bool (*parse)(struct slice, int64_t *);
+    const char *expected;
+};
+
+static bool parse_count(struct slice text, int64_t *ret)
+{
+    uint64_t n;
+
+    if (!slice_to_u64(text, INT32_MAX, &n))
+        return false;
+    *ret = (int64_t)n;
+    return true;
+}
+
+static const struct peer_number peer_numbers[] = {
+    { "weight=", offsetof(struct peer, weight), 1, WEIGHT_MAX, parse_count, "1 to 65535" },
+    { "max_conns=", offsetof(struct peer, max_conns), 0, INT32_MAX, parse_count, "a number" },
+    { "max_fails=", offsetof(struct peer, max_fails), 0, INT32_MAX, parse_count, "a number" },
+    { "fail_timeout=", offsetof(struct peer, fail_timeout_ms), 0, INT64_MAX, conf_parse_msec,
+      "a time" },
+};
+
+static bool read_peer_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                           struct peer *p)
+{
+    struct slice text = conf_arg(node, arg);
+
+    for (size_t i = 0; i < COUNT_OF(peer_numbers); i++) {
+        const struct peer_number *n = &peer_numbers[i];
+        int64_t *at = (int64_t *)(void *)((char *)p + n->offset);
+
+        if (!slice_starts(text, slice_str(n->name)))
+            continue;
+        if (n->parse(slice_skip(text, strlen(n->name)), at) && *at >= n->min && *at <= n->max)
+            return true;
+        conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" has no value that can be",
+                      SLICE_FMT(text));
+        conf_hint(load, "expected: %s and %s", n->name, n->expected);
+        return false;
+    }
+    p->backup |= slice_eq(text, SLICE("backup"));
+    p->down |= slice_eq(text, SLICE("down"));
+    if (slice_eq(text, SLICE("backup")) || slice_eq(text, SLICE("down")))
+        return true;
+    conf_complain(load, CONF_EMERG, node, (int)arg, "`server` has no parameter \"%.*s\" here",
+                  SLICE_FMT(text));
+    conf_hint(load, "expected: weight=, max_conns=, max_fails=, fail_timeout=, backup or down");
+    return false;
+}
+
+static bool set_server(struct conf_load *load, const struct conf_node *node, void *own,
+                       const struct directive *row)
+{
+    struct group *g = group_here(load);
+    struct peer like = plain_peer;
+    struct slice host;
+    uint16_t port = 80;
+
+    (void)own;
+    (void)row;
+    like.name = conf_arg(node, 0);
+    if (!endpoint_split(like.name, &host, &port)) {
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address",
+                      SLICE_FMT(like.name));
+        conf_hint(load, "expected: name[:port], address[:port] or unix:/path");
+        return false;
+    }
+    for (unsigned i = 1; i < node->arg_count; i++)
+        if (!read_peer_word(load, node, i, &like))
+            return false;
+    if (like.backup && !g->balance->backups) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                      "there are no backups with this method of balancing");
+        conf_hint(load, "note: %s chooses among all servers", g->balance->name);
+        return false;
+    }
+    if (g->count >= PEERS_MAX) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "too many servers");
+        conf_hint(load, "expected: at most %d in one upstream", PEERS_MAX);
+        return false;
+    }
+    add_found(load, node, 0, g, &like, host, port);
+    return true;
+}
+
+/* ---- how one is chosen ------------------------------------------------------------------- */
+
+static bool choose(struct conf_load *load, const struct conf_node *node,
+                   const struct balance *balance)
+{
+    struct group *g = group_here(load);
+
+    if (g->balance != &balance_round_robin) {
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                      "another method of balancing was chosen already");
+        conf_hint(load, "note: that is %s", g->balance->name);
+        return false;
+    }
+    g->balance = balance;
+    if (g->backups == 0 || balance->backups)
+        return true;
+    conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                  "there are no backups with this method of balancing");
+    conf_hint(load, "note: %s chooses among all servers", balance->name);
+    return false;
+}
+
+static bool set_least_conn(struct conf_load *load, const struct conf_node *node, void *own,
+                           const struct directive *row)
+{
+    (void)own;
+    (void)row;
+    return choose(load, node, &balance_least_conn);
+}
+
+static bool set_ip_hash(struct conf_load *load, const struct conf_node *node, void *own,
+                        const struct directive *row)
+{
+    (void)own;
+    (void)row;
+    return choose(load, node, &balance_ip_hash);
+}
+
+static bool refuse_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                        const char *expected)
+{
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" means nothing here",
+                  SLICE_FMT(conf_arg(node, arg)));
+    conf_hint(load, "expected: %s", expected);
+    return false;
+}
+
+static bool set_hash(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    struct group *g = group_here(load);
+
+    (void)own;
+    (void)row;
+    g->key = expr_compile(load, node, 0);
+    g->consistent = slice_eq(conf_arg(node, 1), SLICE("consistent"));
+    if (node->arg_count > 1 && !g->consistent)
+        return refuse_word(load, node, 1, "hash key [consistent]");
+    return g->key != NULL && choose(load, node, &balance_hash);
+}
+
+static bool set_random(struct conf_load *load, const struct conf_node *node, void *own,
+                       const struct directive *row)
+{
+    struct group *g = group_here(load);
+
+    (void)own;
+    (void)row;
+    g->two = slice_eq(conf_arg(node, 0), SLICE("two"));
+    g->least = g->two;
+    if (node->arg_count > 0 && !g->two)
+        return refuse_word(load, node, 0, "random [two [least_conn]]");
+    if (node->arg_count > 1 && !slice_eq(conf_arg(node, 1), SLICE("least_conn")))
+        return refuse_word(load, node, 1, "random [two [least_conn]]");
+    return choose(load, node, &balance_random);
+}
+
+/* ---- keepalive --------------------------------------------------------------------------- */
+
+static bool set_keepalive(struct conf_load *load, const struct conf_node *node, void *own,
+                          const struct directive *row)
+{
+    uint64_t n;
+
+    (void)own;
+    (void)row;
+    if (!slice_to_u64(conf_arg(node, 0), CHANNELS_IDLE_MAX, &n))
+        return refuse_word(load, node, 0, "how many idle connections are kept, at most 4096");
+    if (node->arg_count > 1 && !slice_eq(conf_arg(node, 1), SLICE("local")))
+        return refuse_word(load, node, 1, "keepalive connections [local]");
+    group_here(load)->keeping.most = (unsigned)n;
+    return true;
+}
+
+static bool set_keepalive_requests(struct conf_load *load, const struct conf_node *node, void *own,
+                                   const struct directive *row)
+{
+    (void)own;
+    (void)row;
+    return parse_count(conf_arg(node, 0), &group_here(load)->keeping.requests) ||
+           refuse_word(load, node, 0, "how many requests one connection serves");
+}
+
+static bool set_keepalive_time(struct conf_load *load, const struct conf_node *node, void *own,
+                               const struct directive *row)
+{
+    (void)own;
+    (void)row;
+    return conf_parse_msec(conf_arg(node, 0), &group_here(load)->keeping.time_ms) ||
+           refuse_word(load, node, 0, "a time, such as 1h");
+}
+
+static bool set_keepalive_timeout(struct conf_load *load, const struct conf_node *node, void *own,
+                                  const struct directive *row)
+{
+    (void)own;
+    (void)row;
+    return conf_parse_msec(conf_arg(node, 0), &group_here(load)->keeping.timeout_ms) ||
+           refuse_word(load, node, 0, "a time, such as 60s");
+}
+
+/* How peers are doing is shared by all loops anyway. */
+static bool set_zone(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    int64_t size;
+
+    (void)own;
+    (void)row;
+    return node->arg_count < 2 || conf_parse_size(conf_arg(node, 1), &size) ||
+           refuse_word(load, node, 1, "a size, such as 64k");
+}
+
+static const struct directive rows[] = {
+    { "upstream", CTX_HTTP, 1, 1, CONF_BLOCK, .set = set_upstream, .repeats = true,
+      .inherit = INHERIT_NOT, .syntax = "name { … }",
+      .help = "A group of servers that serve the same, for proxy_pass and its kin.",
+      .example = "upstream backend { server 127.0.0.1:8081; server 127.0.0.1:8082 backup; }" },
+    { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_server, .repeats = true,
+      .inherit = INHERIT_NOT,
+      .syntax = "address [weight=number] [max_conns=number] [max_fails=number] "
+                "[fail_timeout=time] [backup] [down]",
+      .help = "One server of the group: name or address with a port (80 if none is said), or "
+              "unix:/path. Each address of a name is a server. A server that failed max_fails "
+              "times within fail_timeout is left alone for fail_timeout; backups are asked when "
+              "no other is there.",
+      .example = "server 10.0.0.1:8080 weight=5 max_fails=3 fail_timeout=30s;" },
+    { "zone", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT,
+      .syntax = "name [size]",
+      .help = "Shares how the servers are doing between workers: weir's loops always do that." },
+    { "keepalive", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_keepalive, .inherit = INHERIT_NOT,
+      .fallback = "32 local", .syntax = "connections [local]",
+      .help = "How many idle connections to each server a loop keeps for the next request; 0: "
+              "none." },
+    { "keepalive_requests", CTX_UPSTREAM, 1, 1, CONF_CUSTOM, .set = set_keepalive_requests,
+      .inherit = INHERIT_NOT, .fallback = "1000", .syntax = "number",
+      .help = "How many requests go over one connection before it is closed." },
+    { "keepalive_time", CTX_UPSTREAM, 1, 1, CONF_CUSTOM, .set = set_keepalive_time,
+      .inherit = INHERIT_NOT, .fallback = "1h", .syntax = "time",
+      .help = "How old a connection may become before it is closed behind a request." },
+    { "keepalive_timeout", CTX_UPSTREAM, 1, 1, CONF_CUSTOM, .set = set_keepalive_timeout,
+      .inherit = INHERIT_NOT, .fallback = "60s", .syntax = "timeout",
+      .help = "How long an idle connection is kept." },
+    { "least_conn", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_least_conn, .inherit = INHERIT_NOT,
+      .syntax = "",
+      .help = "Asks the server with the fewest requests in progress, in proportion to weights." },
+    { "ip_hash", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_ip_hash, .inherit = INHERIT_NOT,
+      .syntax = "",
+      .help = "Asks the same server for the same client: by the first three bytes of its IPv4 "
+              "address or its whole IPv6 address." },
+    { "hash", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_hash, .inherit = INHERIT_NOT,
+      .syntax = "key [consistent]",
+      .help = "Asks the same server for the same key. consistent (ketama): when servers come or "
+              "go, few keys move.",
+      .example = "hash $request_uri consistent;" },
+    { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
+      .syntax = "[two [least_conn]]",
+      .help = "Asks a server at random, by weights; two: the less busy of two." },
+};
+
+const struct feature feature_upstream = {
+    .name = "upstream",
+    .rows = rows,
+    .row_count = COUNT_OF(rows),
+    .size = sizeof(struct upstream_conf),
+    .about = "Groups of servers that requests are passed on to.",
+    .index = &upstream_index,
+};

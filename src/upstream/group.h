@@ -1,0 +1,69 @@
+/* group.h - upstream { … }: peers that serve the same, and how one of them is chosen.
+ *
+ *   struct group *g = group_find_in(http, SLICE("backend"));
+ *   struct pick pick;                                               for each request: balance.h
+ *
+ * What the configuration says of a peer never changes; how it is doing does, and is shared by all
+ * loops behind the group's lock.
+ */
+#ifndef UPSTREAM_GROUP_H
+#define UPSTREAM_GROUP_H
+
+#include "conf/load.h"
+#include "upstream/channel.h"
+#include "upstream/endpoint.h"
+
+#include <pthread.h>
+
+struct balance;
+struct expr;
+struct ring;
+
+struct peer {
+    struct endpoint at;
+    struct slice name; /* as written behind server: several peers may share it        */
+    unsigned number;   /* in its group                                                */
+    bool backup, down; /* down: by configuration, or its name is not known             */
+    int64_t weight, max_conns, max_fails, fail_timeout_ms;
+    struct peer *next;
+
+    /* How it is doing: behind the group's lock. */
+    int64_t current, effective;   /* weights, of the smooth round robin                     */
+    int64_t conns;                /* requests on it now                                     */
+    int64_t fails;                /* within fail_timeout                                    */
+    uint64_t failed_ms, tried_ms; /* the last failure; when it was last given a chance     */
+};
+
+struct group {
+    struct slice name;
+    const struct conf_node *node; /* NULL: made by a proxy_pass for itself              */
+    struct peer *peers, **end;    /* in order                                           */
+    struct peer **by_number;      /* of count; made by group_seal()                     */
+    unsigned count, backups;
+    int64_t weights; /* of those that are no backups                       */
+    const struct balance *balance;
+    struct expr *key;            /* of hash                                            */
+    bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
+    struct ring *ring;           /* of hash … consistent                               */
+    struct channel_keeping keeping;
+    pthread_mutex_t lock;
+    struct group *next;
+};
+
+extern const struct feature feature_upstream;
+
+/* The group of that name, written before or behind, in the scope of http{}; NULL: there is none.
+ * From merge() on: the whole configuration has been read then. */
+struct group *group_find_in(const struct scope *http, struct slice name);
+
+/* A group that one address stands for, as in proxy_pass http://backend.test:8080. A name that is
+ * not known is a warning at argument `arg` of the node, and a peer that is down. */
+struct group *group_of_address(struct conf_load *, const struct conf_node *, unsigned arg,
+                               struct slice host, uint16_t port);
+
+/* The same for addresses found at run time, in the arena of a request: each of the endpoints is a
+ * peer. NULL: no memory. */
+struct group *group_of_endpoints(struct arena *, struct slice name, const struct endpoint_list *,
+                                 const struct channel_keeping *) MUST_USE;
+
+#endif

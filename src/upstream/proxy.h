@@ -1,0 +1,117 @@
+/* proxy.h - proxy_pass: requests passed on to HTTP servers.
+ *
+ * proxy.c reads the directives, proxy_target.c finds out whom a request goes to, proxy_request.c
+ * writes what is sent to them, proxy_answer.c reads what they say, proxy_rewrite.c changes their
+ * redirects and cookies.
+ */
+#ifndef UPSTREAM_PROXY_H
+#define UPSTREAM_PROXY_H
+
+#include "http/site.h"
+#include "upstream/relay.h"
+#include "wire/field.h"
+#include "wire/h1_response.h"
+
+struct regex;
+
+struct set_field {
+    struct slice name;
+    enum field_id id;
+    struct expr *value;
+    struct set_field *next;
+};
+
+/* Where proxy_pass leads. */
+struct target {
+    const struct conf_node *node;
+    struct expr *url; /* when it has variables; else NULL, and what follows is known          */
+    struct group *group;
+    struct slice host; /* $proxy_host: with its port if that was written               */
+    uint16_t port;
+    bool has_uri;
+    struct slice uri;    /* from its "/" on                                              */
+    struct slice prefix; /* of the request's path, which uri replaces                    */
+    const struct scope *http;
+};
+
+/* proxy_redirect, proxy_cookie_domain, proxy_cookie_path: one replacement. */
+struct change {
+    struct regex *regex; /* or … */
+    struct expr *from;   /* … a prefix, or all of it                                     */
+    struct expr *to;
+    struct change *next;
+};
+
+struct cookie_flags {
+    struct regex *regex; /* of names; or … */
+    struct slice name;
+    unsigned on, off; /* enum cookie_flag                                                */
+    struct slice same_site;
+    struct cookie_flags *next;
+};
+
+struct changes {
+    bool off, standard; /* standard: proxy_redirect default                              */
+    struct change *first, **end;
+};
+
+enum { HTTP_10, HTTP_11 };
+
+struct proxy_conf {
+    struct relay_conf relay; /* first: see relay_conf.h                                  */
+    struct target *target;   /* NULL: no proxy_pass here                                 */
+    struct set_field *fields, **fields_end;
+    bool sets_host, sets_connection;
+    struct changes redirect, cookie_domain, cookie_path;
+    struct cookie_flags *cookie_flags, **cookie_flags_end;
+    int version; /* HTTP_10, HTTP_11                                         */
+    struct expr *method, *body;
+    struct h1_limits limits; /* of answers                                               */
+};
+
+extern const struct feature feature_proxy;
+
+/* What one request needs of it. */
+struct proxied {
+    const struct proxy_conf *conf;
+    const struct target *target;
+    struct group *group;
+    struct slice address; /* of a URL with variables: "name:port", "unix:/path"         */
+    struct slice host;    /* $proxy_host                                               */
+    uint16_t port;
+    bool has_uri;
+    struct slice uri; /* of a URL with variables: what is sent as it is                 */
+    bool upgrade;     /* the request asks for another protocol                          */
+    bool stays_http10;
+    unsigned interims;
+    struct h1_response answer;
+    struct looking *looking; /* for the address of a name                                */
+    uint16_t failed_with;
+};
+
+static inline const struct proxy_conf *proxy_conf(const struct request *r)
+{
+    return request_conf(r, &feature_proxy);
+}
+
+/* proxy_target.c: NEXT: px->group … are known; WAIT: a name is looked up; DONE: it failed. */
+enum verdict proxy_find_target(struct request *, struct proxied *);
+/* "http://host:port/uri" cut up; false: it is no such URL, *why says it. */
+bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bool *has_uri,
+                     const char **why) MUST_USE;
+
+/* proxy_request.c */
+bool proxy_write_head(struct relay *, struct gather *);
+
+/* proxy_answer.c */
+extern const struct relay_protocol proxy_http;
+
+/* proxy_rewrite.c: the value with the first change that fits; unchanged if none does, and *changed
+ * says so. at == NULL: no memory. */
+struct slice proxy_change_redirect(struct request *, const struct proxied *, struct slice value,
+                                   bool *changed);
+struct slice proxy_change_cookie(struct request *, const struct proxied *, struct slice value);
+conf_set_fn proxy_set_redirect, proxy_set_cookie_domain, proxy_set_cookie_path,
+    proxy_set_cookie_flags;
+
+#endif

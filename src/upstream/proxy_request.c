@@ -1,0 +1,276 @@
+/* proxy_request.c - the head of a request as a peer gets it (RFC 9110 §7.6, RFC 9112 §3).
+ *
+ * It is written anew, from what was understood of the client's: framing and what concerns one
+ * connection alone (Connection, Keep-Alive, TE, Trailer, Upgrade …) is this side's own.
+ */
+#include "upstream/proxy.h"
+
+#include "conf/expr.h"
+#include "wire/h1_write.h"
+#include "wire/uri.h"
+
+/* ---- the request line ------------------------------------------------------------------------ */
+
+/* Is uri what the client sent? Then it goes on byte by byte as it came. */
+static bool uri_came_so(const struct request *r)
+{
+    return !r->uri_changed && !r->internal && r->parent == NULL && r->head.path.size > 0;
+}
+
+static void write_args(const struct request *r, struct gather *g)
+{
+    if (r->args.at == NULL)
+        return;
+    gather_byte(g, '?');
+    gather_slice(g, r->args);
+}
+
+static void write_own_uri(const struct request *r, struct gather *g)
+{
+    if (uri_came_so(r))
+        gather_slice(g, r->head.path);
+    else
+        uri_encode_path(g, r->uri);
+    write_args(r, g);
+}
+
+/* proxy_pass with a path: it stands for the location's. */
+static void write_mapped_uri(const struct request *r, const struct target *t, struct gather *g)
+{
+    struct slice rest =
+        slice_starts(r->uri, t->prefix) ? slice_skip(r->uri, t->prefix.size) : (struct slice){ 0 };
+
+    gather_slice(g, t->uri);
+    uri_encode_path(g, rest);
+    write_args(r, g);
+}
+
+/* A URL with variables is sent as they made it. */
+static void write_made_uri(struct slice uri, struct gather *g)
+{
+    if (uri.at[0] != '/')
+        gather_byte(g, '/');
+    for (size_t i = 0; i < uri.size; i++) {
+        unsigned char c = (unsigned char)uri.at[i];
+
+        if (c > ' ' && c != 0x7f)
+            gather_byte(g, (char)c);
+        else
+            gather_printf(g, "%%%02X", c);
+    }
+}
+
+static void write_uri(const struct request *r, const struct proxied *px, struct gather *g)
+{
+    if (!px->has_uri)
+        write_own_uri(r, g);
+    else if (px->target->url != NULL)
+        write_made_uri(px->uri, g);
+    else
+        write_mapped_uri(r, px->target, g);
+}
+
+static bool write_line(struct request *r, const struct proxied *px, struct gather *g)
+{
+    struct slice method = r->head.method_text;
+
+    if (r->parent != NULL && r->head.method != METHOD_HEAD)
+        method = SLICE("GET");
+    if (px->conf->method != NULL &&
+        (!expr_eval(px->conf->method, r, &r->arena, 64, &method) || !field_name_ok(method)))
+        return false;
+    gather_slice(g, method);
+    gather_byte(g, ' ');
+    write_uri(r, px, g);
+    gather_str(g, px->conf->version == HTTP_11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
+    return true;
+}
+
+/* ---- fields that are set ----------------------------------------------------------------- */
+
+static bool line_ok(struct slice value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+
+        if (c == '\r' || c == '\n' || c == '\0')
+            return false;
+    }
+    return true;
+}
+
+/* "name: value"; nothing for an empty value. False: the value would be more than one line. */
+static bool write_set(struct request *r, const struct set_field *f, struct gather *g, bool *any)
+{
+    size_t before = g->used, value;
+
+    gather_slice(g, f->name);
+    gather_lit(g, ": ");
+    value = g->used;
+    expr_append(f->value, r, g, (struct slice){ 0 }, NULL);
+    *any = g->used > value;
+    if (!*any || g->full) {
+        g->used = before;
+        return !g->full;
+    }
+    if (!line_ok(slice_of(g->at + value, g->used - value))) {
+        request_log(r, LOG_ERROR, 0, "the value of proxy_set_header %.*s has a line end or a NUL",
+                    SLICE_FMT(f->name));
+        return false;
+    }
+    gather_lit(g, "\r\n");
+    return true;
+}
+
+static bool write_sets(struct request *r, struct proxied *px, struct gather *g)
+{
+    for (const struct set_field *f = px->conf->fields; f != NULL; f = f->next) {
+        bool any;
+
+        if (f->id == FIELD_CONTENT_LENGTH || f->id == FIELD_TRANSFER_ENCODING)
+            continue; /* what is sent says how long it is */
+        if (!write_set(r, f, g, &any))
+            return false;
+        px->upgrade |= any && f->id == FIELD_UPGRADE;
+    }
+    return true;
+}
+
+static bool write_standard(const struct proxied *px, struct gather *g)
+{
+    bool keeps = px->conf->version == HTTP_11 && px->group->keeping.most > 0;
+
+    if (!px->conf->sets_host && !h1_field_lit(g, "Host", px->host))
+        return false;
+    if (!px->conf->sets_connection && !keeps)
+        gather_lit(g, "Connection: close\r\n");
+    return true;
+}
+
+/* ---- the client's fields ----------------------------------------------------------------- */
+
+static bool is_set(const struct proxy_conf *c, const struct field *f)
+{
+    for (const struct set_field *s = c->fields; s != NULL; s = s->next)
+        if (s->id == f->id && (f->id != FIELD_OTHER || slice_eq_nocase(s->name, f->name)))
+            return true;
+    return false;
+}
+
+/* Of one connection alone, or written by this side. */
+static bool is_own(enum field_id id)
+{
+    switch (id) {
+    case FIELD_HOST:
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_EXPECT:
+    case FIELD_UPGRADE:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_TE:
+    case FIELD_TRAILER:
+    case FIELD_PROXY_CONNECTION:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A client cannot have these taken out by naming them in Connection. */
+static bool is_protected(const struct field *f)
+{
+    return f->id == FIELD_AUTHORIZATION || f->id == FIELD_COOKIE || f->id == FIELD_FORWARDED ||
+           f->id == FIELD_VIA || f->id == FIELD_X_REAL_IP ||
+           (f->name.size > 12 && slice_eq_nocase(slice_head(f->name, 12), SLICE("X-Forwarded-")));
+}
+
+static bool named_in(struct slice list, struct slice name)
+{
+    struct slice member;
+
+    while (field_list_next(&list, &member))
+        if (slice_eq_nocase(member, name))
+            return true;
+    return false;
+}
+
+/* RFC 9110 §7.6.1: what Connection names goes no further. */
+static bool is_hop(const struct request *r, const struct field *f)
+{
+    for (uint32_t i = 0; i < r->head.field_count; i++) {
+        const struct field *c = &r->head.fields[i];
+
+        if (c->id == FIELD_CONNECTION && named_in(c->value, f->name))
+            return !is_protected(f);
+    }
+    return false;
+}
+
+/* "close" and "keep-alive" name no field. */
+static bool connection_names_fields(const struct request *r)
+{
+    const struct field *c = r->head.known[FIELD_CONNECTION];
+
+    return c != NULL && !slice_eq_nocase(c->value, SLICE("keep-alive")) &&
+           !slice_eq_nocase(c->value, SLICE("close"));
+}
+
+static void write_clients(const struct request *r, const struct proxied *px, struct gather *g)
+{
+    bool hops = connection_names_fields(r);
+
+    for (uint32_t i = 0; i < r->head.field_count; i++) {
+        const struct field *f = &r->head.fields[i];
+
+        if (is_own(f->id) || is_set(px->conf, f) || (hops && is_hop(r, f)))
+            continue;
+        gather_slice(g, f->name);
+        gather_lit(g, ": ");
+        gather_slice(g, f->value);
+        gather_lit(g, "\r\n");
+    }
+}
+
+/* ---- framing ----------------------------------------------------------------------------- */
+
+static void write_framing(struct relay *y, const struct proxied *px, struct gather *g)
+{
+    const struct request *r = y->request;
+    int64_t length = y->source == SOURCE_FIXED ? (int64_t)y->fixed.size : client_body_length(r);
+
+    if (y->source == SOURCE_NONE) {
+        if (y->conf->pass_body && r->head.has_length && r->parent == NULL)
+            gather_lit(g, "Content-Length: 0\r\n");
+        return;
+    }
+    if (length >= 0) {
+        gather_lit(g, "Content-Length: ");
+        gather_u64(g, (uint64_t)length);
+        gather_lit(g, "\r\n");
+        return;
+    }
+    CHECK(px->conf->version == HTTP_11);
+    y->framing = &framing_chunked;
+    gather_lit(g, "Transfer-Encoding: chunked\r\n");
+}
+
+bool proxy_write_head(struct relay *y, struct gather *g)
+{
+    struct proxied *px = y->own;
+    struct request *r = y->request;
+    struct slice body;
+
+    if (px->conf->body != NULL) {
+        if (!expr_eval(px->conf->body, r, &r->arena, EXPR_MAX, &body))
+            return false;
+        relay_use_bytes(y, body);
+    }
+    if (!write_line(r, px, g) || !write_standard(px, g) || !write_sets(r, px, g))
+        return false;
+    write_framing(y, px, g);
+    if (px->conf->relay.pass_fields)
+        write_clients(r, px, g);
+    gather_lit(g, "\r\n");
+    return true;
+}

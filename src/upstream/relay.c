@@ -1,0 +1,543 @@
+/* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
+#include "upstream/relay.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { REQUEST_HEAD_MAX = 256 * 1024, HEAD_FIRST = 1024 };
+
+static void on_event(void *, enum channel_event, int error);
+static void on_bytes(void *, struct io_buf *);
+
+static const struct channel_ops channel_events = { on_event, on_bytes };
+
+/* ---- the log ---------------------------------------------------------------------------- */
+
+static const char *doing(const struct relay *y)
+{
+    switch (y->state) {
+    case RELAY_CONNECT:
+        return "connecting to upstream";
+    case RELAY_HEAD:
+        return y->all_sent || y->deaf ? "reading response header from upstream"
+                                      : "sending request to upstream";
+    case RELAY_TUNNEL:
+        return "proxying upgraded connection";
+    case RELAY_ANSWER:
+    case RELAY_OVER:
+        break;
+    }
+    return "reading upstream";
+}
+
+static void complain(struct relay *y, const char *said, int error)
+{
+    const struct attempt *a = y->attempt;
+    struct slice peer = a != NULL ? a->peer : y->pick.group->name;
+    char about[128] = "";
+
+    if (error != 0)
+        snprintf(about, sizeof about, " (%d: %s)", error, strerror(error));
+    request_log(y->request, LOG_ERROR, 0, "%s%s while %s, upstream: \"%s%.*s\"", said, about,
+                doing(y), y->protocol->scheme, SLICE_FMT(peer));
+}
+
+/* ---- attempts ---------------------------------------------------------------------------- */
+
+static uint64_t now_ns(const struct relay *y)
+{
+    return io_now_ns(y->request->io);
+}
+
+static bool note_attempt(struct relay *y, const struct peer *peer)
+{
+    struct request *r = y->request;
+    struct attempt *a = arena_zalloc(&r->arena, sizeof *a), **at;
+
+    if (a == NULL)
+        return false;
+    a->peer = peer != NULL ? peer->at.text : y->pick.group->name;
+    a->name = peer != NULL ? peer->name : y->pick.group->name;
+    a->began_ns = now_ns(y);
+    a->first = y->attempt == NULL;
+    for (at = (struct attempt **)&r->slots[SLOT_ATTEMPTS]; *at != NULL; at = &(*at)->next)
+        ;
+    *at = a;
+    y->attempt = a;
+    return true;
+}
+
+static void attempt_over(struct relay *y)
+{
+    if (y->attempt != NULL && y->attempt->over_ns == 0)
+        y->attempt->over_ns = now_ns(y);
+}
+
+/* ---- the end of an attempt ------------------------------------------------------------------ */
+
+/* What is being sent for a tunnel is the loop's until then. */
+static void close_channel(struct relay *y)
+{
+    struct channel *c = y->channel;
+
+    y->channel = NULL;
+    channel_frees(c, y->tunnel);
+    y->tunnel = NULL;
+    channel_close(c);
+}
+
+static void leave_channel(struct relay *y, bool failed)
+{
+    attempt_over(y);
+    balance_done(&y->pick, failed);
+    if (y->channel == NULL)
+        return;
+    relay_drop_input(y);
+    close_channel(y);
+}
+
+void relay_finish(struct relay *y)
+{
+    struct channel *c = y->channel;
+
+    attempt_over(y);
+    balance_done(&y->pick, false);
+    if (c == NULL)
+        return;
+    if (y->broken || !y->all_sent || y->in_ended || !y->protocol->may_keep(y)) {
+        close_channel(y);
+        return;
+    }
+    y->channel = NULL;
+    channel_keep(c, &y->pick.group->keeping);
+}
+
+/* No peer has an answer. */
+static void give_up(struct relay *y, unsigned status)
+{
+    leave_channel(y, false);
+    y->state = RELAY_OVER;
+    y->failed_with = (uint16_t)status;
+    if (y->waits) {
+        y->waits = false;
+        request_resume(y->request);
+    }
+}
+
+/* ---- the next peer -------------------------------------------------------------------------- */
+
+static void forget_answer(struct relay *y)
+{
+    y->any_received = y->in_ended = y->over = y->broken = false;
+    y->head_sent = y->file_next = y->end_sent = y->any_sent = y->all_sent = y->deaf = false;
+    y->chunk.size = 0;
+    y->piece = (struct slice){ 0 };
+    y->why = NULL;
+}
+
+static void body_ready(struct request *r, void *relay)
+{
+    struct relay *y = relay;
+
+    (void)r;
+    if (y->channel != NULL && y->state == RELAY_HEAD)
+        relay_send(y);
+}
+
+/* The body from its beginning. False: no memory. */
+static bool open_body(struct relay *y)
+{
+    struct request *r = y->request;
+
+    switch (y->source) {
+    case SOURCE_NONE:
+        y->up = NULL;
+        y->up_left = 0;
+        return true;
+    case SOURCE_FIXED:
+        y->up = y->fixed.size > 0 ? body_memory(r, y->fixed) : NULL;
+        y->up_left = (int64_t)y->fixed.size;
+        return y->up != NULL || y->fixed.size == 0;
+    case SOURCE_READ:
+        y->up = client_body_open(r);
+        break;
+    case SOURCE_STREAM:
+        if (y->up == NULL)
+            y->up = client_body_stream(r, body_ready, y);
+        break;
+    }
+    y->up_left = client_body_length(r);
+    return y->up != NULL;
+}
+
+static struct channel_manner manner_of(const struct relay *y)
+{
+    const struct relay_conf *c = y->conf;
+
+    return (struct channel_manner){ .bind = c->bind,
+                                    .transparent = c->transparent,
+                                    .keepalive = c->keepalive,
+                                    .rcvbuf = (int)c->rcvbuf,
+                                    .sndbuf = (int)c->sndbuf };
+}
+
+static void connected(struct relay *y)
+{
+    y->attempt->connected_ns = now_ns(y);
+    y->state = RELAY_HEAD;
+    if (!y->protocol->begin(y)) {
+        give_up(y, 500);
+        return;
+    }
+    relay_send(y);
+}
+
+/* False: that peer cannot even be tried. */
+static bool try_peer(struct relay *y, const struct peer *peer)
+{
+    struct channel_manner manner = manner_of(y);
+    int error = 0;
+
+    y->channel = channel_open(y->request, &peer->at, &manner, &channel_events, y, &error);
+    y->state = RELAY_CONNECT;
+    if (y->channel == NULL) {
+        complain(y, "socket() failed", error);
+        y->attempt->status = 502;
+        attempt_over(y);
+        balance_done(&y->pick, true);
+        return false;
+    }
+    if (channel_reused(y->channel))
+        connected(y);
+    else
+        channel_deadline(y->channel, y->conf->connect_timeout);
+    return true;
+}
+
+static void ask(struct relay *y)
+{
+    const struct peer *peer;
+
+    forget_answer(y);
+    if (!open_body(y)) {
+        give_up(y, 500);
+        return;
+    }
+    do {
+        peer = balance_next(&y->pick);
+        if (!note_attempt(y, peer)) {
+            give_up(y, 500);
+            return;
+        }
+        if (peer == NULL) {
+            y->state = RELAY_CONNECT;
+            complain(y, "no live upstreams", 0);
+            y->attempt->status = 502;
+            give_up(y, 502);
+            return;
+        }
+    } while (!try_peer(y, peer));
+}
+
+/* ---- one that failed ------------------------------------------------------------------------- */
+
+static bool idempotent(const struct request *r)
+{
+    return !slice_eq(r->head.method_text, SLICE("POST")) &&
+           !slice_eq(r->head.method_text, SLICE("LOCK")) &&
+           !slice_eq(r->head.method_text, SLICE("PATCH"));
+}
+
+static bool may_ask_again(const struct relay *y, unsigned faults)
+{
+    const struct relay_conf *c = y->conf;
+    uint64_t spent_ms = (now_ns(y) - y->began_ns) / 1000000u;
+
+    if (y->any_sent && !idempotent(y->request))
+        faults |= FAULT_NON_IDEMPOTENT;
+    if (y->any_sent && y->source == SOURCE_STREAM)
+        return false;
+    if ((c->next & FAULT_OFF) != 0 || (c->next & faults) != faults || y->tries_left <= 1)
+        return false;
+    return c->next_timeout == 0 || spent_ms < (uint64_t)c->next_timeout;
+}
+
+static unsigned status_for(enum relay_fault fault)
+{
+    static const struct {
+        enum relay_fault fault;
+        unsigned status;
+    } all[] = {
+        { FAULT_TIMEOUT, 504 }, { FAULT_500, 500 }, { FAULT_503, 503 }, { FAULT_504, 504 },
+        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (all[i].fault == fault)
+            return all[i].status;
+    return 502;
+}
+
+/* A connection that was kept may have been closed by its peer while the request was on its way:
+ * nobody is to blame, and a fresh one to the same peer is worth it. */
+static bool was_stale(const struct relay *y, enum relay_fault fault)
+{
+    return fault == FAULT_ERROR && y->channel != NULL && channel_reused(y->channel) &&
+           !y->any_received && y->state == RELAY_HEAD;
+}
+
+void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int error)
+{
+    bool stale = was_stale(y, fault), again;
+    unsigned status = status_for(fault);
+
+    if (said != NULL)
+        complain(y, said, error);
+    if (y->attempt->status == 0)
+        y->attempt->status = status;
+    if (stale) {
+        y->tries_left++;
+        y->pick.tried[y->pick.peer->number / 8] &= (uint8_t) ~(1u << y->pick.peer->number % 8);
+    }
+    again = may_ask_again(y, fault);
+    leave_channel(y, !stale && fault != FAULT_403 && fault != FAULT_404);
+    if (!again) {
+        give_up(y, status);
+        return;
+    }
+    y->tries_left--;
+    ask(y);
+}
+
+/* ---- the head of an answer --------------------------------------------------------------- */
+
+static enum relay_fault fault_of_status(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        enum relay_fault fault;
+    } all[] = {
+        { 500, FAULT_500 }, { 502, FAULT_502 }, { 503, FAULT_503 }, { 504, FAULT_504 },
+        { 403, FAULT_403 }, { 404, FAULT_404 }, { 429, FAULT_429 },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (all[i].status == status)
+            return all[i].fault;
+    return 0;
+}
+
+static void head_complete(struct relay *y)
+{
+    enum relay_fault fault = fault_of_status(y->attempt->status);
+
+    y->attempt->head_ns = now_ns(y);
+    if (fault != 0 && may_ask_again(y, fault) && (y->conf->next & fault) != 0) {
+        relay_fail(y, fault, NULL, 0);
+        return;
+    }
+    y->state = RELAY_ANSWER;
+    channel_deadline(y->channel, 0);
+    y->waits = false;
+    request_resume(y->request);
+}
+
+static void head_bytes(struct relay *y)
+{
+    struct io_buf *b = y->in_first;
+    size_t taken = 0;
+    enum h1_verdict v =
+        y->protocol->read_head(y, (const char *)b->bytes + b->used, b->filled - b->used, &taken);
+
+    b->used += (uint32_t)taken;
+    y->in_size -= taken;
+    switch (v) {
+    case H1_MORE:
+        relay_drop_input(y);
+        channel_receive(y->channel);
+        return;
+    case H1_BAD:
+        relay_fail(y, FAULT_INVALID, y->why != NULL ? y->why : "upstream sent an invalid header",
+                   0);
+        return;
+    case H1_DONE:
+        head_complete(y);
+        return;
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+static void on_bytes(void *owner, struct io_buf *b)
+{
+    struct relay *y = owner;
+    struct request *r = y->request;
+
+    request_pin(r); /* the answer may be over, and the request with it, when this returns */
+    y->any_received = true;
+    y->attempt->received += b->filled;
+    relay_take(y, b);
+    if (y->channel != NULL && y->state == RELAY_HEAD)
+        head_bytes(y);
+    if (!r->ended)
+        relay_settle(y);
+    (void)request_unpin(r);
+}
+
+static void ended(struct relay *y, int error)
+{
+    y->in_ended = true;
+    if (y->state != RELAY_HEAD) {
+        y->why = error != 0 ? "recv() failed" : NULL;
+        relay_settle(y);
+        return;
+    }
+    if (error != 0)
+        relay_fail(y, FAULT_ERROR, "recv() failed", error);
+    else
+        relay_fail(y, FAULT_ERROR, "upstream prematurely closed connection", 0);
+}
+
+static void late(struct relay *y)
+{
+    if (y->state == RELAY_CONNECT || y->state == RELAY_HEAD) {
+        relay_fail(y, FAULT_TIMEOUT, "upstream timed out", ETIMEDOUT);
+        return;
+    }
+    if (y->paused) {
+        relay_listen(y);
+        return;
+    }
+    complain(y, "upstream timed out", ETIMEDOUT);
+    y->in_ended = true;
+    y->why = "";
+    relay_settle(y);
+}
+
+static void on_event(void *owner, enum channel_event event, int error)
+{
+    struct relay *y = owner;
+    struct request *r = y->request;
+
+    request_pin(r);
+    switch (event) {
+    case CHANNEL_OPEN:
+        if (error != 0)
+            relay_fail(y, FAULT_ERROR, "connect() failed", error);
+        else
+            connected(y);
+        break;
+    case CHANNEL_SENT:
+        relay_sent(y, error);
+        break;
+    case CHANNEL_ENDED:
+        ended(y, error);
+        break;
+    case CHANNEL_LATE:
+        late(y);
+        break;
+    }
+    (void)request_unpin(r);
+}
+
+/* ---- for handlers ------------------------------------------------------------------------ */
+
+static void at_end(void *relay)
+{
+    struct relay *y = relay;
+
+    y->waits = false;
+    y->over = true;
+    relay_drop_input(y);
+    leave_channel(y, false);
+    y->state = RELAY_OVER;
+}
+
+void relay_use_bytes(struct relay *y, struct slice bytes)
+{
+    y->source = SOURCE_FIXED;
+    y->fixed = bytes;
+}
+
+static enum relay_source source_of(const struct relay *y)
+{
+    const struct request *r = y->request;
+
+    if (!y->conf->pass_body || client_body_length(r) == 0 ||
+        (r->parent != NULL && r->client_body == NULL))
+        return SOURCE_NONE;
+    return y->conf->request_buffering || r->client_body != NULL ? SOURCE_READ : SOURCE_STREAM;
+}
+
+static bool write_head(struct relay *y)
+{
+    struct gather g;
+    char *first = arena_bytes(&y->request->arena, HEAD_FIRST);
+
+    if (first == NULL)
+        return false;
+    gather_init(&g, first, HEAD_FIRST, &y->request->arena, REQUEST_HEAD_MAX);
+    if (!y->protocol->write_head(y, &g) || g.full)
+        return false;
+    y->head = gather_get(&g);
+    return true;
+}
+
+struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
+                          const struct relay_protocol *protocol, struct group *group, void *own)
+{
+    struct relay *y = arena_zalloc(&r->arena, sizeof *y);
+
+    if (y == NULL)
+        return NULL;
+    y->request = r;
+    y->conf = conf;
+    y->protocol = protocol;
+    y->own = own;
+    y->framing = &framing_plain;
+    y->began_ns = now_ns(y);
+    y->buffering = conf->buffering;
+    y->state = RELAY_OVER;
+    if (!balance_begin(&y->pick, group, r) || !request_at_end(r, at_end, y))
+        return NULL;
+    y->source = source_of(y);
+    if (!write_head(y))
+        return NULL;
+    y->tries_left = balance_tries(&y->pick);
+    if (conf->next_tries > 0 && conf->next_tries < y->tries_left)
+        y->tries_left = (unsigned)conf->next_tries;
+    y->state = RELAY_CONNECT;
+    r->slots[SLOT_RELAY] = r->slots[SLOT_LAST_RELAY] = y;
+    r->leaves_with_client = !conf->ignore_abort;
+    return y;
+}
+
+struct relay *relay_of(const struct request *r)
+{
+    return r->slots[SLOT_RELAY];
+}
+
+static enum verdict failed(struct relay *y)
+{
+    struct request *r = y->request;
+    unsigned refused = client_body_status(r);
+
+    r->slots[SLOT_RELAY] = NULL;
+    return request_fail(r, refused != 0 ? refused : y->failed_with);
+}
+
+enum verdict relay_step(struct relay *y)
+{
+    struct request *r = y->request;
+
+    if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
+        ask(y);
+    if (y->state == RELAY_OVER)
+        return failed(y);
+    if (y->state != RELAY_ANSWER) {
+        y->waits = true;
+        return WAIT;
+    }
+    r->slots[SLOT_RELAY] = NULL; /* error pages and X-Accel-Redirect may lead to another one */
+    return y->protocol->answer(y);
+}

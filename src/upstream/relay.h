@@ -1,0 +1,227 @@
+/* relay.h - a request that is passed on to a peer, and its answer on the way back.
+ *
+ *   static enum verdict proxy_content(struct request *r)        a location's content
+ *   {
+ *       struct relay *y = relay_of(r);
+ *       if (y == NULL) { …client_body_read(r)…; y = relay_begin(r, &conf->relay, &http, group); }
+ *       return relay_step(y);                      WAIT, until there is an answer, or none
+ *   }
+ *
+ * One request meets one relay (per location it is passed on from), which may ask several peers,
+ * one behind the other. What is spoken with them is a relay_protocol's: HTTP, FastCGI …
+ *
+ * The body of the answer is pulled from the peer as the client takes it: what waits in between is
+ * bounded, and a slow client makes a slow peer, not a full memory.
+ */
+#ifndef UPSTREAM_RELAY_H
+#define UPSTREAM_RELAY_H
+
+#include "handler/client_body.h"
+#include "http/request.h"
+#include "upstream/balance.h"
+#include "upstream/channel.h"
+#include "wire/h1_head.h"
+
+struct relay;
+
+/* Why a peer's answer is none: the words of proxy_next_upstream and its kin. */
+enum relay_fault {
+    FAULT_ERROR = 1 << 0,
+    FAULT_TIMEOUT = 1 << 1,
+    FAULT_INVALID = 1 << 2,
+    FAULT_500 = 1 << 3,
+    FAULT_502 = 1 << 4,
+    FAULT_503 = 1 << 5,
+    FAULT_504 = 1 << 6,
+    FAULT_403 = 1 << 7,
+    FAULT_404 = 1 << 8,
+    FAULT_429 = 1 << 9,
+    FAULT_NON_IDEMPOTENT = 1 << 10, /* in the setting: such requests, too             */
+    FAULT_OFF = 1 << 11,
+};
+
+struct name_list {
+    struct slice name;
+    struct name_list *next;
+};
+
+struct relay_buffers {
+    int64_t count, size;
+};
+
+/* What the directives say that proxy_…, fastcgi_… and their kin have in common. */
+struct relay_conf {
+    int64_t connect_timeout, send_timeout, read_timeout; /* ms                         */
+    int64_t next_timeout, next_tries;                    /* 0: no limit                */
+    unsigned next;                                       /* enum relay_fault           */
+    int64_t buffer_size;                                 /* most bytes of a head       */
+    struct relay_buffers buffers;
+    int64_t busy_size, temp_file_max, temp_write_size, limit_rate, send_lowat, rcvbuf, sndbuf;
+    bool buffering, request_buffering, ignore_abort, intercept, pass_fields, pass_body, keepalive,
+        force_ranges;
+    struct name_list *hide, *pass;
+    unsigned ignore; /* enum relay_accel                                                */
+    struct endpoint *bind;
+    bool transparent;
+};
+
+/* Fields of an answer that mean something to weir: …_ignore_headers. */
+enum relay_accel {
+    ACCEL_REDIRECT = 1 << 0,
+    ACCEL_EXPIRES = 1 << 1,
+    ACCEL_LIMIT_RATE = 1 << 2,
+    ACCEL_BUFFERING = 1 << 3,
+    ACCEL_CHARSET = 1 << 4,
+    IGNORE_EXPIRES = 1 << 5,
+    IGNORE_CACHE_CONTROL = 1 << 6,
+    IGNORE_SET_COOKIE = 1 << 7,
+    IGNORE_VARY = 1 << 8,
+};
+
+enum { RELAY_FRAME_MAX = 24 };
+
+/* How a body is cut on its way to the peer. */
+struct relay_framing {
+    size_t piece_max; /* 0: no limit                                                    */
+    /* What stands before a piece; NULL: nothing. */
+    size_t (*before)(struct relay *, size_t size, char into[RELAY_FRAME_MAX]);
+    struct slice behind, end;
+};
+
+extern const struct relay_framing framing_plain, framing_chunked;
+
+/* What is spoken with a peer. All are given the relay; read_…() as h1_response_feed() and its kin:
+ * H1_BAD with relay->why. */
+struct relay_protocol {
+    const char *name;   /* "proxy"                                                      */
+    const char *scheme; /* "http://": for $upstream… and the log                         */
+    /* What goes before the body; chooses relay->framing. False: no memory, or a field that must
+     * not be sent. */
+    bool (*write_head)(struct relay *, struct gather *);
+    /* Another answer begins. False: no memory. */
+    bool (*begin)(struct relay *);
+    enum h1_verdict (*read_head)(struct relay *, const char *at, size_t size, size_t *taken);
+    enum h1_verdict (*read_body)(struct relay *, const char *at, size_t size, size_t *taken,
+                                 struct slice *piece);
+    /* The peer has finished sending. */
+    enum h1_verdict (*read_end)(struct relay *);
+    /* Fills r->response from the head that was read; DONE, or where an X-Accel-Redirect leads. */
+    enum verdict (*answer)(struct relay *);
+    /* The channel may serve the next request: asked at the end of an answer. */
+    bool (*may_keep)(const struct relay *);
+};
+
+enum relay_state {
+    RELAY_CONNECT, /* waits for a connection                       */
+    RELAY_HEAD,    /* waits for the head of an answer              */
+    RELAY_ANSWER,  /* has one: its body is on its way              */
+    RELAY_TUNNEL,  /* … and never ends: bytes go both ways         */
+    RELAY_OVER,    /* nothing is asked any more                    */
+};
+
+/* One peer that was asked, for $upstream_…: newest last. Times in ns, 0: not reached. */
+struct attempt {
+    struct slice peer, name;
+    unsigned status;
+    uint64_t began_ns, connected_ns, head_ns, over_ns;
+    uint64_t received, length, sent;
+    bool first; /* of its relay: behind an internal redirect, ":" stands before it */
+    struct attempt *next;
+};
+
+/* What goes to the peer behind the head. */
+enum relay_source {
+    SOURCE_NONE,
+    SOURCE_READ,   /* the request's body, which has been read                    */
+    SOURCE_STREAM, /* … as it comes: it cannot be sent twice                     */
+    SOURCE_FIXED,  /* other bytes                                                */
+};
+
+struct relay {
+    struct request *request;
+    const struct relay_conf *conf;
+    const struct relay_protocol *protocol;
+    void *own; /* the protocol's                                              */
+    struct pick pick;
+    struct channel *channel; /* NULL: none                                   */
+    enum relay_state state;
+    unsigned tries_left;
+    uint64_t began_ns;
+    struct attempt *attempt;
+    bool waits;           /* the step said WAIT */
+    uint16_t failed_with; /* a status, when no answer is to be had; 0: there is one */
+
+    /* to the peer */
+    struct slice head; /* what protocol->write_head() wrote                           */
+    const struct relay_framing *framing;
+    enum relay_source source;
+    struct slice fixed; /* of SOURCE_FIXED                                            */
+    struct body *up;    /* NULL: all of it was pulled                                 */
+    int64_t up_left;    /* -1: until its end                                          */
+    struct chunk chunk;
+    char frame[RELAY_FRAME_MAX];
+    struct iovec iov[4];
+    bool head_sent, file_next, end_sent, any_sent, all_sent;
+    bool deaf; /* the peer takes no more; its answer may be on its way                */
+
+    /* from the peer */
+    struct io_buf *in_first, *in_last;
+    size_t in_size;     /* bytes that wait                                            */
+    struct slice piece; /* content that nobody has taken yet: the front of in_first   */
+    size_t tail;        /* framing behind it, in the same buffer                      */
+    bool any_received, in_ended, paused;
+    bool buffering;    /* as conf, or as the answer said                             */
+    bool lent, pulled; /* a chunk is being sent; somebody waits for the next         */
+    bool over, broken; /* the answer has ended; … before its time                    */
+    const char *why;
+    const struct field *fields; /* of its head, for $upstream_http_…                   */
+    uint32_t field_count;
+    struct body body;
+
+    char *tunnel; /* bytes of the client on their way to the peer: relay_tunnel.c     */
+};
+
+/* Everything is borrowed until the request ends; own is the protocol's. The request's body is sent
+ * as well if conf says so. NULL: no memory. */
+struct relay *relay_begin(struct request *, const struct relay_conf *,
+                          const struct relay_protocol *, struct group *, void *own) MUST_USE;
+
+/* The request's, for the location that it is in now; NULL: there is none yet. */
+struct relay *relay_of(const struct request *);
+
+/* The first call asks a peer; WAIT until the answer's head is there. */
+enum verdict relay_step(struct relay *);
+
+/* The body of the answer, for protocol->answer() to hand to r->response. */
+struct body *relay_body(struct relay *);
+
+/* For protocol->answer(): there is no body. */
+void relay_end(struct relay *);
+
+/* For protocol->write_head(): not the request's body is passed on, but these bytes. */
+void relay_use_bytes(struct relay *, struct slice);
+
+/* relay_send.c: goes on sending. */
+void relay_send(struct relay *);
+void relay_sent(struct relay *, int error);
+
+/* relay_body.c */
+void relay_take(struct relay *, struct io_buf *);
+void relay_drop_input(struct relay *);
+void relay_listen(struct relay *);
+void relay_settle(struct relay *);
+
+/* The answer has ended, well or not: its channel is kept or closed. */
+void relay_finish(struct relay *);
+
+/* Nothing comes of this peer: the next one, or an error. `said` goes to the log. */
+void relay_fail(struct relay *, enum relay_fault, const char *said, int error);
+
+/* relay_tunnel.c: from now on bytes go both ways. */
+void relay_tunnel(struct relay *);
+void relay_tunnel_sent(struct relay *, int error);
+
+/* relay_vars.c */
+extern const struct feature feature_relay;
+
+#endif

@@ -1,0 +1,23 @@
+/* relay_answer.h - from a peer's fields to the answer, for every protocol.
+ *
+ *   v = relay_fill(y, status, &rewrites);        y->fields, y->field_count are there
+ *   if (v != NEXT) return v;                     X-Accel-Redirect, an error page, or no memory
+ *   …r->response.length and body
+ */
+#ifndef UPSTREAM_RELAY_ANSWER_H
+#define UPSTREAM_RELAY_ANSWER_H
+
+#include "upstream/relay.h"
+
+/* Each may be NULL. at == NULL: no memory. */
+struct relay_rewrites {
+    struct slice (*location)(struct relay *, struct slice, bool *changed);
+    struct slice (*cookie)(struct relay *, struct slice);
+};
+
+enum verdict relay_fill(struct relay *, unsigned status, const struct relay_rewrites *);
+
+/* Fields that an X-Accel-Redirect left for the answer that it led to. */
+void filter_carried(struct request *);
+
+#endif

@@ -1,0 +1,174 @@
+/* relay_send.c - the request on its way to the peer: its head, then its body, pulled. */
+#include "upstream/relay.h"
+
+#include "wire/h1_write.h"
+
+#include <errno.h>
+
+enum { PULL_MAX = IO_SEND_MAX - 64 * 1024 };
+
+static size_t chunk_size_line(struct relay *y, size_t size, char into[RELAY_FRAME_MAX])
+{
+    struct gather g;
+
+    (void)y;
+    gather_init(&g, into, RELAY_FRAME_MAX, NULL, 0);
+    h1_chunk_size(&g, size);
+    return g.used;
+}
+
+const struct relay_framing framing_plain = { 0 };
+const struct relay_framing framing_chunked = {
+    .before = chunk_size_line,
+    .behind = { "\r\n", 2 },
+    .end = { "0\r\n\r\n", 5 },
+};
+
+static struct iovec iov_of(struct slice s)
+{
+    return (struct iovec){ (void *)(uintptr_t)s.at, s.size };
+}
+
+static void all_sent(struct relay *y)
+{
+    y->all_sent = true;
+    if (y->state == RELAY_HEAD)
+        channel_deadline(y->channel, y->conf->read_timeout);
+}
+
+static void send_now(struct relay *y, int count, unsigned flags)
+{
+    y->any_sent = true;
+    channel_deadline(y->channel, y->conf->send_timeout);
+    channel_send(y->channel, y->iov, count, flags);
+    channel_receive(y->channel);
+}
+
+/* What stands before a piece of the body, and before all of it. */
+static int begin_iov(struct relay *y, size_t piece)
+{
+    int count = 0;
+
+    if (!y->head_sent)
+        y->iov[count++] = iov_of(y->head);
+    y->head_sent = true;
+    if (piece > 0 && y->framing->before != NULL) {
+        size_t size = y->framing->before(y, piece, y->frame);
+
+        y->iov[count++] = (struct iovec){ y->frame, size };
+    }
+    return count;
+}
+
+static void send_piece(struct relay *y)
+{
+    int count = begin_iov(y, y->chunk.size);
+
+    if (y->chunk.file >= 0) {
+        y->file_next = count > 0;
+        if (count > 0)
+            send_now(y, count, IO_HOLD);
+        else
+            channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
+        return;
+    }
+    y->iov[count++] = iov_of(slice_of(y->chunk.at, y->chunk.size));
+    if (y->framing->behind.size > 0)
+        y->iov[count++] = iov_of(y->framing->behind);
+    send_now(y, count, 0);
+}
+
+static void send_end(struct relay *y)
+{
+    int count = begin_iov(y, 0);
+
+    y->end_sent = true;
+    if (y->framing->end.size > 0)
+        y->iov[count++] = iov_of(y->framing->end);
+    if (count > 0)
+        send_now(y, count, 0);
+    else
+        all_sent(y);
+}
+
+/* The client's body cannot be had: nobody else is asked, and client_body_status() says why. */
+static void body_failed(struct relay *y)
+{
+    y->tries_left = 0;
+    balance_done(&y->pick, false);
+    relay_fail(y, FAULT_ERROR, "the request's body could not be read", 0);
+}
+
+void relay_send(struct relay *y)
+{
+    size_t most = y->framing->piece_max > 0 ? y->framing->piece_max : PULL_MAX;
+
+    if (channel_sending(y->channel) || y->all_sent || y->deaf)
+        return;
+    if (y->up == NULL) {
+        send_end(y);
+        return;
+    }
+    if (y->up_left > 0 && (uint64_t)y->up_left < most)
+        most = (size_t)y->up_left;
+    switch (y->up->ops->pull(y->up, most, &y->chunk)) {
+    case BODY_CHUNK:
+        send_piece(y);
+        return;
+    case BODY_LATER:
+        if (!y->head_sent)
+            send_now(y, begin_iov(y, 0), 0);
+        else
+            channel_deadline(y->channel, 0); /* the client's own time limit holds */
+        y->chunk.size = 0;
+        return;
+    case BODY_END:
+        send_end(y);
+        return;
+    case BODY_FAILED:
+        body_failed(y);
+        return;
+    }
+}
+
+/* A whole piece has gone out. */
+static void piece_sent(struct relay *y)
+{
+    size_t size = y->chunk.size;
+
+    if (size == 0)
+        return;
+    y->chunk.size = 0;
+    y->attempt->sent += size;
+    if (y->up->ops->sent != NULL)
+        y->up->ops->sent(y->up, size);
+    if (y->up_left > 0)
+        y->up_left -= (int64_t)size;
+    if (y->up_left == 0)
+        y->up = NULL;
+}
+
+void relay_sent(struct relay *y, int error)
+{
+    if (y->state == RELAY_TUNNEL) {
+        relay_tunnel_sent(y, error);
+        return;
+    }
+    if (error != 0) { /* an answer may have come before: it will be heard, or the end */
+        y->deaf = true;
+        channel_deadline(y->channel, y->conf->read_timeout);
+        channel_receive(y->channel);
+        return;
+    }
+    if (y->file_next) {
+        y->file_next = false;
+        channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
+        return;
+    }
+    piece_sent(y);
+    /* plain bodies end with their last piece, others with what says so */
+    if (y->end_sent || (y->up == NULL && y->framing->end.size == 0))
+        all_sent(y);
+    else
+        relay_send(y);
+}
