@@ -12,12 +12,12 @@ exist are errors. Needs python3-markdown.
 """
 import html
 import pathlib
-import posixpath
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOOK = ROOT / 'docs' / 'handbook'
+LAB = BOOK.parent / 'lab'   # its charts
 CODE = re.compile(r'```.*?```|`[^`\n]*`', re.S)
 LINK = re.compile(r'(?<!!)\[((?:`[^`\n]*`|[^\]\[])+)\]\(([^)\s]+)\)')
 PICTURE = re.compile(r'!\[([^\]]*)\]\(([^)\s]+)\)')
@@ -80,14 +80,22 @@ def page_name(path):
     return (name.removesuffix('.md') if name.endswith('.md') else name) + '.html'
 
 
+def pictures():
+    """The book's own, and the laboratory's charts."""
+    return sorted((BOOK / 'diagrams').glob('*.svg')) + sorted(LAB.glob('*.svg'))
+
+
+def picture_name(path):
+    return f'lab-{path.name}' if path.parent == LAB else path.name
+
+
 def outputs():
     return ['handbook.css', *(page_name(p) for p in own_pages() + foreign()),
-            *sorted(p.name for p in (BOOK / 'diagrams').glob('*.svg'))]
+            *map(picture_name, pictures())]
 
 
 def inputs():
-    return [*own_pages(), *foreign(), BOOK / 'handbook.css',
-            *sorted((BOOK / 'diagrams').glob('*.svg'))]
+    return [*own_pages(), *foreign(), BOOK / 'handbook.css', *pictures()]
 
 
 def source_count():
@@ -170,10 +178,10 @@ def render(page, known, sources):
         return f'<a class="ref" href="sources.html#s{m[1]}">[{m[1]}]</a>'
 
     def picture(m):
-        name = posixpath.basename(m[2])
-        if not (page.parent / m[2]).is_file():
+        path = (page.parent / m[2]).resolve()
+        if not path.is_file():
             raise Wrong(f'{page.name}: there is no picture {m[2]}')
-        return f'<figure><img src="{name}" alt="{m[1]}"></figure>'
+        return f'<figure><img src="{picture_name(path)}" alt="{m[1]}"></figure>'
 
     body = re.sub(r'<a href="([^"]*)">(.*?)</a>', link, body, flags=re.S)
     body = re.sub(r'<p><img alt="([^"]*)" src="([^"]*)">\s*</p>', picture, body)
@@ -234,8 +242,9 @@ def build(folder):
         (folder / page_name(page)).write_text(PAGE.format(
             title=html.escape(title, quote=False), nav=navigation(page), body=body,
             kind='' if markdown_page else ' class="source"'))
-    for file in [BOOK / 'handbook.css', *(BOOK / 'diagrams').glob('*.svg')]:
-        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / 'handbook.css').write_bytes((BOOK / 'handbook.css').read_bytes())
+    for file in pictures():
+        (folder / picture_name(file)).write_bytes(file.read_bytes())
 
 
 def main():
