@@ -27,6 +27,7 @@
 #include "http/vars.h"
 #include "server/main_conf.h"
 #include "upstream/channel.h"
+#include "upstream/gateways.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
 
@@ -82,6 +83,9 @@ const struct feature *const features[] = {
     &feature_upstream,
     &feature_relay,
     &feature_proxy,
+    &feature_fastcgi,
+    &feature_uwsgi,
+    &feature_scgi,
     NULL,
 };
 /* clang-format on */

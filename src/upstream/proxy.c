@@ -39,7 +39,7 @@ static enum verdict begin(struct request *r)
     }
     if (read_first(r, c) && r->parent == NULL)
         v = client_body_read(r);
-    if (v == NEXT && px->group == NULL)
+    if (v == NEXT && px->finding.group == NULL)
         v = proxy_find_target(r, px);
     return v;
 }
@@ -57,7 +57,7 @@ static enum verdict proxy_content(struct request *r)
             r->slots[SLOT_PROXIED] = NULL;
         if (v != NEXT)
             return v;
-        y = relay_begin(r, &proxy_conf(r)->relay, &proxy_http, px_of(r)->group, px_of(r));
+        y = relay_begin(r, &proxy_conf(r)->relay, &proxy_http, px_of(r)->finding.group, px_of(r));
         r->slots[SLOT_PROXIED] = NULL;
         r->slots[SLOT_LAST_PROXIED] = y != NULL ? y->own : NULL;
         if (y == NULL)
@@ -125,18 +125,9 @@ static bool set_pass(struct conf_load *load, const struct conf_node *node, void 
 /* The whole configuration is known: the name may be an upstream's. */
 static bool find_group(struct conf_load *load, struct target *t)
 {
-    struct slice name;
-
-    if (t->url != NULL || t->group != NULL)
-        return true;
-    t->port = 80;
-    t->group = group_find_in(t->http, t->host);
-    if (t->group != NULL)
-        return true;
-    if (!endpoint_split(t->host, &name, &t->port))
-        return refuse_url(load, t->node, "its server has no name or port that can be");
-    t->group = group_of_address(load, t->node, 0, name, t->port);
-    return true;
+    if (t->url == NULL && t->group == NULL)
+        t->group = destination_group(load, t->node, t->http, t->host, 80);
+    return t->url != NULL || t->group != NULL;
 }
 
 /* ---- proxy_set_header -------------------------------------------------------------------- */

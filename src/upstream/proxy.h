@@ -8,6 +8,7 @@
 #define UPSTREAM_PROXY_H
 
 #include "http/site.h"
+#include "upstream/destination.h"
 #include "upstream/relay.h"
 #include "wire/field.h"
 #include "wire/h1_response.h"
@@ -27,7 +28,6 @@ struct target {
     struct expr *url; /* when it has variables; else NULL, and what follows is known          */
     struct group *group;
     struct slice host; /* $proxy_host: with its port if that was written               */
-    uint16_t port;
     bool has_uri;
     struct slice uri;    /* from its "/" on                                              */
     struct slice prefix; /* of the request's path, which uri replaces                    */
@@ -75,18 +75,13 @@ extern const struct feature feature_proxy;
 struct proxied {
     const struct proxy_conf *conf;
     const struct target *target;
-    struct group *group;
-    struct slice address; /* of a URL with variables: "name:port", "unix:/path"         */
-    struct slice host;    /* $proxy_host                                               */
-    uint16_t port;
+    struct finding finding;
+    struct slice host; /* $proxy_host                                       */
     bool has_uri;
-    struct slice uri; /* of a URL with variables: what is sent as it is                 */
-    bool upgrade;     /* the request asks for another protocol                          */
-    bool stays_http10;
+    struct slice uri; /* of a URL with variables: what is sent as it is    */
+    bool upgrade;     /* the request asks for another protocol             */
     unsigned interims;
     struct h1_response answer;
-    struct looking *looking; /* for the address of a name                                */
-    uint16_t failed_with;
 };
 
 static inline const struct proxy_conf *proxy_conf(const struct request *r)
@@ -94,7 +89,7 @@ static inline const struct proxy_conf *proxy_conf(const struct request *r)
     return request_conf(r, &feature_proxy);
 }
 
-/* proxy_target.c: NEXT: px->group … are known; WAIT: a name is looked up; DONE: it failed. */
+/* proxy_target.c: NEXT: the group is known; WAIT: a name is looked up; DONE: it failed. */
 enum verdict proxy_find_target(struct request *, struct proxied *);
 /* "http://host:port/uri" cut up; false: it is no such URL, *why says it. */
 bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bool *has_uri,

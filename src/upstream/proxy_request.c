@@ -138,7 +138,7 @@ static bool write_sets(struct request *r, struct proxied *px, struct gather *g)
 
 static bool write_standard(const struct proxied *px, struct gather *g)
 {
-    bool keeps = px->conf->version == HTTP_11 && px->group->keeping.most > 0;
+    bool keeps = px->conf->version == HTTP_11 && px->finding.group->keeping.most > 0;
 
     if (!px->conf->sets_host && !h1_field_lit(g, "Host", px->host))
         return false;

@@ -1,7 +1,7 @@
 /* relay_body.c - the body of an answer: from the peer's buffers to whoever pulls it.
  *
- * A buffer goes to the client as it is, without a copy, when somebody waits for it and the loop
- * has buffers enough; what must wait is copied (io_buf_keep), and no more than …_buffers of it.
+ * A buffer goes to the client as it is, without a copy, while the loop has buffers enough; else
+ * what must wait is copied (io_buf_keep). No more than …_buffers of it waits.
  */
 #include "upstream/relay.h"
 
@@ -70,6 +70,8 @@ static void keep_rest(struct relay *y)
 {
     struct io_buf **at = &y->in_first;
 
+    if (io_bufs_plenty(y->request->io))
+        return;
     if (*at != NULL && y->lent)
         at = &(*at)->next;
     for (; *at != NULL; at = &(*at)->next) {

@@ -57,6 +57,8 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
                "Has no effect: answers never wait in files; the server waits instead."), \
     RELAY_SIZE(P "temp_file_write_size", temp_write_size, "16k", \
                "Has no effect: answers never wait in files."), \
+    { P "temp_path", RELAY_WHERE, 1, 4, CONF_CUSTOM, .set = conf_set_ignored, \
+      .syntax = "path [level [level [level]]]", .help = "Answers never wait in files." }, \
     RELAY_FLAG(P "buffering", buffering, "on", \
                "Whether buffers of an answer may wait for their client; off: at most one of " \
                "buffer_size does. X-Accel-Buffering of an answer decides for it."), \

@@ -647,7 +647,7 @@ def test_reload_keeps_requests(weir, up):
     ('location / { proxy_pass http://; }', 'names no server'),
     ('location ~ x { proxy_pass http://127.0.0.1:1/a; }', 'has a path'),
     ('location @n { proxy_pass http://127.0.0.1:1/a; }', 'has a path'),
-    ('location / { proxy_pass http://127.0.0.1:99999; }', 'no name or port'),
+    ('location / { proxy_pass http://127.0.0.1:99999; }', 'no name or port that can be'),
     ('location / { proxy_pass http://127.0.0.1; empty_gif; }', 'answers the requests of this'),
     ('proxy_set_header "a b" c;', "cannot be a field's name"),
     ('proxy_next_upstream sometimes;', 'is no reason'),
