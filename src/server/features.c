@@ -70,6 +70,7 @@ const struct feature *const features[] = {
     &feature_charset,
     &feature_empty_gif,
     &feature_stub_status,
+    &feature_error_log_status,
     &feature_random_index,
     &feature_zstd,
     &feature_client_body,

@@ -293,7 +293,10 @@ static void mistakes_are_named(void **state)
     } table[] = {
         { "error_log /e loud;", "\"loud\" is not a log level" },
         { "error_log /e warm;", "did you mean \"warn\"?" },
-        { "error_log memory:32k debug;", "logging to memory is not supported" },
+        { "error_log memory:31k debug;", "from 32k to 64m" },
+        { "error_log memory:65m debug;", "is not a size for a log in memory" },
+        { "error_log memory: debug;", "from 32k to 64m" },
+        { "http { access_log memory:32k; }", "an access log is not kept in memory" },
         { "error_log syslog:tag=x;", "the syslog server is missing" },
         { "error_log syslog:server=a,facility=locale0;", "did you mean \"local0\"?" },
         { "error_log syslog:server=a,tag=a-b;", "is not a syslog tag" },
