@@ -54,12 +54,13 @@ struct response {
     struct slice location;           /* Location; absolute or made so by the redirect filter */
     struct header *headers, **headers_end;
     uint32_t header_count;
-    struct body *body;  /* NULL: none                                           */
-    bool accept_ranges; /* the body is whole and its length known               */
-    bool final;         /* error_page and the default text leave it alone       */
-    bool close;         /* the connection must not be kept                      */
-    bool no_answer;     /* return 444                                           */
-    bool has_date;      /* `headers` has this field: the protocol adds none of its own */
+    struct header *trailers; /* behind the body; made at its end: trailers_make()      */
+    struct body *body;       /* NULL: none                                           */
+    bool accept_ranges;      /* the body is whole and its length known               */
+    bool final;              /* error_page and the default text leave it alone       */
+    bool close;              /* the connection must not be kept                      */
+    bool no_answer;          /* return 444                                           */
+    bool has_date;           /* `headers` has this field: the protocol adds none of its own */
     bool has_server;
     bool tunnel; /* 101: behind the head, bytes go both ways, to r->sink too     */
 };
