@@ -17,6 +17,7 @@
 #include "http/access.h"
 #include "http/access_log.h"
 #include "http/auth_request.h"
+#include "http/early_hints.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -51,6 +52,7 @@ const struct feature *const features[] = {
     &feature_browser,
     &feature_realip,
     &feature_resolver,
+    &feature_early_hints,
     &feature_limit_req,
     &feature_limit_conn,
     &feature_rewrite,
