@@ -74,6 +74,7 @@ const struct feature *const features[] = {
     &feature_stub_status,
     &feature_error_log_status,
     &feature_random_index,
+    &feature_flv,
     &feature_zstd,
     &feature_client_body,
     &feature_dav,
