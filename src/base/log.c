@@ -132,7 +132,7 @@ static void write_sinks(const struct log *log, enum log_level level, struct slic
 {
     for (struct log_sink *sink = log->sinks; sink != NULL; sink = sink->next) {
         int fd = atomic_load_explicit(&sink->fd, memory_order_acquire);
-        if (fd < 0 || level > sink->level)
+        if ((fd < 0 && sink->ring == NULL) || level > sink->level)
             continue;
         if (sink->ring != NULL)
             log_ring_add(sink->ring, line);

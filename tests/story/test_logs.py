@@ -29,7 +29,7 @@ def test_escapes(weir):
 
 def test_json_needs_no_definition(weir):
     s = weir('access_log j.log json; location /say { return 200 twelve_bytes; }')
-    a = s.get('/say?a="b"', headers={'User-Agent': 'a"b\\c\xe9', 'Host': 'Site.test'})
+    a = s.get('/say?a="b"', host='Site.test', headers={'User-Agent': 'a"b\\c\xe9'})
     line = json.loads(s.file('j.log', contains='/say'))
     assert list(line) == ['time', 'remote_addr', 'remote_user', 'method', 'uri', 'protocol',
                           'status', 'body_bytes_sent', 'bytes_sent', 'request_length',
