@@ -68,7 +68,7 @@ static bool not_modified(struct request *r)
 
 void filter_conditional(struct request *r)
 {
-    if (r->response.status != 200 ||
+    if (r->response.status != 200 || r->response.judged ||
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD))
         return;
     if (precondition_failed(r)) {

@@ -62,6 +62,7 @@ struct response {
     bool no_answer;          /* return 444                                           */
     bool has_date;           /* `headers` has this field: the protocol adds none of its own */
     bool has_server;
+    bool judged; /* by who made it, conditions too: they are not looked at again     */
     bool tunnel; /* 101: behind the head, bytes go both ways, to r->sink too     */
 };
 

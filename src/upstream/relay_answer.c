@@ -286,7 +286,7 @@ enum verdict relay_fill(struct relay *y, unsigned status, const struct relay_rew
         relay_end(y);
         return request_fail(r, 502);
     }
-    r->response.final = true;
+    r->response.final = r->response.judged = true;
     return NEXT;
 }
 
