@@ -52,8 +52,8 @@ static const struct directive rows[] = {
     { "early_hints", CTX_HTTP | CTX_SERVER | CTX_LOCATION, 1, ARGS_MANY, CONF_CUSTOM,
       offsetof(struct early_hints_conf, conditions), NULL, .set = set_early_hints,
       .size = sizeof(struct condition *), .syntax = "string …",
-      .help = "When an answer 103 (Early Hints) of an upstream is passed on to the client: if one "
-              "of the strings is neither empty nor \"0\". Without it, none is.",
+      .help = "When an answer 103 (Early Hints) of a proxied server is passed on to the client, at "
+              "once: if one of the strings is neither empty nor \"0\". Without it, none is.",
       .example = "early_hints $http_sec_fetch_mode;" },
 };
 
@@ -62,6 +62,6 @@ const struct feature feature_early_hints = {
     .rows = rows,
     .row_count = COUNT_OF(rows),
     .size = sizeof(struct early_hints_conf),
-    .about = "Hints that an upstream gives before its answer, and who is told of them.",
+    .about = "Hints that a proxied server gives before its answer, and who is told of them.",
     .index = &early_hints_index,
 };

@@ -103,7 +103,8 @@ struct request_ops {
     void (*respond)(struct request *);
     /* A body that said BODY_LATER can be pulled again. */
     void (*body_ready)(struct request *);
-    /* Sends an interim answer (103) if the protocol and version allow it. */
+    /* Sends an interim answer (103) with r->response.headers, if the protocol and version allow
+     * it and nothing else is on its way; not before the request is run, nor from a step. */
     void (*interim)(struct request *, unsigned status);
     void (*peer)(struct request *, struct addr *ret);  /* the client's address            */
     void (*local)(struct request *, struct addr *ret); /* ours                            */
