@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/gather.h"
+#include "base/log_ring.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -34,6 +35,15 @@ void log_add_sink(struct log *log, struct log_sink *sink)
     sink->next = NULL;
     if (sink->level > log->level)
         log->level = sink->level;
+}
+
+struct log_ring *log_ring_of(const struct log *log)
+{
+    const struct log_sink *sink = log != NULL ? log->sinks : NULL;
+
+    while (sink != NULL && sink->ring == NULL)
+        sink = sink->next;
+    return sink != NULL ? sink->ring : NULL;
 }
 
 /* Escapes control bytes, whoever they come from: one event is one line. */
@@ -122,9 +132,11 @@ static void write_sinks(const struct log *log, enum log_level level, struct slic
 {
     for (struct log_sink *sink = log->sinks; sink != NULL; sink = sink->next) {
         int fd = atomic_load_explicit(&sink->fd, memory_order_acquire);
-        if (fd < 0 || level > sink->level)
+        if ((fd < 0 && sink->ring == NULL) || level > sink->level)
             continue;
-        if (sink->syslog_facility < 0)
+        if (sink->ring != NULL)
+            log_ring_add(sink->ring, line);
+        else if (sink->syslog_facility < 0)
             write_counted(sink, fd, line);
         else
             write_syslog(sink, fd, level, line);

@@ -30,12 +30,15 @@ enum log_level {
 
 enum { LOG_LINE_MAX = 4096 };
 
+struct log_ring;
+
 /* Where lines go. The fd is an atomic so that a reopen can swap it under running threads. */
 struct log_sink {
     _Atomic int fd;       /* -1: nowhere                                         */
     enum log_level level; /* the most talkative level it takes                   */
     int syslog_facility;  /* -1: a file; else lines are framed for syslog (RFC 3164) */
     char syslog_tag[32];
+    struct log_ring *ring;    /* not NULL: lines stay in memory (base/log_ring.h)     */
     struct log_sink *next;    /* further sinks of the same log                       */
     _Atomic uint64_t dropped; /* lines lost to errors                                */
 };
@@ -53,6 +56,9 @@ void log_sink_init(struct log_sink *, int fd, enum log_level);
 
 /* Lends the sink to the log for as long as the log is used. Not while others write. */
 void log_add_sink(struct log *, struct log_sink *);
+
+/* The first ring among its sinks; NULL: no line stays in memory. */
+struct log_ring *log_ring_of(const struct log *);
 
 /* Writes one line: time, level, pid#thread, the text, then ": strerror" if error (an errno
  * value) is not 0. `about` (may be empty) is added behind: "client: …, request: …". If it

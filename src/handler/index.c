@@ -5,6 +5,8 @@
 #include "handler/static.h"
 #include "http/map_path.h"
 
+#include <errno.h>
+
 enum { NAME_MAX_SIZE = 1024 };
 
 struct index_name {
@@ -35,21 +37,31 @@ static enum verdict go_to(struct request *r, struct slice name)
     return request_reroute_args(r, uri, r->args);
 }
 
-/* NEXT: there is no such file. */
-static enum verdict try_name(struct request *r, struct slice name)
+/* What stands at r->uri and the name behind it; see file_open(). */
+static enum file_result open_below(struct request *r, struct slice name, struct slice *path,
+                                   struct file **ret, int *error)
 {
-    struct slice path, below;
+    struct slice below;
     struct gather g;
-    struct file *f;
-    bool directory;
-    int error;
 
     gather_init(&g, NULL, 0, &r->arena, r->uri.size + name.size);
     gather_slice(&g, r->uri);
     gather_slice(&g, name);
-    if (g.full || !map_path(r, gather_get(&g), &path, &below))
-        return NEXT;
-    switch (file_open(r, path, below, &f, &error)) {
+    *error = ENOENT;
+    if (g.full || !map_path(r, gather_get(&g), path, &below))
+        return FILE_FAILED;
+    return file_open(r, *path, below, ret, error);
+}
+
+/* NEXT: there is no such file. */
+static enum verdict try_name(struct request *r, struct slice name)
+{
+    struct slice path = { 0 };
+    struct file *f;
+    bool directory;
+    int error;
+
+    switch (open_below(r, name, &path, &f, &error)) {
     case FILE_WAIT:
         return WAIT;
     case FILE_FAILED:
@@ -63,6 +75,30 @@ static enum verdict try_name(struct request *r, struct slice name)
     directory = f->directory;
     file_close(f);
     return directory ? NEXT : go_to(r, name);
+}
+
+/* An absolute name stands for directories that have none of the files before it, not for those
+ * that do not exist. */
+static enum verdict go_to_absolute(struct request *r, struct slice name)
+{
+    struct slice path = { 0 };
+    struct file *f;
+    int error;
+
+    switch (open_below(r, SLICE(""), &path, &f, &error)) {
+    case FILE_WAIT:
+        return WAIT;
+    case FILE_FAILED:
+        if (file_status(error) != 404)
+            break;
+        if (path.size > 0)
+            file_log(r, path, error);
+        return request_fail(r, 404);
+    case FILE_OPEN:
+        file_close(f);
+        break;
+    }
+    return go_to(r, name);
 }
 
 /* The slot remembers which name is being tried while a helper thread opens it. */
@@ -85,8 +121,9 @@ enum verdict step_index(struct request *r)
         if (name.size == 0)
             continue;
         if (name.at[0] == '/')
-            return go_to(r, name);
-        v = try_name(r, name);
+            v = n == c->names ? go_to(r, name) : go_to_absolute(r, name);
+        else
+            v = try_name(r, name);
         if (v == WAIT)
             r->slots[SLOT_INDEX] = (void *)(uintptr_t)n;
         if (v != NEXT)

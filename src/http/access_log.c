@@ -407,7 +407,12 @@ static const struct directive rows[] = {
     { "log_format", CTX_HTTP, 2, ARGS_MANY, CONF_CUSTOM, .set = log_format_set,
       .inherit = INHERIT_NOT, .repeats = true,
       .syntax = "name [escape=default | json | none] string …",
-      .help = "Names a format for access_log; combined and json need no definition.",
+      .help =
+          "Names a format for access_log. Two need no definition: combined, and json, which is one "
+          "object a line with time, remote_addr, remote_user, method, uri, protocol, status, "
+          "body_bytes_sent, bytes_sent, request_length, request_time, host, server_name, "
+          "referer, user_agent, request_id and connection. A log_format json of your own takes "
+          "the place of that one.",
       .example = "log_format short '$remote_addr \"$request\" $status';" },
     { "open_log_file_cache", CTX_ANY_HTTP, 1, 4, CONF_CUSTOM, .set = set_file_cache,
       .fallback = "off", .syntax = "max=n [inactive=time] [min_uses=n] [valid=time] | off",

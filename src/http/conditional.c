@@ -7,7 +7,8 @@
 
 enum condition { CONDITION_NONE, CONDITION_TRUE, CONDITION_FALSE };
 
-/* If-Match is compared strongly, If-None-Match weakly (§13.1.1, §13.1.2). A list may come in
+/* An answer without a tag has only "*" in common with a list.
+ * If-Match is compared strongly, If-None-Match weakly (§13.1.1, §13.1.2). A list may come in
  * several fields of the name. */
 static enum condition tag_condition(const struct request *r, enum field_id id, bool weak)
 {
@@ -51,7 +52,7 @@ static bool precondition_failed(struct request *r)
     if (match != CONDITION_NONE)
         return match == CONDITION_FALSE;
     since = date_of(r, FIELD_IF_UNMODIFIED_SINCE);
-    return since >= 0 && r->response.last_modified > since;
+    return since >= 0 && r->response.last_modified > since; /* without a date: not looked at */
 }
 
 static bool not_modified(struct request *r)
@@ -67,8 +68,7 @@ static bool not_modified(struct request *r)
 
 void filter_conditional(struct request *r)
 {
-    if (r->response.status != 200 ||
-        (r->response.last_modified < 0 && r->response.etag.size == 0) ||
+    if (r->response.status != 200 || r->response.judged ||
         (r->head.method != METHOD_GET && r->head.method != METHOD_HEAD))
         return;
     if (precondition_failed(r)) {

@@ -34,6 +34,14 @@ const struct log *log_of_scope(const struct scope *scope)
     return conf->log;
 }
 
+bool log_scope_in_memory(const struct scope *scope)
+{
+    for (struct log_sink *s = log_of_scope(scope)->sinks; s != NULL; s = s->next)
+        if (container_of(s, struct log_target, sink)->kind == LOG_TO_MEMORY)
+            return true;
+    return false;
+}
+
 /* ---- reading --------------------------------------------------------------------------- */
 
 static const char *const level_words[] = {
@@ -142,8 +150,10 @@ static bool logs_merge(struct conf_load *load, struct scope *scope, const void *
 static const struct directive rows[] = {
     { "error_log", CTX_MAIN | CTX_ANY_HTTP, 1, 2, CONF_CUSTOM, .set = set_error_log,
       .repeats = true, .fallback = LOG_ERROR_DEFAULT " error",
-      .syntax = "file | stderr | syslog:server=address[,option=value …] [level]",
-      .help = "Where errors of that level and worse are written.",
+      .syntax = "file | stderr | memory:size | syslog:server=address[,option=value …] [level]",
+      .help = "Where errors of that level and worse are written. memory: the last of them are kept "
+              "in size bytes (32k to 64m), over reloads and crashes of the worker; "
+              "error_log_status shows them.",
       .example = "error_log /var/log/weir/error.log warn;" },
 };
 

@@ -1,4 +1,4 @@
-/* headers.c - add_header and expires: what a configuration adds to answers. */
+/* headers.c - add_header, add_trailer and expires: what a configuration adds to answers. */
 #include "conf/expr.h"
 #include "conf/load.h"
 #include "http/error_page.h"
@@ -23,9 +23,13 @@ struct expires {
     int64_t sec;
 };
 
+struct added_list {
+    struct added *first, **end;
+    int inherit; /* off, on, merge                         */
+};
+
 struct headers_conf {
-    struct added *added, **end;
-    int add_inherit;
+    struct added_list headers, trailers;
     struct expires expires;    /* when it is constant                     */
     struct expr *expires_expr; /* when it has variables                   */
 };
@@ -41,13 +45,23 @@ static bool is_framing(struct slice name)
            slice_eq_nocase(name, SLICE("Transfer-Encoding"));
 }
 
-static bool set_add_header(struct conf_load *load, const struct conf_node *node, void *conf,
-                           const struct directive *row)
+/* … and so is what it is made of: known before the content, or not at all (RFC 9110 §6.5.1). */
+static bool is_no_trailer(struct slice name)
 {
-    struct headers_conf *c = conf;
+    static const char *const names[] = { "Content-Encoding", "Content-Range", "Content-Type",
+                                         "Host", "Trailer" };
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (slice_eq_nocase(name, slice_str(names[i])))
+            return true;
+    return is_framing(name);
+}
+
+/* "name value [always]"; NULL after a complaint. */
+static struct added *read_added(struct conf_load *load, const struct conf_node *node)
+{
     struct added *a = arena_must(conf_arena(load), sizeof *a);
 
-    (void)row;
     a->name = conf_arg(node, 0);
     a->value = expr_compile(load, node, 1);
     a->always = node->arg_count == 3;
@@ -55,24 +69,63 @@ static bool set_add_header(struct conf_load *load, const struct conf_node *node,
         conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" cannot be a field's name",
                       SLICE_FMT(a->name));
         conf_hint(load, "expected: letters, digits and !#$%%&'*+-.^_`|~");
-        return false;
+        return NULL;
     }
     if (a->always && !slice_eq(conf_arg(node, 2), SLICE("always"))) {
-        conf_complain(load, CONF_EMERG, node, 2, "\"%.*s\" is not a parameter of add_header",
-                      SLICE_FMT(conf_arg(node, 2)));
+        conf_complain(load, CONF_EMERG, node, 2, "\"%.*s\" is not a parameter of %.*s",
+                      SLICE_FMT(conf_arg(node, 2)), SLICE_FMT(node->name));
         conf_hint(load, "expected: always");
+        return NULL;
+    }
+    return a->value != NULL ? a : NULL;
+}
+
+static void list_add(struct added_list *list, struct added *a)
+{
+    if (list->end == NULL)
+        list->end = &list->first;
+    *list->end = a;
+    list->end = &a->next;
+}
+
+/* What add_header and add_trailer do not do, and why. */
+static const struct adder {
+    size_t list;
+    bool (*refuses)(struct slice name);
+    const char *why;
+} header_adder = { offsetof(struct headers_conf, headers), is_framing,
+                   "note: weir itself says how long an answer is" },
+  trailer_adder = { offsetof(struct headers_conf, trailers), is_no_trailer,
+                    "note: this has to be known before the body" };
+
+static bool add(struct conf_load *load, const struct conf_node *node, void *conf,
+                const struct adder *adder)
+{
+    struct added *a = read_added(load, node);
+
+    if (a == NULL)
         return false;
-    }
-    if (is_framing(a->name)) {
+    if (adder->refuses(a->name)) {
         conf_complain(load, CONF_WARN, node, 0, "\"%.*s\" is not added", SLICE_FMT(a->name));
-        conf_hint(load, "note: weir itself says how long an answer is");
-        return a->value != NULL;
+        conf_hint(load, "%s", adder->why);
+        return true;
     }
-    if (c->end == NULL)
-        c->end = &c->added;
-    *c->end = a;
-    c->end = &a->next;
-    return a->value != NULL;
+    list_add((struct added_list *)(void *)((char *)conf + adder->list), a);
+    return true;
+}
+
+static bool set_add_header(struct conf_load *load, const struct conf_node *node, void *conf,
+                           const struct directive *row)
+{
+    (void)row;
+    return add(load, node, conf, &header_adder);
+}
+
+static bool set_add_trailer(struct conf_load *load, const struct conf_node *node, void *conf,
+                            const struct directive *row)
+{
+    (void)row;
+    return add(load, node, conf, &trailer_adder);
 }
 
 /* "off", "epoch", "max", "[modified] time", "@time of day"; false for anything else. */
@@ -149,6 +202,15 @@ static struct added *copy_list(struct conf_load *load, const struct added *from,
     return first;
 }
 
+static void list_merge(struct conf_load *load, const struct added_list *outer,
+                       struct added_list *list)
+{
+    if (list->inherit == ADD_INHERIT_MERGE)
+        list->first = copy_list(load, outer->first, list->first);
+    else if (list->first == NULL && list->inherit == ADD_INHERIT_ON)
+        list->first = outer->first;
+}
+
 static bool headers_merge(struct conf_load *load, struct scope *scope, const void *parent_conf,
                           void *conf)
 {
@@ -158,10 +220,8 @@ static bool headers_merge(struct conf_load *load, struct scope *scope, const voi
     (void)scope;
     if (parent == NULL)
         return true;
-    if (c->add_inherit == ADD_INHERIT_MERGE)
-        c->added = copy_list(load, parent->added, c->added);
-    else if (c->added == NULL && c->add_inherit == ADD_INHERIT_ON)
-        c->added = parent->added;
+    list_merge(load, &parent->headers, &c->headers);
+    list_merge(load, &parent->trailers, &c->trailers);
     return true;
 }
 
@@ -209,7 +269,7 @@ static bool add_all(struct request *r, const struct headers_conf *c)
 {
     bool counts = status_counts(r->response.status);
 
-    for (const struct added *a = c->added; a != NULL; a = a->next) {
+    for (const struct added *a = c->headers.first; a != NULL; a = a->next) {
         struct slice value;
 
         if (!counts && !a->always)
@@ -305,8 +365,66 @@ void filter_headers(struct request *r)
         give_up(r);
         return;
     }
-    if (c->added != NULL && !add_all(r, c))
+    if (c->headers.first != NULL && !add_all(r, c))
         give_up(r);
+}
+
+/* ---- behind the body ----------------------------------------------------------------- */
+
+/* The next one of the list that such an answer gets. */
+static const struct added *next_trailer(const struct added *a, unsigned status)
+{
+    bool counts = a != NULL && status_counts(status);
+
+    while (a != NULL && !counts && !a->always)
+        a = a->next;
+    return a;
+}
+
+static const struct added *first_trailer(const struct request *r)
+{
+    const struct headers_conf *c = request_conf(r, &feature_headers);
+
+    return next_trailer(c->trailers.first, r->response.status);
+}
+
+bool trailers_wanted(const struct request *r)
+{
+    return first_trailer(r) != NULL;
+}
+
+void trailers_name(const struct request *r, struct gather *g)
+{
+    const struct added *a = first_trailer(r);
+
+    while (a != NULL) {
+        gather_slice(g, a->name);
+        a = next_trailer(a->next, r->response.status);
+        if (a != NULL)
+            gather_lit(g, ", ");
+    }
+}
+
+bool trailers_make(struct request *r)
+{
+    struct header **end = &r->response.trailers;
+
+    *end = NULL;
+    for (const struct added *a = first_trailer(r); a != NULL;
+         a = next_trailer(a->next, r->response.status)) {
+        struct header *h = arena_alloc(&r->arena, sizeof *h);
+
+        if (h == NULL)
+            return false;
+        *h = (struct header){ .name = a->name };
+        if (!expr_eval(a->value, r, &r->arena, VALUE_MAX, &h->value))
+            return false;
+        if (h->value.size == 0)
+            continue;
+        *end = h;
+        end = &h->next;
+    }
+    return true;
 }
 
 /* ---- rows ---------------------------------------------------------------------------- */
@@ -324,11 +442,23 @@ static const struct directive rows[] = {
       .help = "Adds a field to good answers, or to all answers with \"always\".",
       .example = "add_header X-Frame-Options DENY always;" },
     { "add_header_inherit", HSL | CTX_IF_LOCATION, 1, 1, CONF_ENUM,
-      offsetof(struct headers_conf, add_inherit), "on", .words = inherit_words,
+      offsetof(struct headers_conf, headers.inherit), "on", .words = inherit_words,
       .syntax = "off | on | merge",
       .help = "Whether the enclosing block's add_header directives hold here too: only if there "
               "are none here (on), never (off), or beside those here (merge).",
       .example = "add_header_inherit merge;" },
+    { "add_trailer", HSL | CTX_IF_LOCATION, 2, 3, CONF_CUSTOM, .set = set_add_trailer,
+      .repeats = true, .inherit = INHERIT_NOT, .syntax = "name value [always]",
+      .help = "Sends a field behind the body of good answers, or of all answers with \"always\". "
+              "Its value is made when the body has been sent. HTTP/1.1 clients get such an answer "
+              "in chunks, without a Content-Length; others, and HEAD, get no trailer.",
+      .example = "add_trailer Server-Timing \"total;dur=$request_time\";" },
+    { "add_trailer_inherit", HSL | CTX_IF_LOCATION, 1, 1, CONF_ENUM,
+      offsetof(struct headers_conf, trailers.inherit), "on", .words = inherit_words,
+      .syntax = "off | on | merge",
+      .help = "Whether the enclosing block's add_trailer directives hold here too: only if there "
+              "are none here (on), never (off), or beside those here (merge).",
+      .example = "add_trailer_inherit merge;" },
     { "expires", HSL | CTX_IF_LOCATION, 1, 2, CONF_CUSTOM, offsetof(struct headers_conf, expires),
       NULL, .set = set_expires, .size = sizeof(struct expires) + sizeof(struct expr *),
       .syntax = "[modified] time | @time | epoch | max | off",

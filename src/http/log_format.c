@@ -94,11 +94,14 @@ static const struct ready_made {
       "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent "
       "\"$http_referer\" \"$http_user_agent\"" },
     { "json", ESCAPE_JSON,
-      "{\"time\":\"$time_iso8601_ms\",\"id\":\"$request_id\",\"client\":\"$remote_addr\","
-      "\"user\":\"$remote_user\",\"host\":\"$host\",\"method\":\"$request_method\","
-      "\"uri\":\"$request_uri\",\"protocol\":\"$server_protocol\",\"status\":$status,"
-      "\"bytes\":$body_bytes_sent,\"seconds\":$request_time,\"referer\":\"$http_referer\","
-      "\"agent\":\"$http_user_agent\"}" },
+      "{\"time\":\"$time_iso8601_ms\",\"remote_addr\":\"$remote_addr\","
+      "\"remote_user\":\"$remote_user\",\"method\":\"$request_method\",\"uri\":\"$request_uri\","
+      "\"protocol\":\"$server_protocol\",\"status\":$status,"
+      "\"body_bytes_sent\":$body_bytes_sent,\"bytes_sent\":$bytes_sent,"
+      "\"request_length\":$request_length,\"request_time\":$request_time,\"host\":\"$host\","
+      "\"server_name\":\"$server_name\",\"referer\":\"$http_referer\","
+      "\"user_agent\":\"$http_user_agent\",\"request_id\":\"$request_id\","
+      "\"connection\":$connection}" },
 };
 
 /* ---- finding ------------------------------------------------------------------------------ */
@@ -119,16 +122,22 @@ static const struct ready_made *find_ready_made(struct slice name)
     return NULL;
 }
 
+/* An access_log above may use the ready-made one already: it gets what is written here. */
 static struct log_format *format_create(struct conf_load *load, struct log_formats *formats,
                                         struct slice name, unsigned count)
 {
-    struct log_format *f = arena_must(conf_arena(load), sizeof *f);
+    struct log_format *f = find_defined(formats, name);
 
-    f->name = name;
+    if (f == NULL) {
+        f = arena_must(conf_arena(load), sizeof *f);
+        f->name = name;
+        f->next = formats->first;
+        formats->first = f;
+    }
     f->escaping = &escapings[ESCAPE_DEFAULT];
     f->parts = arena_must(conf_arena(load), count * sizeof *f->parts);
-    f->next = formats->first;
-    formats->first = f;
+    f->count = 0;
+    f->ready_made = false;
     return f;
 }
 

@@ -1,6 +1,8 @@
 /* log_target.c - reads where a log shall go: a file, stderr, or syslog with its options. */
 #include "http/log_target.h"
 
+#include "base/log_ring.h"
+
 #include <stdio.h>
 
 /* ---- syslog: ------------------------------------------------------------------------ */
@@ -191,6 +193,26 @@ static void warn_of_traps(struct conf_load *load, const struct conf_node *node, 
     }
 }
 
+/* ---- memory: ------------------------------------------------------------------------ */
+
+static bool read_memory(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                        struct slice size, struct log_target *t)
+{
+    t->kind = LOG_TO_MEMORY;
+    if (!t->error_log) {
+        conf_complain(load, CONF_EMERG, node, (int)arg, "an access log is not kept in memory");
+        conf_hint(load, "expected: a file or syslog:server=…");
+        return false;
+    }
+    if (conf_parse_size(size, &t->memory_size) && t->memory_size >= LOG_RING_MIN &&
+        t->memory_size <= LOG_RING_MAX)
+        return true;
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" is not a size for a log in memory",
+                  SLICE_FMT(size));
+    conf_hint(load, "expected: memory:size, from 32k to 64m");
+    return false;
+}
+
 /* ---- any destination ----------------------------------------------------------------- */
 
 struct log_target *log_target_read(struct conf_load *load, const struct conf_node *node,
@@ -209,9 +231,8 @@ struct log_target *log_target_read(struct conf_load *load, const struct conf_nod
         return t;
     }
     if (slice_starts(text, SLICE("memory:"))) {
-        conf_complain(load, CONF_EMERG, node, (int)arg, "logging to memory is not supported");
-        conf_hint(load, "expected: a file, stderr or syslog:server=…");
-        return NULL;
+        t = target_create(load, node, error_log);
+        return read_memory(load, node, arg, slice_skip(text, 7), t) ? t : NULL;
     }
     if (text.size == 0) {
         conf_complain(load, CONF_EMERG, node, (int)arg, "the path of the log is empty");
@@ -226,8 +247,8 @@ bool log_target_same(const struct log_target *a, const struct log_target *b)
     const struct log_syslog *x = &a->syslog, *y = &b->syslog;
 
     return a->kind == b->kind && a->error_log == b->error_log && slice_eq(a->path, b->path) &&
-           slice_eq(x->server, y->server) && slice_eq(x->tag, y->tag) &&
-           x->facility == y->facility && x->severity == y->severity &&
+           a->memory_size == b->memory_size && slice_eq(x->server, y->server) &&
+           slice_eq(x->tag, y->tag) && x->facility == y->facility && x->severity == y->severity &&
            x->no_hostname == y->no_hostname;
 }
 

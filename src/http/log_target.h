@@ -30,6 +30,7 @@ struct log_target {
     bool error_log;
     struct slice path; /* absolute; LOG_TO_FILE                             */
     struct log_syslog syslog;
+    int64_t memory_size;  /* LOG_TO_MEMORY: of the ring                             */
     struct log_sink sink; /* sink.fd: -1 until server/ opened it; stderr too    */
     unsigned id;          /* 0, 1, … in order of first use                      */
     const struct conf_node *node;
@@ -50,7 +51,7 @@ extern const struct feature feature_logs; /* rows error_log; http/error_log.c */
 extern const char *log_error_default;
 
 /* Finds or makes the target for what stands in argument `arg` ("/path", "syslog:…"; for error
- * logs also "stderr"). NULL after a complaint. */
+ * logs also "stderr" and "memory:size"). NULL after a complaint. */
 struct log_target *log_target_want(struct conf_load *, const struct conf_node *, unsigned arg,
                                    bool error_log);
 /* The same for a file named by the program; relative paths are below the prefix. */
@@ -69,6 +70,8 @@ struct log_targets *log_targets_of(struct scope *);
 
 /* The configured error log of a scope, never NULL; valid as long as the generation. */
 const struct log *log_of_scope(const struct scope *);
+/* True if lines of that log stay in memory; also before the ring is made. */
+bool log_scope_in_memory(const struct scope *);
 
 /* open_log_file_cache: how many files of changing names are kept open. */
 struct log_file_cache {

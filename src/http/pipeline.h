@@ -74,4 +74,13 @@ idle_fn realip_idle, access_idle, userid_idle;
 filter_fn filter_challenge, filter_conditional, filter_range, filter_headers, filter_redirect,
     filter_userid;
 
+/* add_trailer: fields behind the body (RFC 9112 §7.1.2), for protocols that can send them. */
+
+/* Does this answer, whose status is decided, get any? */
+bool trailers_wanted(const struct request *);
+/* Their names, as the Trailer field lists them (RFC 9110 §6.6.2). */
+void trailers_name(const struct request *, struct gather *);
+/* The body has been sent: makes their values, into r->response.trailers. False: no memory. */
+bool trailers_make(struct request *) MUST_USE;
+
 #endif

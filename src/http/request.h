@@ -54,13 +54,15 @@ struct response {
     struct slice location;           /* Location; absolute or made so by the redirect filter */
     struct header *headers, **headers_end;
     uint32_t header_count;
-    struct body *body;  /* NULL: none                                           */
-    bool accept_ranges; /* the body is whole and its length known               */
-    bool final;         /* error_page and the default text leave it alone       */
-    bool close;         /* the connection must not be kept                      */
-    bool no_answer;     /* return 444                                           */
-    bool has_date;      /* `headers` has this field: the protocol adds none of its own */
+    struct header *trailers; /* behind the body; made at its end: trailers_make()      */
+    struct body *body;       /* NULL: none                                           */
+    bool accept_ranges;      /* the body is whole and its length known               */
+    bool final;              /* error_page and the default text leave it alone       */
+    bool close;              /* the connection must not be kept                      */
+    bool no_answer;          /* return 444                                           */
+    bool has_date;           /* `headers` has this field: the protocol adds none of its own */
     bool has_server;
+    bool judged; /* by who made it, conditions too: they are not looked at again     */
     bool tunnel; /* 101: behind the head, bytes go both ways, to r->sink too     */
 };
 
@@ -101,7 +103,8 @@ struct request_ops {
     void (*respond)(struct request *);
     /* A body that said BODY_LATER can be pulled again. */
     void (*body_ready)(struct request *);
-    /* Sends an interim answer (103) if the protocol and version allow it. */
+    /* Sends an interim answer (103) with r->response.headers, if the protocol and version allow
+     * it and nothing else is on its way; not before the request is run, nor from a step. */
     void (*interim)(struct request *, unsigned status);
     void (*peer)(struct request *, struct addr *ret);  /* the client's address            */
     void (*local)(struct request *, struct addr *ret); /* ours                            */

@@ -117,8 +117,8 @@ static const struct variable variables[] = {
     { "sent_http_keep_alive", get_sent_keep_alive, .help = "The answer's Keep-Alive." },
     { "sent_http_transfer_encoding", get_sent_coding, .help = "\"chunked\", or no value." },
     { "sent_http_accept_ranges", get_sent_ranges, .help = "\"bytes\", or no value." },
-    { "sent_trailer_", get_absent, .prefix = true,
-      .help = "A trailer of the answer: none is sent." },
+    { "sent_trailer_", get_sent_trailer, .prefix = true,
+      .help = "A field that was sent behind the answer's body." },
     /* files */
     { "document_root", get_document_root, .help = "What root or alias says." },
     { "realpath_root", get_realpath_root, .help = "The same without symbolic links." },

@@ -37,16 +37,25 @@ bool get_completion(void *subject, const struct variable_use *use, struct gather
 
 /* ---- $sent_http_… ---------------------------------------------------------------------------- */
 
+static bool join_named(const struct header *h, struct slice rest, struct gather *g)
+{
+    struct joiner j = { g, SLICE(", "), false };
+
+    for (; h != NULL; h = h->next)
+        if (h->value.at != NULL && field_named(h->name, rest))
+            join_value(&j, h->value);
+    return j.any;
+}
+
 /* Fields beyond those that struct response names. */
 bool get_sent_field(void *subject, const struct variable_use *use, struct gather *g)
 {
-    const struct request *r = subject;
-    struct joiner j = { g, SLICE(", "), false };
+    return join_named(((const struct request *)subject)->response.headers, use->rest, g);
+}
 
-    for (const struct header *h = r->response.headers; h != NULL; h = h->next)
-        if (h->value.at != NULL && field_named(h->name, use->rest))
-            join_value(&j, h->value);
-    return j.any;
+bool get_sent_trailer(void *subject, const struct variable_use *use, struct gather *g)
+{
+    return join_named(((const struct request *)subject)->response.trailers, use->rest, g);
 }
 
 static bool gather_if_any(struct gather *g, struct slice value)

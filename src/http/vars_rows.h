@@ -24,7 +24,7 @@ variable_set_fn set_args, set_limit_rate;
 /* vars_answer.c: what was answered */
 variable_get_fn get_status, get_bytes_sent, get_completion, get_sent_field, get_sent_type,
     get_sent_length, get_sent_modified, get_sent_etag, get_sent_location, get_sent_connection,
-    get_sent_keep_alive, get_sent_coding, get_sent_ranges;
+    get_sent_keep_alive, get_sent_coding, get_sent_trailer, get_sent_ranges;
 
 /* vars_place.c: files, addresses, time, the process */
 variable_get_fn get_remote_addr, get_remote_port, get_binary_addr, get_server_addr, get_server_port,

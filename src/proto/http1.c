@@ -295,23 +295,39 @@ static void ops_body_ready(struct request *r)
     conn_run(c, body_ready);
 }
 
-static void ops_interim(struct request *r, unsigned status)
+/* Into the room for answers, which is not to be had at any price. */
+static bool write_interim(struct conn *c, const struct request *r, unsigned status)
 {
-    struct conn *c = r->conn;
-    struct out *out = r->head.version_minor == 1 ? h1_out(c) : NULL;
-
-    if (out == NULL || io_busy(&c->tx))
-        return;
     struct gather g;
 
-    gather_init(&g, out->bytes + out->used, OUT_ROOM - out->used, NULL, 0);
+    if (c->out == NULL) {
+        c->out = slab_take(&c->loop->out_slab);
+        if (c->out == NULL)
+            return false;
+        c->out->used = 0;
+    }
+    gather_init(&g, c->out->bytes + c->out->used, OUT_ROOM - c->out->used, NULL, 0);
     h1_status_line(&g, status);
     for (struct header *h = r->response.headers; h != NULL; h = h->next)
         if (h->value.at != NULL && !h1_field(&g, h->name, h->value))
-            return;
+            return false;
     gather_lit(&g, "\r\n");
     if (!g.full)
-        out->used += (uint32_t)g.used;
+        c->out->used += (uint32_t)g.used;
+    return !g.full;
+}
+
+/* It is worth something only now: left out while other bytes are on their way, or once the answer
+ * is decided. RUN and BODY are told when it was sent. */
+static void ops_interim(struct request *r, unsigned status)
+{
+    struct conn *c = r->conn;
+
+    if (c->closing || (c->state != RUN && c->state != BODY) || r->head.version_minor == 0 ||
+        exchange_of(c)->decided || io_busy(&c->tx) || !write_interim(c, r, status))
+        return;
+    c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
+    io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
 }
 
 static void ops_peer(struct request *r, struct addr *ret)

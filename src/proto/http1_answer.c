@@ -1,5 +1,6 @@
 /* http1_answer.c - sending answers on HTTP/1: head and first bytes in one send, bodies pulled,
- * limit_rate, and how a connection ends or goes on afterwards. */
+ * limit_rate, trailers, and how a connection ends or goes on afterwards. */
+#include "http/pipeline.h"
 #include "net/progress.h"
 #include "proto/http1_private.h"
 #include "wire/h1_write.h"
@@ -76,6 +77,19 @@ static bool has_body(const struct request *r)
     return !r->header_only && r->response.body != NULL;
 }
 
+/* Fields behind the body need chunks, also where its length is known. */
+static bool wants_trailers(struct conn *c)
+{
+    struct request *r = c->request;
+
+    if (r->header_only || r->response.tunnel || r->head.version_minor == 0 ||
+        !h1_core(c)->chunked_encoding || !trailers_wanted(r))
+        return false;
+    if (r->response.body == NULL)
+        r->response.body = body_memory(r, SLICE(""));
+    return r->response.body != NULL;
+}
+
 /* How the body's end will be known: a length, chunks, or the connection's end. */
 static void choose_framing(struct conn *c)
 {
@@ -83,6 +97,9 @@ static void choose_framing(struct conn *c)
     struct exchange *x = r->exchange;
 
     r->keep_alive = may_keep(c) && !r->response.tunnel;
+    x->trailing = wants_trailers(c);
+    if (x->trailing)
+        r->response.length = -1;
     x->body_ended = !has_body(r);
     x->tunnel = r->response.tunnel;
     if (r->response.length >= 0) {
@@ -265,24 +282,65 @@ static void send_memory(struct conn *c, struct exchange *x, struct out *out)
     send_out(c, n, 0);
 }
 
+static void write_trailers(struct request *r, struct gather *g)
+{
+    if (!trailers_make(r)) {
+        request_log(r, LOG_ERROR, 0,
+                    "the trailers are left out: a value is too long, or memory is out");
+        r->response.trailers = NULL;
+        return;
+    }
+    for (struct header *h = r->response.trailers; h != NULL; h = h->next) {
+        if (h1_field(g, h->name, h->value))
+            continue;
+        request_log(r, LOG_ERROR, 0, "the trailer \"%.*s\" has a control byte", SLICE_FMT(h->name));
+        h->value = (struct slice){ 0 };
+    }
+}
+
+/* False: it does not fit behind what is there. */
+static bool write_last_chunk(struct conn *c, bool trailers)
+{
+    struct out *out = c->out;
+    struct gather g;
+
+    gather_init(&g, out->bytes + out->used, OUT_ROOM - out->used, NULL, 0);
+    if (exchange_of(c)->line_due)
+        gather_lit(&g, "\r\n");
+    gather_lit(&g, "0\r\n");
+    if (trailers)
+        write_trailers(c->request, &g);
+    gather_lit(&g, "\r\n");
+    if (!g.full)
+        out->used += (uint32_t)g.used;
+    return !g.full;
+}
+
+/* False: what is there is sent first, or there is no memory. */
+static bool end_chunks(struct conn *c, struct exchange *x)
+{
+    struct out *out = h1_out(c);
+
+    if (out == NULL)
+        return false;
+    if (write_last_chunk(c, x->trailing))
+        return true;
+    if (out->used > 0) {
+        x->pulled = BODY_END + 1;
+        send_out(c, 1, 0);
+        return false;
+    }
+    request_log(c->request, LOG_ERROR, 0, "the trailers are left out: they are longer than %zu",
+                (size_t)OUT_ROOM);
+    c->request->response.trailers = NULL;
+    return write_last_chunk(c, false);
+}
+
 static void body_end(struct conn *c, struct exchange *x)
 {
-    if (x->chunking) {
-        struct out *out = h1_out(c);
-
-        if (out == NULL)
-            return;
-        static const char end[] = "\r\n0\r\n\r\n";
-        size_t from = x->line_due ? 0 : 2, size = sizeof end - 1 - from;
-
-        if (OUT_ROOM - out->used < size) {
-            x->pulled = BODY_END + 1;
-            send_out(c, 1, 0);
-            return;
-        }
-        memcpy(out->bytes + out->used, end + from, size);
-        out->used += (uint32_t)size;
-    } else if (x->answer_left != UINT64_MAX && x->answer_left > 0) {
+    if (x->chunking && !end_chunks(c, x))
+        return;
+    if (!x->chunking && x->answer_left != UINT64_MAX && x->answer_left > 0) {
         conn_close(c, CLOSE_body_failed);
         return;
     }

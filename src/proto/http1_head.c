@@ -1,5 +1,6 @@
 /* http1_head.c - writes the head of an HTTP/1 answer into the out buffer: the only place where
  * a response's fields become bytes (RFC 9112 §4, RFC 9110 §8). */
+#include "http/pipeline.h"
 #include "proto/http1_private.h"
 #include "wire/date.h"
 #include "wire/h1_write.h"
@@ -18,7 +19,7 @@ static bool bodiless(unsigned status)
     return status < 200 || status == 204 || status == 304;
 }
 
-static void write_framing(struct gather *g, const struct request *r)
+static void write_framing(struct gather *g, struct request *r)
 {
     const struct exchange *x = r->exchange;
 
@@ -41,6 +42,11 @@ static void write_framing(struct gather *g, const struct request *r)
     }
     if (x->chunking)
         gather_lit(g, "Transfer-Encoding: chunked\r\n");
+    if (x->chunking && x->trailing && response_find(r, SLICE("Trailer")) == NULL) {
+        gather_lit(g, "Trailer: ");
+        trailers_name(r, g);
+        gather_lit(g, "\r\n");
+    }
 }
 
 static void write_connection(struct gather *g, const struct request *r,

@@ -44,6 +44,7 @@ struct exchange {
     bool head_written, chunking, body_ended;
     bool size_written; /* of the chunk that is a file's range            */
     bool line_due;     /* … whose end of line goes before what follows    */
+    bool trailing;     /* fields come behind the last chunk               */
     bool tunnel;       /* behind the head, bytes go both ways            */
     bool tunnel_ended; /* the client has finished sending                */
     bool linger;       /* input may still come behind the last answer        */

@@ -17,6 +17,7 @@
 #include "http/access.h"
 #include "http/access_log.h"
 #include "http/auth_request.h"
+#include "http/early_hints.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
@@ -52,6 +53,7 @@ const struct feature *const features[] = {
     &feature_browser,
     &feature_realip,
     &feature_resolver,
+    &feature_early_hints,
     &feature_limit_req,
     &feature_limit_conn,
     &feature_rewrite,
@@ -71,7 +73,9 @@ const struct feature *const features[] = {
     &feature_charset,
     &feature_empty_gif,
     &feature_stub_status,
+    &feature_error_log_status,
     &feature_random_index,
+    &feature_flv,
     &feature_zstd,
     &feature_client_body,
     &feature_dav,

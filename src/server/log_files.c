@@ -1,6 +1,7 @@
 /* log_files.c - opens log files and syslog sockets. */
 #include "server/log_files.h"
 
+#include "base/log_ring.h"
 #include "net/addr.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@ enum { LOG_MODE = 0644, SYSLOG_PORT = 514, HOST_SIZE = 256, PATH_SIZE = 4096 };
 
 bool log_target_travels(const struct log_target *t)
 {
-    return t->kind == LOG_TO_FILE || t->kind == LOG_TO_SYSLOG;
+    return t->kind != LOG_TO_STDERR;
 }
 
 static int fd_of(const struct log_target *t)
@@ -25,6 +26,31 @@ static int fd_of(const struct log_target *t)
 static void set_fd(struct log_target *t, int fd)
 {
     atomic_store_explicit(&t->sink.fd, fd, memory_order_release);
+}
+
+static int fd_again(const struct log_target *t)
+{
+    int fd = fcntl(fd_of(t), F_DUPFD_CLOEXEC, 0);
+
+    return fd >= 0 ? fd : -errno;
+}
+
+/* The descriptor of a log in memory is mapped where it comes to. */
+static bool take_fd(struct log_target *t, int fd)
+{
+    set_fd(t, fd);
+    if (t->kind == LOG_TO_MEMORY)
+        t->sink.ring = log_ring_map(fd);
+    return t->kind != LOG_TO_MEMORY || t->sink.ring != NULL;
+}
+
+static void give_up(struct log_target *t)
+{
+    log_ring_unmap(t->sink.ring);
+    t->sink.ring = NULL;
+    if (log_target_travels(t) && fd_of(t) >= 0)
+        close(fd_of(t));
+    set_fd(t, -1);
 }
 
 /* ---- syslog ----------------------------------------------------------------------------- */
@@ -99,6 +125,8 @@ int log_file_open(const struct log_target *t)
          * lines. A place is kept for it. */
         return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
     }
+    if (t->kind == LOG_TO_MEMORY) /* opened again, it is the same memory */
+        return fd_of(t) >= 0 ? fd_again(t) : log_ring_file((size_t)t->memory_size);
     snprintf(path, sizeof path, "%.*s", SLICE_FMT(t->path));
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, LOG_MODE);
 
@@ -121,14 +149,39 @@ static void warn_of_default(const struct log_target *t, int error)
                          : "requests are not logged until access_log says where");
 }
 
+static struct slice name_of(const struct log_target *t)
+{
+    return t->kind == LOG_TO_MEMORY ? SLICE("memory:") : t->path;
+}
+
+/* Logs in memory of one size are one log, as files of one name are. */
+static void keep(struct log_target *t, const struct log_targets *from)
+{
+    const struct log_target *old = from->first;
+
+    while (old != NULL && (fd_of(old) < 0 || !log_target_same(old, t)))
+        old = old->next;
+    int fd = old != NULL ? fd_again(old) : -1;
+
+    if (fd >= 0 && !take_fd(t, fd))
+        give_up(t);
+}
+
+void log_files_keep(struct log_targets *list, const struct log_targets *before)
+{
+    for (struct log_target *t = list->first; t != NULL; t = t->next)
+        if (t->kind == LOG_TO_MEMORY)
+            keep(t, before);
+}
+
 bool log_files_open(struct log_targets *list, char *text, size_t size)
 {
     for (struct log_target *t = list->first; t != NULL; t = t->next) {
-        if (fd_of(t) >= 0)
-            continue;
-        if (t->kind == LOG_TO_STDERR)
+        if (t->kind == LOG_TO_MEMORY && fd_of(t) < 0)
+            keep(t, list);
+        if (t->kind == LOG_TO_STDERR && fd_of(t) < 0)
             set_fd(t, STDERR_FILENO);
-        if (!log_target_travels(t))
+        if (fd_of(t) >= 0)
             continue;
         int fd = log_file_open(t);
 
@@ -138,22 +191,22 @@ bool log_files_open(struct log_targets *list, char *text, size_t size)
                               : open("/dev/null", O_WRONLY | O_CLOEXEC);
         }
         if (fd < 0) {
-            snprintf(text, size, "open() \"%.*s\" failed (%d: %s)", SLICE_FMT(t->path), -fd,
+            snprintf(text, size, "open() \"%.*s\" failed (%d: %s)", SLICE_FMT(name_of(t)), -fd,
                      strerror(-fd));
             return false;
         }
-        set_fd(t, fd);
+        if (!take_fd(t, fd)) {
+            snprintf(text, size, "there is no memory for the log in memory");
+            return false;
+        }
     }
     return true;
 }
 
 void log_files_close(struct log_targets *list)
 {
-    for (struct log_target *t = list->first; t != NULL; t = t->next) {
-        if (log_target_travels(t) && fd_of(t) >= 0)
-            close(fd_of(t));
-        set_fd(t, -1);
-    }
+    for (struct log_target *t = list->first; t != NULL; t = t->next)
+        give_up(t);
 }
 
 uint32_t log_files_count(const struct log_targets *list)
@@ -177,8 +230,8 @@ void log_files_take(struct log_targets *list, const int *fds)
     for (struct log_target *t = list->first; t != NULL; t = t->next) {
         if (t->kind == LOG_TO_STDERR)
             set_fd(t, STDERR_FILENO);
-        if (log_target_travels(t))
-            set_fd(t, *fds++);
+        if (log_target_travels(t) && !take_fd(t, *fds++))
+            give_up(t);
     }
 }
 

@@ -13,6 +13,9 @@
 bool log_files_open(struct log_targets *, char *text, size_t size) MUST_USE;
 void log_files_close(struct log_targets *);
 
+/* Before log_files_open(): logs in memory that were there in `before`, too, go on in this list. */
+void log_files_keep(struct log_targets *, const struct log_targets *before);
+
 /* Has it a descriptor of its own? */
 bool log_target_travels(const struct log_target *);
 

@@ -2,6 +2,7 @@
 #include "server/loop.h"
 
 #include "base/clock.h"
+#include "base/log_ring.h"
 #include "http/pipeline.h"
 #include "proto/http1.h"
 #include "server/accept.h"
@@ -19,6 +20,7 @@ enum {
     REQUESTS_PER_BLOCK = 16,
     OUTS_PER_BLOCK = 8,
     FRESH_MS = 1000, /* leaving: what a connection without a request is given     */
+    PANIC_LINES_SIZE = 16 * 1024,
 };
 
 /* ---- errands ---------------------------------------------------------------------------- */
@@ -323,6 +325,21 @@ static void loop_shut(struct loop_thread *t)
 
 static _Thread_local const struct loop_thread *on_this_thread;
 
+/* What stood last in the log in memory. */
+static void panic_lines(int fd, const struct log_ring *ring)
+{
+    char room[LOG_RING_LINE_MAX];
+    struct log_ring_cursor cursor;
+    struct slice line;
+
+    if (ring == NULL)
+        return;
+    dprintf(fd, "  the latest lines of error_log memory:\n");
+    log_ring_begin(ring, PANIC_LINES_SIZE, &cursor);
+    while ((line = log_ring_next(ring, &cursor, room)).size > 0)
+        dprintf(fd, "    %.*s", SLICE_FMT(line));
+}
+
 static void panic_about(int fd)
 {
     const struct loop_thread *t = on_this_thread;
@@ -331,6 +348,8 @@ static void panic_about(int fd)
         dprintf(fd, "  loop %u of %u on %s, %u connections, generation %u\n", t->index,
                 t->worker->loop_count, io_engine_name(t->worker->engine), t->loop.conn_count,
                 t->loop.site != NULL ? t->loop.site->generation->number : 0);
+    if (t != NULL && t->loop.site != NULL)
+        panic_lines(fd, log_ring_of(t->loop.site->log));
 }
 
 static void *loop_main(void *arg)

@@ -219,7 +219,7 @@ void master_stderr_to_log(const struct master *m)
     if (!m->background)
         return;
     for (const struct log_sink *s = master_log(m)->sinks; s != NULL; s = s->next) {
-        if (s->fd == STDERR_FILENO || s->syslog_facility >= 0)
+        if (s->fd == STDERR_FILENO || s->syslog_facility >= 0 || s->ring != NULL)
             continue;
         (void)dup2(s->fd, STDERR_FILENO);
         return;

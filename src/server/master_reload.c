@@ -119,6 +119,7 @@ static bool prepare(struct master *m, char *text, size_t size)
         snprintf(text, size, "the configuration has errors");
         return false;
     }
+    log_files_keep(m->next->logs, m->config->logs);
     return log_files_open(m->next->logs, text, size) && temp_dirs_make(m->next, text, size) &&
            sockets_prepare(&m->sockets, m->next->site, m->loops, false, text, size);
 }

@@ -61,6 +61,8 @@ static enum h1_verdict read_head(struct relay *y, const char *at, size_t size, s
             return judge(y);
         if (++px->interims > INTERIMS_MAX)
             return bad(y, "upstream sent too many interim answers");
+        if (px->answer.status == 103)
+            relay_hints(y, px->answer.fields, px->answer.field_count);
         h1_response_init(&px->answer, &px->conf->limits, &y->request->arena, px->answer.method);
     }
 }

@@ -1,6 +1,7 @@
 /* relay_answer.c - what a peer's fields mean for the answer that the client gets. */
 #include "upstream/relay_answer.h"
 
+#include "http/early_hints.h"
 #include "http/error_page.h"
 #include "http/site.h"
 #include "wire/date.h"
@@ -286,8 +287,38 @@ enum verdict relay_fill(struct relay *y, unsigned status, const struct relay_rew
         relay_end(y);
         return request_fail(r, 502);
     }
-    r->response.final = true;
+    r->response.final = r->response.judged = true;
     return NEXT;
+}
+
+/* Fields that mean more than their text belong to the answer. */
+static bool add_hints(struct relay *y, const struct field *fields, uint32_t count)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (rule_for(fields[i].name) != NULL || listed(y->conf->hide, fields[i].name))
+            continue;
+        if (!response_add(y->request, fields[i].name, fields[i].value))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+void relay_hints(struct relay *y, const struct field *fields, uint32_t count)
+{
+    struct request *r = y->request;
+    struct response before = r->response;
+
+    if (r->parent != NULL || !early_hints_wanted(r))
+        return;
+    r->response.headers = NULL;
+    r->response.headers_end = &r->response.headers;
+    r->response.header_count = 0;
+    if (add_hints(y, fields, count))
+        r->ops->interim(r, 103);
+    r->response = before;
 }
 
 void filter_carried(struct request *r)

@@ -182,6 +182,23 @@ def test_error_page_for_what_a_filter_refuses(weir):
     assert a.status == 416 and a['content-range'].startswith('bytes */')
 
 
+def test_conditions_on_answers_without_validators(weir):
+    """RFC 9110 13.1: there is a representation, but it has no tag and no date."""
+    s = weir('location = /text { return 200 text; } location = /status { stub_status; }')
+    old, new = 'Mon, 01 Jan 2001 00:00:00 GMT', 'Fri, 01 Jan 2038 00:00:00 GMT'
+    for path in ('/text', '/status'):
+        for headers, status in [
+                ({'If-None-Match': '*'}, 304), ({'If-None-Match': '"x"'}, 200),
+                ({'If-Match': '*'}, 200), ({'If-Match': '"x"'}, 412),
+                ({'If-Modified-Since': new}, 200), ({'If-Unmodified-Since': old}, 200),
+                ({'If-None-Match': '*', 'If-Match': '"x"'}, 412)]:
+            a = s.get(path, headers=headers)
+            assert a.status == status, (path, headers)
+            assert a.body == b'' or status != 304
+    assert s.get('/missing', headers={'If-None-Match': '*'}).status == 404
+    assert s.get('/text', method='HEAD', headers={'If-None-Match': '*'}).status == 304
+
+
 def test_error_page_of_a_post_is_a_get(weir):
     s = weir('error_page 405 /oops.html;', files={'html/oops.html': 'oops'})
     a = s.get('/file.txt', method='POST', body=b'x')

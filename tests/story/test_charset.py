@@ -45,6 +45,20 @@ def test_the_parameter(site):
     assert a.body == FILES['html/u.html'] and a['content-length'] and a['accept-ranges'] == 'bytes'
 
 
+def test_redirects_have_none(site):
+    s = site('''charset utf-8;
+                location = /301 { return 301 /to; } location = /302 { return 302 /to; }
+                location = /303 { return 303 /to; } location = /307 { return 307 /to; }
+                location = /308 { return 308 /to; } location = /410 { return 410; }
+                location = /dir { rewrite ^ /to permanent; }''')
+    types = {p: s.get(p)['content-type'] for p in ('/301', '/302', '/303', '/307', '/308', '/410',
+                                                   '/dir')}
+    assert types == {
+        '/301': 'text/html', '/302': 'text/html', '/303': 'text/html; charset=utf-8',
+        '/307': 'text/html; charset=utf-8', '/308': 'text/html; charset=utf-8',
+        '/410': 'text/html; charset=utf-8', '/dir': 'text/html'}
+
+
 @pytest.mark.parametrize('path,source,to', [
     ('/k.html', 'koi8-r', 'utf-8'), ('/u.html', 'utf-8', 'koi8-r'),
     ('/k.html', 'koi8-r', 'windows-1251'), ('/k.html', 'KOI8-R', 'koi8-r'),

@@ -27,6 +27,46 @@ def test_escapes(weir):
     assert s.file('d.log') == 'a\\x22b\\x5Cc\\xE9|-|\n'
 
 
+def test_json_needs_no_definition(weir):
+    s = weir('access_log j.log json; location /say { return 200 twelve_bytes; }')
+    a = s.get('/say?a="b"', host='Site.test', headers={'User-Agent': 'a"b\\c\xe9'})
+    line = json.loads(s.file('j.log', contains='/say'))
+    assert list(line) == ['time', 'remote_addr', 'remote_user', 'method', 'uri', 'protocol',
+                          'status', 'body_bytes_sent', 'bytes_sent', 'request_length',
+                          'request_time', 'host', 'server_name', 'referer', 'user_agent',
+                          'request_id', 'connection']
+    assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d', line['time'])
+    assert (line['remote_addr'], line['method'], line['uri'], line['protocol'], line['status']) == \
+        ('127.0.0.1', 'GET', '/say?a="b"', 'HTTP/1.1', 200)
+    assert line['body_bytes_sent'] == 12 and line['bytes_sent'] == len(a.raw) + 12
+    assert line['request_length'] > 40 and 0 <= line['request_time'] < 5
+    assert line['host'] == 'site.test' and line['user_agent'].startswith('a"b\\c')
+    assert (line['referer'], line['remote_user']) == ('', '')
+    assert re.fullmatch('[0-9a-f]{32}', line['request_id']) and line['connection'] > 0
+
+
+def test_json_of_requests_that_make_no_sense(weir):
+    s = weir('access_log j.log json;')
+    for text in ('nonsense\r\n\r\n', 'GET /\x01" HTTP/1.1\r\nHost: a\r\n\r\n',
+                 'GET / HTTP/1.1\r\nHost: "\xff\r\n\r\n', 'GET /last HTTP/9.9\r\n\r\n'):
+        with s.connect() as c:
+            c.send(text)
+            assert c.answer().status >= 400
+    s.get('/end')
+    lines = s.file('j.log', contains='/end').splitlines()
+    assert len(lines) == 5 and all(isinstance(json.loads(line)['status'], int) for line in lines)
+
+
+def test_a_json_format_of_ones_own_takes_the_place_of_ours(weir):
+    s = weir('access_log before.log json; access_log after.log json;',
+             http="""access_log first.log json;
+                     log_format json escape=json '{"mine":"$uri"}';""")
+    s.get('/x')
+    assert json.loads(s.file('before.log')) == {'mine': '/x'}
+    assert json.loads(s.file('after.log')) == {'mine': '/x'}
+    assert '[warn]' not in s.log()
+
+
 def test_a_log_line_cannot_be_forged(weir):
     s = weir('access_log access.log;')
     s.get('/%0a127.0.0.1%20-%20forged')

@@ -204,6 +204,20 @@ def test_pass_header(weir, up):
     assert a.all('Date') == ['Sun, 06 Nov 1994 08:49:37 GMT']
 
 
+@pytest.mark.parametrize('validators', [(), ('ETag: "a"', 'Last-Modified: Mon, 01 Jan 2001 '
+                                                            '00:00:00 GMT')])
+def test_conditions_are_the_server_s(weir, validators):
+    """It has seen them, and it answered; what it says goes on."""
+    whole = reply('whole', fields=validators)
+    with Upstream(lambda peer, asked: peer.send(whole)) as up:
+        s = behind(weir, up)
+        for name, value in (('If-None-Match', '*'), ('If-None-Match', '"a"'), ('If-Match', '"b"'),
+                            ('If-Modified-Since', 'Fri, 01 Jan 2038 00:00:00 GMT'),
+                            ('If-Unmodified-Since', 'Sat, 01 Jan 2000 00:00:00 GMT')):
+            a = s.get('/', headers={name: value})
+            assert (a.status, a.text) == (200, 'whole') and up.last[name] == value
+
+
 @pytest.mark.parametrize('status', ['201 Created', '204 No Content', '304 Not Modified', '404 None',
                                     '500 Bad', '503 Busy', '418 Teapot'])
 def test_statuses_pass(weir, up, status):

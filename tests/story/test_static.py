@@ -102,13 +102,17 @@ def test_redirect_encodes_the_path(weir):
 def test_index(weir):
     s = weir('''index first.html second.html /fallback.txt;
         location /none/ { }
-        location /list/ { index nothing; }''',
+        location /list/ { index nothing; }
+        location /first/ { index /fallback.txt; }''',
              files={'html/one/second.html': '2', 'html/two/first.html': '1',
                     'html/two/second.html': '2', 'html/none/x': '', 'html/fallback.txt': 'fall',
                     'html/list/x': ''})
     assert s.get('/one/').body == b'2'
     assert s.get('/two/').body == b'1'
     assert s.get('/none/').body == b'fall'
+    assert s.get('/no/such/').status == 404 and s.get('/file.txt/').status == 404
+    s.wait_log('such/" failed (2: No such file or directory)')
+    assert s.get('/first/any/').body == b'fall'     # nothing was tried before it
     assert s.get('/list/').status == 403
     s.wait_log('directory index of')
 

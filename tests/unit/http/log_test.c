@@ -42,20 +42,40 @@ static void combined_is_nginx_s(void **state)
 static void json_needs_no_definition(void **state)
 {
     struct fixture f;
-    struct slice line, id = SLICE("\"id\":\"");
+    struct slice line, id = SLICE("\"request_id\":\"");
     size_t at;
 
     (void)state;
     fixture_start(&f, "http { access_log /a json; server { listen 80; server_name n; } }",
                   "GET /x HTTP/1.1");
+    f.r.number = 17;
+    f.r.head_bytes = 90;
+    f.r.head_sent_bytes = 100;
     log_with_fields(&f, "say \"hi\"");
     line = gather_get(&f.lines);
     at = slice_search(line, id) + id.size;
-    assert_text(slice_head(line, at), "{\"time\":\"2026-11-23T05:31:59.042+00:00\",\"id\":\"");
-    assert_text(slice_skip(line, at + 32),
-                "\",\"client\":\"192.0.2.7\",\"user\":\"\",\"host\":\"n\",\"method\":\"GET\","
-                "\"uri\":\"/x\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"bytes\":5,"
-                "\"seconds\":0.000,\"referer\":\"\",\"agent\":\"say \\\"hi\\\"\"}\n");
+    assert_text(slice_head(line, at),
+                "{\"time\":\"2026-11-23T05:31:59.042+00:00\",\"remote_addr\":\"192.0.2.7\","
+                "\"remote_user\":\"\",\"method\":\"GET\",\"uri\":\"/x\",\"protocol\":\"HTTP/1.1\","
+                "\"status\":200,\"body_bytes_sent\":5,\"bytes_sent\":105,\"request_length\":90,"
+                "\"request_time\":0.000,\"host\":\"n\",\"server_name\":\"n\",\"referer\":\"\","
+                "\"user_agent\":\"say \\\"hi\\\"\",\"request_id\":\"");
+    assert_text(slice_skip(line, at + 32), "\",\"connection\":17}\n");
+    fixture_close(&f);
+}
+
+static void a_json_of_ones_own_is_meant_by_all(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f,
+                  "http { access_log /a json; log_format json mine; access_log /b json;\n"
+                  "server { listen 80; } }",
+                  "GET / HTTP/1.1");
+    log_with_fields(&f, "x");
+    assert_text(gather_get(&f.lines), "mine\nmine\n");
+    assert_int_equal(f.complaints.used, 0);
     fixture_close(&f);
 }
 
@@ -293,7 +313,10 @@ static void mistakes_are_named(void **state)
     } table[] = {
         { "error_log /e loud;", "\"loud\" is not a log level" },
         { "error_log /e warm;", "did you mean \"warn\"?" },
-        { "error_log memory:32k debug;", "logging to memory is not supported" },
+        { "error_log memory:31k debug;", "from 32k to 64m" },
+        { "error_log memory:65m debug;", "is not a size for a log in memory" },
+        { "error_log memory: debug;", "from 32k to 64m" },
+        { "http { access_log memory:32k; }", "an access log is not kept in memory" },
         { "error_log syslog:tag=x;", "the syslog server is missing" },
         { "error_log syslog:server=a,facility=locale0;", "did you mean \"local0\"?" },
         { "error_log syslog:server=a,tag=a-b;", "is not a syslog tag" },
@@ -360,6 +383,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(combined_is_nginx_s),
         cmocka_unit_test(json_needs_no_definition),
+        cmocka_unit_test(a_json_of_ones_own_is_meant_by_all),
         cmocka_unit_test(escaping_is_chosen_by_the_format),
         cmocka_unit_test(a_line_stays_one_line),
         cmocka_unit_test(long_lines_are_whole_and_longer_ones_end_like_lines),

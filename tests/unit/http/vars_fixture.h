@@ -6,6 +6,7 @@
 #include "http/access.h"
 #include "http/auth_request.h"
 #include "http/access_log.h"
+#include "http/early_hints.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
 #include "http/pipeline.h"
@@ -81,11 +82,17 @@ static inline void fixture_complaint(void *arg, struct slice text, enum conf_sev
 static inline void fixture_load(struct fixture *f, const char *text)
 {
     static const struct feature *const features[] = {
-        &feature_http_core,    &feature_logs,
-        &feature_vars,         &feature_access,
-        &feature_auth_request, &feature_rewrite,
-        &feature_error_page,   &feature_access_log,
-        &feature_types,        NULL,
+        &feature_http_core,
+        &feature_logs,
+        &feature_vars,
+        &feature_access,
+        &feature_auth_request,
+        &feature_rewrite,
+        &feature_error_page,
+        &feature_access_log,
+        &feature_types,
+        &feature_early_hints,
+        NULL,
     };
     struct conf_load *load;
 
