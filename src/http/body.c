@@ -132,3 +132,57 @@ struct body *body_chain(struct request *r, struct body **parts, unsigned count)
     c->now = 0;
     return &c->body;
 }
+
+/* ---- a part of one that can only be read on -------------------------------------------- */
+
+struct window_body {
+    struct body body;
+    uint64_t skip, left;
+};
+
+static void window_sent(struct body *b, size_t size)
+{
+    if (b->from->ops->sent != NULL)
+        b->from->ops->sent(b->from, size);
+}
+
+static enum body_status window_pull(struct body *b, size_t max, struct chunk *ret)
+{
+    struct window_body *w = container_of(b, struct window_body, body);
+    enum body_status s;
+
+    while (w->skip > 0) {
+        s = b->from->ops->pull(b->from, w->skip < max ? (size_t)w->skip : max, ret);
+        if (s != BODY_CHUNK)
+            return s;
+        w->skip -= ret->size;
+        window_sent(b, ret->size);
+    }
+    if (w->left == 0)
+        return BODY_END;
+    s = b->from->ops->pull(b->from, w->left < max ? (size_t)w->left : max, ret);
+    if (s == BODY_CHUNK)
+        w->left -= ret->size;
+    return s;
+}
+
+static void window_drop(struct body *b)
+{
+    body_drop(b->from);
+}
+
+static const struct body_ops window_ops = {
+    .name = "window", .pull = window_pull, .sent = window_sent, .drop = window_drop
+};
+
+struct body *body_window(struct request *r, struct body *from, uint64_t first, uint64_t size)
+{
+    struct window_body *w = arena_alloc(&r->arena, sizeof *w);
+
+    if (w == NULL)
+        return NULL;
+    w->body = (struct body){ &window_ops, from, r };
+    w->skip = first;
+    w->left = size;
+    return &w->body;
+}

@@ -63,6 +63,11 @@ struct body *body_memory(struct request *, struct slice bytes) MUST_USE;
  * (request_at_end() closes it). Fails if the file turns out shorter. */
 struct body *body_file(struct request *, int file, uint64_t offset, uint64_t size) MUST_USE;
 
+/* Bytes [first, first + size) of a body that has no slice(); what is before them is read and
+ * thrown away. Takes from. NULL: no memory, and from is still the caller's. */
+struct body *body_window(struct request *, struct body *from, uint64_t first,
+                         uint64_t size) MUST_USE;
+
 /* Several bodies, one behind the other (multipart/byteranges). Takes parts[0..count). */
 struct body *body_chain(struct request *, struct body **parts, unsigned count) MUST_USE;
 

@@ -37,13 +37,15 @@ static bool one(struct request *r, const struct range *range, uint64_t size)
     struct slice text =
         arena_printf(&r->arena, "bytes %llu-%llu/%llu", (unsigned long long)range->first,
                      (unsigned long long)range->last, (unsigned long long)size);
-    struct body *part = r->response.body->ops->slice(r->response.body, range->first,
-                                                     range->last - range->first + 1);
+    uint64_t length = range->last - range->first + 1;
+    struct body *whole = r->response.body;
+    struct body *part = whole->ops->slice != NULL ? whole->ops->slice(whole, range->first, length)
+                                                  : body_window(r, whole, range->first, length);
 
     if (part == NULL || text.at == NULL || !response_add(r, SLICE("Content-Range"), text))
         return false;
     r->response.body = part;
-    r->response.length = (int64_t)(range->last - range->first + 1);
+    r->response.length = (int64_t)length;
     return true;
 }
 
@@ -124,7 +126,8 @@ void filter_range(struct request *r)
     case RANGE_OK:
         break;
     }
-    if (count > most || r->response.body == NULL || r->response.body->ops->slice == NULL)
+    if (count > most || r->response.body == NULL ||
+        (count > 1 && r->response.body->ops->slice == NULL))
         return;
     r->response.status = 206;
     r->response.accept_ranges = false;

@@ -149,6 +149,7 @@ struct request {
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
     bool uri_changed;        /* uri is not what the client asked for any more            */
+    bool uri_rewritten;      /* … and was changed by rewrite since its location was found */
     bool leaves_with_client; /* the client's closing ends it: nobody waits for the answer */
     bool access_settled;     /* what the access steps think so far: see http/access.h  */
 

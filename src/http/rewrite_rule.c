@@ -99,6 +99,7 @@ static enum verdict change(struct request *r, const struct rule_op *self)
         args = g.used > 0 ? gather_get(&g) : SLICE("");
     }
     request_set_uri(r, gather_get(&path));
+    r->uri_rewritten = true;
     r->args = args;
     r->root_path = (struct slice){ 0 };
     r->internal = true;

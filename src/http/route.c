@@ -190,6 +190,7 @@ enum verdict step_find_location(struct request *r)
 {
     const struct location *l = NULL;
 
+    r->uri_rewritten = false;
     if (r->routed) {
         r->routed = false;
         return NEXT;

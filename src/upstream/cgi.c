@@ -358,6 +358,7 @@ enum verdict cgi_answer(struct relay *y)
 
     if (v != NEXT)
         return v;
+    r->response.accept_ranges = y->conf->force_ranges && a->status == 200 && a->has_length;
     if (a->has_length && a->status != 304)
         r->response.length = (int64_t)a->length;
     if (r->head.method == METHOD_HEAD || a->status == 204 || a->status == 304 ||

@@ -139,6 +139,7 @@ static enum verdict answer(struct relay *y)
         return v;
     if (a->body == H1_BODY_TUNNEL)
         return switch_protocols(y);
+    r->response.accept_ranges = y->conf->force_ranges && a->status == 200 && a->has_length;
     if (a->has_length && a->status != 304)
         r->response.length = (int64_t)a->length;
     if (a->body == H1_BODY_NONE || r->response.length == 0) {
@@ -147,7 +148,6 @@ static enum verdict answer(struct relay *y)
         return DONE;
     }
     r->response.body = relay_body(y);
-    r->response.accept_ranges = y->conf->force_ranges && a->status == 200 && a->has_length;
     return DONE;
 }
 

@@ -14,7 +14,7 @@
 /* Is uri what the client sent? Then it goes on byte by byte as it came. */
 static bool uri_came_so(const struct request *r)
 {
-    return !r->uri_changed && !r->internal && r->parent == NULL && r->head.path.size > 0;
+    return !r->uri_changed && r->parent == NULL && r->head.path.size > 0;
 }
 
 static void write_args(const struct request *r, struct gather *g)
@@ -66,6 +66,8 @@ static void write_uri(const struct request *r, const struct proxied *px, struct 
         write_own_uri(r, g);
     else if (px->target->url != NULL)
         write_made_uri(px->uri, g);
+    else if (r->uri_rewritten) /* by this location: what it made of the path counts */
+        write_own_uri(r, g);
     else
         write_mapped_uri(r, px->target, g);
 }

@@ -281,6 +281,7 @@ struct cookie {
     struct request *request;
     const struct proxy_conf *conf;
     const struct cookie_flags *flags;
+    unsigned flags_off, said; /* attributes that do not stay; that are there      */
     struct gather out;
 };
 
@@ -301,8 +302,11 @@ static bool copy_attribute(struct cookie *k, struct slice attribute)
                                 : slice_eq_nocase(name, SLICE("Path")) ? &k->conf->cookie_path
                                                                        : NULL;
 
-    if (k->flags != NULL && (flag_of(name) & (k->flags->on | k->flags->off)) != 0)
+    unsigned flag = k->flags != NULL ? flag_of(name) : 0;
+
+    if ((flag & k->flags_off) != 0)
         return true; /* it is said anew, or not at all */
+    k->said |= flag;
     if (all == NULL || all->off || all->first == NULL) {
         gather_slice(&k->out, attribute);
         return true;
@@ -319,7 +323,7 @@ static bool copy_attribute(struct cookie *k, struct slice attribute)
 
 static void add_flags(struct cookie *k)
 {
-    unsigned on = k->flags != NULL ? k->flags->on : 0;
+    unsigned on = k->flags != NULL ? k->flags->on & ~k->said : 0;
 
     if (on & COOKIE_SECURE)
         gather_lit(&k->out, "; Secure");
@@ -341,6 +345,8 @@ struct slice proxy_change_cookie(struct request *r, const struct proxied *px, st
     if (c->cookie_domain.first == NULL && c->cookie_path.first == NULL && c->cookie_flags == NULL)
         return value;
     k.flags = flags_for(c, slice_trim(slice_cut(&name, '=')));
+    if (k.flags != NULL)
+        k.flags_off = k.flags->off | (k.flags->on & COOKIE_SAMESITE);
     gather_init(&k.out, NULL, 0, &r->arena, VALUE_MAX);
     gather_slice(&k.out, pair);
     while (more) {

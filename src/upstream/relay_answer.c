@@ -47,6 +47,13 @@ static void take_modified(struct filling *f, const struct field *field)
     r->response.last_modified_text = field->value;
 }
 
+/* With …_force_ranges weir says it. */
+static void take_accept_ranges(struct filling *f, const struct field *field)
+{
+    if (!f->relay->conf->force_ranges)
+        pass(f, field);
+}
+
 static void take_etag(struct filling *f, const struct field *field)
 {
     f->request->response.etag = field->value;
@@ -144,6 +151,7 @@ static const struct rule {
     { { "Trailer", 7 }, skip, NULL },
     { { "Last-Modified", 13 }, take_modified, NULL },
     { { "ETag", 4 }, take_etag, NULL },
+    { { "Accept-Ranges", 13 }, take_accept_ranges, NULL },
     { { "Location", 8 }, take_location, NULL },
     { { "Refresh", 7 }, take_refresh, NULL },
     { { "Set-Cookie", 10 }, take_cookie, NULL },
@@ -160,7 +168,7 @@ static const struct rule {
 static const struct rule *rule_for(struct slice name)
 {
     for (size_t i = 0; i < COUNT_OF(rules); i++)
-        if (slice_eq_nocase(name, rules[i].name))
+        if (name.size == rules[i].name.size && slice_eq_nocase(name, rules[i].name))
             return &rules[i];
     return NULL;
 }
@@ -168,7 +176,7 @@ static const struct rule *rule_for(struct slice name)
 static bool listed(const struct name_list *list, struct slice name)
 {
     for (; list != NULL; list = list->next)
-        if (slice_eq_nocase(list->name, name))
+        if (list->name.size == name.size && slice_eq_nocase(list->name, name))
             return true;
     return false;
 }
@@ -193,7 +201,7 @@ static void take(struct filling *f, const struct field *field)
 static const struct field *find(const struct relay *y, struct slice name)
 {
     for (uint32_t i = 0; i < y->field_count; i++)
-        if (slice_eq_nocase(y->fields[i].name, name))
+        if (y->fields[i].name.size == name.size && slice_eq_nocase(y->fields[i].name, name))
             return &y->fields[i];
     return NULL;
 }

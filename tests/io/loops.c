@@ -321,6 +321,30 @@ static void idle_does_not_spin(void)
         link_shut(&l[i]);
 }
 
+/* A descriptor goes from a thread's loop to the home loop and on to another thread's. */
+static void a_descriptor_moves(void)
+{
+    struct link l, other;
+    struct seen one = { 0 }, two = { 0 }, three = { 0 };
+
+    link_open(&l);
+    link_open(&other);
+    io_recv(l.io, &one.op, l.fd, 0, note);
+    peer_put(&l, "a", 1);
+    UNTIL(one.finals == 1 && one.bytes == 1);
+    io_recv(l.io, &two.op, l.fd, 0, note);
+    io_cancel(l.io, &two.op);
+    UNTIL(two.finals == 1);
+    io_leave(l.io, l.fd);
+    io_recv(other.io, &three.op, l.fd, 0, note);
+    peer_put(&l, "b", 1);
+    UNTIL(three.finals == 1 && three.bytes == 1);
+    io_leave(other.io, l.fd);
+    MUST_NOT_SPIN();
+    link_shut(&l);
+    link_shut(&other);
+}
+
 static void stats_add_up(void)
 {
     struct link l;
@@ -353,6 +377,7 @@ const struct test_case loop_cases[] = {
     { .name = "waiting_loop_is_told", .run = waiting_loop_is_told },
     { .name = "turns_wait", .run = turns_wait, .flags = NO_SIM },
     { .name = "idle_does_not_spin", .run = idle_does_not_spin },
+    { .name = "a_descriptor_moves", .run = a_descriptor_moves },
     { .name = "stats_add_up", .run = stats_add_up },
     { 0 },
 };

@@ -60,7 +60,9 @@ def test_rewritten_paths(weir, up):
                  location /n/ {{ try_files $uri @up; }}
                  location @up {{ proxy_pass http://{up.at}; }}''')
     assert s.get('/a/x?y').status == 200 and up.last.target == '/b%20c/x?y'
-    assert s.get('/n/none%3f?z').status == 200 and up.last.target == '/n/none%3F?z'
+    assert s.get('/n/none%3f/../x?z').status == 200 and up.last.target == '/n/none%3f/../x?z'
+    s = weir(f'location /c/ {{ rewrite ^/c/(.*)$ /d/$1 break; proxy_pass http://{up.at}/sub/; }}')
+    assert s.get('/c/x').status == 200 and up.last.target == '/d/x'
 
 
 def test_a_location_redirects_to_its_slash(weir, up):
@@ -348,6 +350,21 @@ def test_cookies(weir, up):
     assert cookie('a=b; domain=.BACK.test') == 'a=b; domain=front.test'
     assert cookie('a=b; Path=/three/; Secure') == 'a=b; Path=/three/; Secure'
     assert cookie('sid=1; HttpOnly; Path=/') == 'sid=1; Path=/; Secure; SameSite=Lax'
+    assert cookie('sid=1; Secure; SameSite=None; A') == 'sid=1; Secure; A; SameSite=Lax'
+
+
+def test_forced_ranges(weir, up):
+    body = os.urandom(100_000)
+    up.script = reply(body, fields=['Accept-Ranges: none'])
+    s = behind(weir, up, more='proxy_force_ranges on;')
+    with s.connect() as c:
+        for first, last in ((0, 0), (10, 5000), (50_000, 99_999)):
+            a = c.ask('/', headers={'Range': f'bytes={first}-{last}'})
+            assert (a.status, a['Content-Range']) == (206, f'bytes {first}-{last}/100000')
+            assert a.body == body[first:last + 1]
+        a = c.ask('/', headers={'Range': 'bytes=0-1,5-6'})
+        assert (a.status, a['Accept-Ranges'], a.body) == (200, 'bytes', body)
+        assert c.ask('/', headers={'Range': 'bytes=100000-'}).status == 416
 
 
 def test_intercepted_errors(weir, up):
@@ -612,7 +629,7 @@ def test_a_client_that_leaves_may_be_ignored(weir, up):
         c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
         c.sock.shutdown(socket.SHUT_WR)
         assert c.answer().text == 'x' * 100
-    assert got.is_set()
+    assert got.wait(5)
 
 
 # ---- variables, logs -------------------------------------------------------------------------
