@@ -8,7 +8,9 @@
 
 /* The kernel hands out io_uring buffers in turn, so each of them costs a page sooner or later; a
  * turn completes far fewer receives than there are of them. */
-enum { BUFS = 256, BUF_SIZE = 16 * 1024, FDS_MAX = 1 << 20, WHY_SIZE = 256 };
+/* What a receive brings at most: a large answer of another server goes on in one send of that
+ * size. Only pages that are written to cost memory. */
+enum { BUFS = 256, BUF_SIZE = 64 * 1024, FDS_MAX = 1 << 20, WHY_SIZE = 256 };
 
 struct io_limits engine_limits(void)
 {
