@@ -32,7 +32,7 @@ static void decoder_begin(struct conn *c)
     wait_begins(c);
 }
 
-/* Sends 100 Continue (RFC 9110 §10.1.1) unless the client did not wait for it, behind earlier
+/* Sends 100 Continue (RFC 9110 §10.1.1), also to a client that did not wait for it, behind earlier
  * answers that still wait. While something is on its way this is left to body_sent(). */
 static void send_waiting(struct conn *c)
 {
@@ -194,8 +194,7 @@ static bool give(struct conn *c, struct slice piece)
 void body_enter(struct conn *c)
 {
     decoder_begin(c);
-    if (conn_peek(c).size == 0 || (c->out != NULL && c->out->used > 0))
-        send_waiting(c);
+    send_waiting(c);
     if (!c->closing)
         body_bytes(c);
 }

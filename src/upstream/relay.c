@@ -124,6 +124,11 @@ static void give_up(struct relay *y, unsigned status)
     }
 }
 
+void relay_abandon(struct relay *y)
+{
+    give_up(y, 502);
+}
+
 /* ---- the next peer -------------------------------------------------------------------------- */
 
 static void forget_answer(struct relay *y)

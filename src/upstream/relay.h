@@ -217,6 +217,9 @@ void relay_finish(struct relay *);
 /* Nothing comes of this peer: the next one, or an error. `said` goes to the log. */
 void relay_fail(struct relay *, enum relay_fault, const char *said, int error);
 
+/* What the client sends is at fault, and no peer: nobody is asked any more. */
+void relay_abandon(struct relay *);
+
 /* relay_tunnel.c: from now on bytes go both ways. */
 void relay_tunnel(struct relay *);
 void relay_tunnel_sent(struct relay *, int error);

@@ -60,6 +60,14 @@ static int begin_iov(struct relay *y, size_t piece)
     return count;
 }
 
+static void send_file(struct relay *y)
+{
+    y->any_sent = true;
+    channel_deadline(y->channel, y->conf->send_timeout);
+    channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
+    channel_receive(y->channel);
+}
+
 static void send_piece(struct relay *y)
 {
     int count = begin_iov(y, y->chunk.size);
@@ -69,7 +77,7 @@ static void send_piece(struct relay *y)
         if (count > 0)
             send_now(y, count, IO_HOLD);
         else
-            channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
+            send_file(y);
         return;
     }
     y->iov[count++] = iov_of(slice_of(y->chunk.at, y->chunk.size));
@@ -91,12 +99,14 @@ static void send_end(struct relay *y)
         all_sent(y);
 }
 
-/* The client's body cannot be had: nobody else is asked, and client_body_status() says why. */
+/* The client's body cannot be had: nobody else is asked, and client_body_status() says why. An
+ * answer that is on its way already goes on. */
 static void body_failed(struct relay *y)
 {
-    y->tries_left = 0;
-    balance_done(&y->pick, false);
-    relay_fail(y, FAULT_ERROR, "the request's body could not be read", 0);
+    y->up = NULL;
+    y->deaf = true;
+    if (y->state == RELAY_HEAD)
+        relay_abandon(y);
 }
 
 void relay_send(struct relay *y)
@@ -162,7 +172,7 @@ void relay_sent(struct relay *y, int error)
     }
     if (y->file_next) {
         y->file_next = false;
-        channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
+        send_file(y);
         return;
     }
     piece_sent(y);

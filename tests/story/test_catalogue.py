@@ -8,6 +8,7 @@ import pytest
 
 import catalogue
 from conftest import launch
+from upstreams import Upstream, reply
 
 ROWS = catalogue.rows()
 SERVERS = '''
@@ -112,3 +113,31 @@ def test_notation():
     answer = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n'
     assert catalogue.statuses(answer + b'ok' + answer, False) == ['200', '200']
     assert catalogue.statuses(answer + answer, True) == ['200', '200']
+
+
+# ---- the same, passed on ---------------------------------------------------------------------------
+
+PASSED_ON = ('chunked', 'content-length', 'transfer-encoding', 'smuggling', 'field', 'pipeline')
+FRAMED = re.compile(r'POST /echo HTTP/1\.1|GET /next HTTP/1\.1|[A-Z]+ \S+ HTTP/1\.1')
+
+
+@pytest.mark.parametrize('buffering', ['on', 'off'])
+def test_what_is_refused_is_not_passed_on(engine, buffering):
+    """A server behind weir gets whole requests only, and their count is that of good answers."""
+    with contextlib.ExitStack() as keep:
+        up = keep.enter_context(Upstream(reply(b'passed on')))
+        locations = (f'location / {{ proxy_pass http://{up.at}; proxy_request_buffering {buffering}; '
+                     'proxy_read_timeout 3s; } location = /limit { client_max_body_size 1k; '
+                     f'proxy_pass http://{up.at}; proxy_request_buffering {buffering}; }}')
+        s = launch(keep, engine, servers=SERVERS % {'locations': locations}, http=HTTP)
+        chosen = [row for row in ROWS if row.kind in PASSED_ON and row.id not in HAS]
+        assert len(chosen) > 80
+        wrong = play(s, chosen)
+        assert not wrong, '\n'.join(wrong)
+        for asked in up.asked:
+            assert FRAMED.fullmatch(asked.line), asked.line
+            names = [n.lower() for n, _ in asked.fields]
+            assert names.count('host') == 1 and names.count('content-length') <= 1
+            assert not ('content-length' in names and 'transfer-encoding' in names)
+            assert all(n == n.strip() for n in names), names
+            assert '/next' not in asked.target or asked.method == 'GET'
