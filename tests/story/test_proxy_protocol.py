@@ -227,6 +227,19 @@ def test_reload_keeps_what_was_told(weir):
         assert said(s, b'') == 'new ' + UNTOLD
 
 
+def test_requests_inside_requests_know_it(weir):
+    two = free_port()
+    s = weir(servers=f'server {{ listen 127.0.0.1:PORT; listen 127.0.0.1:{two} proxy_protocol;'
+             f' server_name a.test; root html; location /say {{ {SAY} }}'
+             ' location = /index.html { add_after_body /say; mirror /mirrored; }'
+             ' location = /mirrored { log_subrequest on; access_log access.log told; return 204; }'
+             ' }', http="log_format told '$proxy_protocol_addr';")
+    s.two = two
+    assert said(s, V1, '/index.html') == '<h1>index</h1>\n' + TOLD
+    s.stop()
+    assert s.file('access.log') == '192.0.2.1\n'
+
+
 def test_logged(weir):
     two = free_port()
     s = weir(servers=f'server {{ listen 127.0.0.1:PORT; listen 127.0.0.1:{two} proxy_protocol;'
