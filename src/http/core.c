@@ -326,7 +326,8 @@ static const struct directive rows[] = {
       .help = "Settings for a part of a server's paths.",
       .example = "location /img/ { expires 1d; }" },
     { "listen", CTX_SERVER, 1, ARGS_MANY, CONF_CUSTOM, .set = core_set_listen, .repeats = true,
-      .syntax = "address[:port] | port | unix:path [default_server] [reuseport] [backlog=n] …",
+      .syntax = "address[:port] | port | unix:path [default_server] [reuseport] [proxy_protocol] "
+                "[backlog=n] …",
       .help = "Where the server accepts connections.", .example = "listen 8080;" },
     { "server_name", CTX_SERVER, 1, ARGS_MANY, CONF_CUSTOM, .set = set_name, .repeats = true,
       .fallback = NULL, .syntax = "name …",

@@ -140,6 +140,12 @@ SETTER(set_keepalive)
     return true;
 }
 
+SETTER(set_proxy_protocol)
+{
+    UNUSED_ALL;
+    return flag_on(&a->proxy_protocol);
+}
+
 SETTER(set_ignored)
 {
     UNUSED_ALL;
@@ -171,7 +177,7 @@ static const struct option options[] = {
     { "ssl", set_not_yet, false },
     { "http2", set_not_yet, false },
     { "quic", set_not_yet, false },
-    { "proxy_protocol", set_not_yet, false },
+    { "proxy_protocol", set_proxy_protocol, false },
 };
 
 static bool set_option(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -284,6 +290,7 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
 
         if (!same_address(known, said))
             continue;
+        known->proxy_protocol |= said->proxy_protocol; /* one of its listens is enough */
         if (!said->options_set)
             return known;
         if (known->options_set) {
@@ -292,7 +299,10 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
                           known->node->file->path, known->node->line);
             return NULL;
         }
+        bool proxy_protocol = known->proxy_protocol;
+
         *known = *said;
+        known->proxy_protocol = proxy_protocol;
         known->next = next;
         known->vhosts = vhosts;
         return known;

@@ -1,16 +1,19 @@
 /* realip.c - the client's address as a trusted proxy tells it.
  *
  * If the connection comes from a trusted net, the field named by real_ip_header says who the client
- * is: its last address, or (recursive) the last one that is not trusted itself. */
+ * is: its last address, or (recursive) the last one that is not trusted itself. real_ip_header
+ * proxy_protocol: the PROXY header in front of the connection says it. */
 #include "http/access.h"
 #include "http/forwarded.h"
 #include "http/pipeline.h"
+#include "http/proxy_told.h"
 #include "http/site.h"
 
 struct realip_conf {
     struct trusted *nets, **nets_end;
     struct slice field;
     bool recursive;
+    bool from_proxy_protocol; /* once the configuration is read */
 };
 
 static uint32_t realip_index;
@@ -21,6 +24,12 @@ static bool find_client(const struct request *r, const struct realip_conf *c, st
 {
     bool found = false;
 
+    if (c->from_proxy_protocol) {
+        if (r->told == NULL || r->told->source.family == AF_UNSPEC)
+            return false;
+        *client = r->told->source;
+        return true;
+    }
     for (uint32_t i = r->head.field_count; i > 0; i--) {
         const struct field *f = &r->head.fields[i - 1];
 
@@ -102,20 +111,6 @@ static bool set_from(struct conf_load *load, const struct conf_node *node, void 
     return true;
 }
 
-static bool set_header(struct conf_load *load, const struct conf_node *node, void *own,
-                       const struct directive *row)
-{
-    struct realip_conf *c = own;
-
-    (void)row;
-    c->field = conf_arg(node, 0);
-    if (!slice_eq(c->field, SLICE("proxy_protocol")))
-        return true;
-    conf_complain(load, CONF_EMERG, node, 0, "the PROXY protocol is not read yet");
-    conf_hint(load, "expected: the name of a field, such as X-Forwarded-For");
-    return false;
-}
-
 static bool realip_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     const struct realip_conf *outer = parent;
@@ -125,6 +120,7 @@ static bool realip_merge(struct conf_load *load, struct scope *scope, const void
     (void)scope;
     if (c->nets == NULL && outer != NULL)
         c->nets = outer->nets;
+    c->from_proxy_protocol = slice_eq(c->field, SLICE("proxy_protocol"));
     return true;
 }
 
@@ -133,9 +129,9 @@ static const struct directive rows[] = {
       .syntax = "address | net/bits | unix:",
       .help = "Proxies that are trusted to name their client.",
       .example = "set_real_ip_from 10.0.0.0/8;" },
-    { "real_ip_header", CTX_ANY_HTTP, 1, 1, CONF_CUSTOM, offsetof(struct realip_conf, field),
-      "X-Real-IP", .set = set_header, .size = sizeof(struct slice), .syntax = "field",
-      .help = "The request field in which they name it.",
+    { "real_ip_header", CTX_ANY_HTTP, 1, 1, CONF_STRING, offsetof(struct realip_conf, field),
+      "X-Real-IP", .syntax = "field | proxy_protocol",
+      .help = "The request field in which they name it, or the PROXY header of the connection.",
       .example = "real_ip_header X-Forwarded-For;" },
     { "real_ip_recursive", CTX_ANY_HTTP, 1, 1, CONF_FLAG, offsetof(struct realip_conf, recursive),
       "off", .help = "Of several addresses, take the last that is not trusted; off: the last." },

@@ -30,6 +30,7 @@
 struct body_sink;
 struct client_body;
 struct location;
+struct proxy_told;
 struct rewrite_op;
 struct server;
 struct step;
@@ -204,6 +205,7 @@ struct request {
     const struct rewrite_op *script_at; /* the instruction that said WAIT            */
     struct slice root_path;             /* cache of $document_root for this location            */
     void *slots[SLOT_COUNT];            /* what features keep of this request while they wait   */
+    const struct proxy_told *told;      /* the connection's PROXY header; NULL: none           */
     const struct addr *peer;            /* the connection's own, when client is another's     */
     struct addr client;                 /* filled at first use: request_client()                */
     bool client_known;

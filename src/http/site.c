@@ -212,8 +212,10 @@ struct site *site_build(struct conf_load *load, struct scope *root)
         ok = build_names(load, s) && ok;
     if (!ok || conf_load_errors(load) > 0)
         return NULL;
-    for (struct listen_addr *a = site->addrs; a != NULL; a = a->next)
+    for (struct listen_addr *a = site->addrs; a != NULL; a = a->next) {
         finish_vhosts(load, a->vhosts);
+        a->vhosts->proxy_protocol = a->proxy_protocol;
+    }
     build_listeners(load, site);
     return site;
 }

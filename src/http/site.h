@@ -36,6 +36,7 @@ struct listen_addr {
 struct vhosts {
     const struct server *default_server;
     bool default_explicit;
+    bool proxy_protocol; /* connections begin with a PROXY header                    */
     const struct conf_node *default_node;
     struct map exact;             /* "a.test", ".a.test"'s own name                        */
     struct map head_wildcards;    /* "*.a.test" under ".a.test"                             */

@@ -137,6 +137,7 @@ static void inherit(struct request *r, struct request *parent)
     r->head_bytes = parent->head_bytes;
     r->client = *request_client(parent);
     r->peer = parent->peer;
+    r->told = parent->told;
     r->client_known = true;
 }
 

@@ -32,6 +32,10 @@ variable_get_fn get_remote_addr, get_remote_port, get_binary_addr, get_server_ad
     get_connection_time, get_time_local, get_time_iso, get_time_iso_ms, get_pid, get_filename,
     get_document_root, get_realpath_root;
 
+/* proxy_told.c: what a PROXY header said */
+variable_get_fn get_told_addr, get_told_port, get_told_server_addr, get_told_server_port,
+    get_told_tlv;
+
 /* Joins the values of several fields of one name, as nginx does: ", ", cookies "; ". */
 struct joiner {
     struct gather *into;

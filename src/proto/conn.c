@@ -2,6 +2,7 @@
 #include "proto/conn.h"
 
 #include "base/trace.h"
+#include "http/proxy_told.h"
 #include "io/io.h"
 
 #include <errno.h>
@@ -228,6 +229,7 @@ static void conn_free(struct conn *c)
 
     if (c->out != NULL)
         slab_give(&loop->out_slab, c->out);
+    proxy_told_destroy(c->told);
     list_remove(&c->all);
     loop->conn_count--;
     stat_sub(&loop->stats.active, 1);

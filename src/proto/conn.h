@@ -72,8 +72,9 @@ struct conn {
         };
     };
     struct request *request;
-    struct out *out; /* answers on their way; NULL while idle                         */
-    struct link all; /* in loop->conns                                                */
+    struct proxy_told *told; /* its PROXY header; NULL: none                     */
+    struct out *out;         /* answers on their way; NULL while idle                         */
+    struct link all;         /* in loop->conns                                                */
     uint64_t number, opened_ns;
     struct addr peer; /* AF_UNSPEC until asked for                              */
 };

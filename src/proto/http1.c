@@ -1,5 +1,6 @@
 /* http1.c - HTTP/1.0 and 1.1 (RFC 9112) on a connection: the states, and how requests are read.
  *
+ * Where a listener asks for it, a connection begins in PROXY, with a header that is not HTTP's.
  * A keep-alive request goes IDLE, HEAD, RUN, ANSWER, FLUSH, IDLE. Small answers are copied into
  * the connection's out buffer, so pipelined requests are answered by one send; larger bodies go
  * ANSWER, SEND, SEND … A request whose body somebody reads goes RUN, BODY, ANSWER. What nobody
@@ -17,6 +18,7 @@ static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, 
 static const struct conn_state states[] = {
     /*            name       enter          bytes          sent          late
      *            exits */
+    [PROXY] = { "proxy", proxy_enter, proxy_bytes, NULL, proxy_late, TO(IDLE) | TO(CLOSING) },
     [IDLE] = { "idle", idle_enter, idle_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
     [HEAD] = { "head", head_enter, head_bytes, NULL, head_late, TO(RUN) | TO(FLUSH) | TO(CLOSING) },
     [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(BODY) | TO(ANSWER) | TO(CLOSING) },
@@ -39,7 +41,7 @@ static void local_of(void *conn, struct addr *ret)
     addr_of_local(((const struct conn *)conn)->fd, ret);
 }
 
-static const struct vhosts *vhosts_of(struct conn *c)
+const struct vhosts *h1_vhosts(struct conn *c)
 {
     return site_vhosts(c->loop->site, c->listener_id, local_of, c);
 }
@@ -55,14 +57,14 @@ bool http1_open(struct loop *loop, struct io *io, int fd, unsigned listener_id)
 
     if (c == NULL)
         return false;
-    const struct vhosts *v = vhosts_of(c);
+    const struct vhosts *v = h1_vhosts(c);
 
     if (v != NULL) {
         const struct http_core *core = scope_conf(v->default_server->scope, &feature_http_core);
 
         c->keepalive_ms = (uint32_t)core->client_header_timeout;
     }
-    conn_start(c, IDLE);
+    conn_start(c, v != NULL && v->proxy_protocol ? PROXY : IDLE);
     return true;
 }
 
@@ -109,7 +111,7 @@ static void idle_late(struct conn *c)
 /* The limits come from the listener's default server: the real one is not known yet. */
 static bool request_begin(struct conn *c)
 {
-    const struct vhosts *v = vhosts_of(c);
+    const struct vhosts *v = h1_vhosts(c);
 
     if (v == NULL) {
         conn_close(c, CLOSE_listener_gone);
@@ -129,6 +131,7 @@ static bool request_begin(struct conn *c)
         return false;
     }
     r->vhosts = v;
+    r->told = c->told;
     r->scope = v->default_server->scope;
     r->number = c->number;
     r->nth = ++c->requests;

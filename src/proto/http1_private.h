@@ -1,5 +1,5 @@
-/* http1_private.h - what http1.c (the table, and heads), http1_body.c (request bodies) and
- * http1_answer.c (sending) share. */
+/* http1_private.h - what http1.c (the table, and heads), http1_body.c (request bodies),
+ * http1_answer.c (sending) and http1_proxy.c (what comes before HTTP) share. */
 #ifndef PROTO_HTTP1_PRIVATE_H
 #define PROTO_HTTP1_PRIVATE_H
 
@@ -7,7 +7,7 @@
 #include "proto/http1.h"
 #include "wire/chunked.h"
 
-enum { IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
+enum { PROXY, IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
 
 enum {
     OUT_SIZE = HTTP1_OUT_SLOT, /* one slot of loop->out_slab                        */
@@ -67,11 +67,17 @@ static inline struct exchange *exchange_of(const struct conn *c)
 conn_event_fn answer_enter, answer_sent, send_enter, send_sent, send_late, pace_enter, pace_late,
     flush_enter, flush_sent, linger_enter, linger_bytes, linger_late;
 
+/* http1_proxy.c */
+conn_event_fn proxy_enter, proxy_bytes, proxy_late;
+
 /* http1_body.c */
 conn_event_fn tunnel_bytes, body_enter, body_bytes, body_sent, body_late, discard_enter,
     discard_bytes, discard_late;
 /* request_ops.read_body: the request's body is wanted, from its beginning or again. */
 void h1_read_body(struct request *);
+
+/* Whom the connection may reach; NULL: its listener left the configuration. Borrowed. */
+const struct vhosts *h1_vhosts(struct conn *);
 
 /* The settings in force for this connection's request, or its default server's. */
 const struct http_core *h1_core(const struct conn *);

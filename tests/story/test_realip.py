@@ -97,7 +97,6 @@ def test_the_next_request_is_asked_anew(site):
 @pytest.mark.parametrize('text, says', [
     ('set_real_ip_from example.com;', 'is not an address'),
     ('set_real_ip_from 10.0.0.0/40;', 'is not an address'),
-    ('real_ip_header proxy_protocol;', 'PROXY protocol'),
     ('real_ip_recursive maybe;', 'maybe')])
 def test_mistakes(tmp_path, text, says):
     (tmp_path / 'weir.conf').write_text(f'events {{}}\nhttp {{ {text} server {{ listen 81; }} }}\n')

@@ -25,6 +25,7 @@ static const struct target {
     { "range", "range", { "\x0a\0\0\0\0\0\0\0", 8 } },
     { "etags", "range", { "\x0a\0\0\0\0\0\0\0", 8 } },
     { "date", "date", { "", 0 } },
+    { "proxy", "proxy", { "", 0 } },
 };
 
 static const struct target *target_of(const struct wire_case *c)

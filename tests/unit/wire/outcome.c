@@ -4,9 +4,12 @@
 
 #include "wire/chunked.h"
 #include "wire/date.h"
+#include "wire/proxy_line.h"
 #include "wire/range.h"
 #include "wire/uri.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct outcome_options OUTCOME_DEFAULTS = {
@@ -278,6 +281,58 @@ static void run_authority(struct gather *out, const struct outcome_options *o, s
     free(f.piece);
 }
 
+static void put_end(struct gather *out, const char *name, enum proxy_family family,
+                    const struct proxy_end *end)
+{
+    char ip[64];
+    if (family == PROXY_UNIX) {
+        put_text(out, name, end->path);
+        return;
+    }
+    CHECK(inet_ntop(family == PROXY_TCP4 ? AF_INET : AF_INET6, end->ip, ip, sizeof ip) != NULL);
+    gather_printf(out, "%s %s %u\n", name, ip, end->port);
+}
+
+static void put_proxy(struct gather *out, const struct proxy_line *line)
+{
+    static const char *const families[] = { "unknown", "tcp4", "tcp6", "unix" };
+    struct slice rest = line->tlvs, value;
+    uint8_t type;
+    gather_printf(out, "v%u %s %zu\n", line->version,
+                  line->local ? "local" : families[line->family], line->size);
+    if (line->family != PROXY_UNKNOWN) {
+        put_end(out, "source", line->family, &line->source);
+        put_end(out, "target", line->family, &line->target);
+    }
+    while (proxy_tlv_next(&rest, &type, &value)) {
+        char name[16];
+        snprintf(name, sizeof name, "tlv %02x", type);
+        put_text(out, name, value);
+    }
+    CHECK(rest.size == 0);
+}
+
+/* What came so far is shown again with every piece, in a block of exactly its size. */
+static void run_proxy(struct gather *out, const struct outcome_options *o, struct slice input,
+                      const size_t *cuts, size_t cut_count)
+{
+    (void)o;
+    struct proxy_line line;
+    for (size_t i = 0; i <= cut_count; i++) {
+        struct feed f;
+        struct slice seen = whole(&f, slice_head(input, i < cut_count ? cuts[i] : input.size));
+        enum proxy_verdict verdict = proxy_line_read(seen, &line);
+        if (verdict == PROXY_DONE)
+            put_proxy(out, &line);
+        else if (verdict == PROXY_BAD)
+            gather_printf(out, "bad %s\n", line.why);
+        free(f.piece);
+        if (verdict != PROXY_MORE)
+            return;
+    }
+    gather_lit(out, "more\n");
+}
+
 static void run_range(struct gather *out, const struct outcome_options *o, struct slice input,
                       const size_t *cuts, size_t cut_count)
 {
@@ -329,7 +384,7 @@ outcome_fn *outcome_from(struct slice kind)
     } KINDS[] = {
         { "head", run_head }, { "stream", run_stream }, { "chunked", run_chunked },
         { "path", run_path }, { "range", run_range },   { "authority", run_authority },
-        { "date", run_date }, { "etags", run_etags },
+        { "date", run_date }, { "etags", run_etags },   { "proxy", run_proxy },
     };
     for (size_t i = 0; i < COUNT_OF(KINDS); i++)
         if (slice_eq(kind, slice_str(KINDS[i].name)))

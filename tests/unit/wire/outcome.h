@@ -21,7 +21,7 @@ extern const struct outcome_options OUTCOME_DEFAULTS;
 typedef void outcome_fn(struct gather *out, const struct outcome_options *, struct slice input,
                         const size_t *cuts, size_t cut_count);
 
-/* head, stream, chunked, path, authority, range, date, etags; NULL if there is no such kind.
+/* head, stream, chunked, path, authority, range, date, etags, proxy; NULL if there is no such kind.
  * A stream is requests one behind the other with their bodies: "ok", "other" (an unknown
  * method), a status, or "more" for each. */
 outcome_fn *outcome_from(struct slice kind);
