@@ -389,8 +389,14 @@ void send_enter(struct conn *c)
     case BODY_END:
         body_end(c, x);
         return;
-    case BODY_FAILED:
-        conn_close(c, CLOSE_body_failed);
+    case BODY_FAILED: /* what there was goes out: its reader sees that it broke off */
+        if (out->used > 0) {
+            x->pulled = BODY_FAILED + 1;
+            x->in_flight = 0;
+            send_out(c, 1, 0);
+        } else {
+            conn_close(c, CLOSE_body_failed);
+        }
         return;
     }
 }
