@@ -115,7 +115,7 @@ def test_notation():
     assert catalogue.statuses(answer + answer, True) == ['200', '200']
 
 
-# ---- the same, passed on ---------------------------------------------------------------------------
+# ---- the same, passed on ---------------------------------------------------------------------
 
 PASSED_ON = ('chunked', 'content-length', 'transfer-encoding', 'smuggling', 'field', 'pipeline')
 FRAMED = re.compile(r'POST /echo HTTP/1\.1|GET /next HTTP/1\.1|[A-Z]+ \S+ HTTP/1\.1')
@@ -126,9 +126,9 @@ def test_what_is_refused_is_not_passed_on(engine, buffering):
     """A server behind weir gets whole requests only, and their count is that of good answers."""
     with contextlib.ExitStack() as keep:
         up = keep.enter_context(Upstream(reply(b'passed on')))
-        locations = (f'location / {{ proxy_pass http://{up.at}; proxy_request_buffering {buffering}; '
-                     'proxy_read_timeout 3s; } location = /limit { client_max_body_size 1k; '
-                     f'proxy_pass http://{up.at}; proxy_request_buffering {buffering}; }}')
+        passed = f'proxy_pass http://{up.at}; proxy_request_buffering {buffering};'
+        locations = (f'location / {{ {passed} proxy_read_timeout 3s; }} '
+                     f'location = /limit {{ client_max_body_size 1k; {passed} }}')
         s = launch(keep, engine, servers=SERVERS % {'locations': locations}, http=HTTP)
         chosen = [row for row in ROWS if row.kind in PASSED_ON and row.id not in HAS]
         assert len(chosen) > 80
