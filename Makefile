@@ -61,6 +61,7 @@ fuzz: need-dev ## each fuzz target for SECONDS (60)
 bench: need-dev all ## server CPU per request beside nginx and two bare loops
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
 	$(PYTHON) tests/bench/side_by_side.py --weir $(BUILD)/weir
+	$(PYTHON) tests/bench/proxy.py --weir $(BUILD)/weir
 
 lab: need-dev all ## the experiments (PLAN=name for one): lab/results/report.html
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light

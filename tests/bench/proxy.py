@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""CPU per forwarded request: weir, nginx and HAProxy in front of one weir that serves a file.
+
+    tests/bench/proxy.py --weir build/weir [--size 1024] [--rounds 7] [--seconds 2]
+                         [--servers io_uring,epoll,nginx,haproxy]
+
+The server that is measured runs on CPU 0, the one behind it and wrk (64 connections) on CPU 1. They
+take turns in random order; ratios are medians over rounds. nginx and HAProxy are left out if they
+are not installed. Both keep connections to the server behind them.
+"""
+import argparse
+import os
+import pathlib
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+MANY = 1_000_000_000
+NGINX_PATHS = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
+FORWARD = '''upstream back {{ server 127.0.0.1:{back}; keepalive 128; keepalive_requests {many}; }}
+    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://back;
+        proxy_http_version 1.1; proxy_set_header Connection ""; }} }}'''
+COMMON = '''daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log {dir}/{name}.log;
+events {{ {use} worker_connections 4096; }}
+http {{ access_log off; keepalive_requests {many}; {paths}
+    {rest} }}'''
+HAPROXY = '''global
+    nbthread 1
+    maxconn 4096
+defaults
+    mode http
+    timeout client 1h
+    timeout server 1h
+    timeout connect 5s
+    http-reuse always
+frontend f
+    bind 127.0.0.1:{port}
+    default_backend b
+backend b
+    server s 127.0.0.1:{back}
+'''
+
+
+def start(cpu, *argv):
+    return subprocess.Popen(['taskset', '-c', str(cpu), *argv])
+
+
+def configuration(directory, name, rest, use='', paths=''):
+    path = directory / f'{name}.conf'
+    path.write_text(COMMON.format(dir=directory, name=name, use=use, paths=paths, many=MANY,
+                                  rest=rest))
+    return str(path)
+
+
+def server(weir, directory, name, port, back):
+    forward = FORWARD.format(port=port, back=back, many=MANY)
+    if name == 'haproxy':
+        path = directory / 'haproxy.cfg'
+        path.write_text(HAPROXY.format(port=port, back=back))
+        return start(0, 'haproxy', '-f', str(path))
+    if name == 'nginx':
+        paths = ' '.join(f'{p}_temp_path {directory}/{p};' for p in NGINX_PATHS)
+        return start(0, 'nginx', '-p', f'{directory}/', '-c',
+                     configuration(directory, name, forward, paths=paths))
+    return start(0, weir, '-p', f'{directory}/', '-c',
+                 configuration(directory, name, forward, use=f'use {name};'))
+
+
+def family(pid):
+    children = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+    return [pid] + [p for child in children for p in family(int(child))]
+
+
+def spent(pid):
+    """Nanoseconds of CPU of a process and those below it: clock_getcpuclockid(3)."""
+    return sum(time.clock_gettime_ns((~p << 3) | 2) for p in family(pid))
+
+
+def load(process, port, seconds):
+    """Microseconds of CPU a request."""
+    before = spent(process.pid)
+    out = subprocess.run(['taskset', '-c', '1', 'wrk', '-t1', '-c64', f'-d{seconds}s',
+                          f'http://127.0.0.1:{port}/file'], capture_output=True, text=True).stdout
+    if 'Non-2xx' in out or 'Socket errors' in out:
+        raise SystemExit(f'wrong answers:\n{out}')
+    return (spent(process.pid) - before) / 1000 / int(re.search(r'(\d+) requests in', out)[1])
+
+
+def measure(arguments, directory):
+    (directory / 'html').mkdir()
+    (directory / 'html/file').write_bytes(b'x' * arguments.size)
+    back, port = 18200, 18201
+    site = f'server {{ listen 127.0.0.1:{back}; root html; }}'
+    running = [start(1, arguments.weir, '-p', f'{directory}/', '-c',
+                     configuration(directory, 'back', site, use='use epoll;'))]
+    servers = {}
+    try:
+        for name in arguments.servers.split(','):
+            if name in ('nginx', 'haproxy') and not shutil.which(name, path='/usr/sbin:/usr/bin'):
+                continue
+            servers[name] = server(arguments.weir, directory, name, port, back), port
+            running.append(servers[name][0])
+            port += 1
+        time.sleep(1.5)
+        figures = {name: [] for name in servers}
+        for turn in range(arguments.rounds + 1):   # the first one warms up
+            for name in random.sample(list(servers), len(servers)):
+                figure = load(*servers[name], arguments.seconds)
+                if turn > 0:
+                    figures[name].append(figure)
+    finally:
+        for process in running:
+            process.terminate()
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--weir', default='build/weir', type=os.path.abspath)
+    parser.add_argument('--size', default=1024, type=int)
+    parser.add_argument('--rounds', default=7, type=int)
+    parser.add_argument('--seconds', default=2, type=int)
+    parser.add_argument('--servers', default='io_uring,epoll,nginx,haproxy')
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix='weir-bench-') as name:
+        os.chmod(name, 0o755)
+        figures = measure(arguments, pathlib.Path(name))
+    base = figures.get('nginx') or next(iter(figures.values()))
+    for name, all_of in figures.items():
+        ratio = statistics.median(a / b for a, b in zip(all_of, base))
+        print(f'{name:10} {statistics.median(all_of):9.2f} us   {ratio:.2f} '
+              f'({min(all_of):.1f} to {max(all_of):.1f})')
+
+
+if __name__ == '__main__':
+    main()
