@@ -76,8 +76,8 @@ static bool write_line(struct request *r, const struct proxied *px, struct gathe
 {
     struct slice method = r->head.method_text;
 
-    if (r->parent != NULL && r->head.method != METHOD_HEAD)
-        method = SLICE("GET");
+    if (r->parent != NULL && r->head.method == METHOD_GET)
+        method = SLICE("GET"); /* method_text is the client's */
     if (px->conf->method != NULL &&
         (!expr_eval(px->conf->method, r, &r->arena, 64, &method) || !field_name_ok(method)))
         return false;

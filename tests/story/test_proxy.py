@@ -699,3 +699,62 @@ def test_a_name_that_is_not_known_is_a_warning(weir):
     assert s.get().status == 502
     run = s.command('-t')
     assert run.returncode == 0 and 'host not found in upstream' in run.stderr
+
+
+# ---- sub-requests ------------------------------------------------------------------------------
+
+def test_auth_request_asks_a_server(weir, up):
+    up.script = lambda peer, asked: peer.send(
+        reply('body of the answer', status='200 OK' if asked['X-Key'] == 'good' else '401 No',
+              fields=['X-User: joe', 'WWW-Authenticate: Basic realm="x"']))
+    s = weir(f'''location / {{ auth_request /auth; auth_request_set $user $upstream_http_x_user;
+                               add_header X-Joe $user; }}
+                 location = /auth {{ internal; proxy_pass http://{up.at}/check;
+                                     proxy_pass_request_body off;
+                                     proxy_set_header Content-Length "";
+                                     proxy_set_header X-Uri $request_uri; }}''')
+    with s.connect() as c:
+        for _ in range(3):
+            a = c.ask('/file.txt?x', headers={'X-Key': 'good'})
+            assert (a.status, a.text, a['X-Joe']) == (200, '0123456789', 'joe')
+            a = c.ask('/file.txt')
+            assert (a.status, a['WWW-Authenticate']) == (401, 'Basic realm="x"')
+    assert up.last.target == '/check' and up.last['X-Uri'] == '/file.txt'
+    with s.connect() as c:
+        a = c.ask('/file.txt', method='POST', headers={'X-Key': 'good'}, body=b'x' * 1000)
+        assert a.status == 405 and up.last.body == b''
+
+
+def test_a_page_includes_servers_answers(weir, up):
+    up.script = lambda peer, asked: peer.send(reply(f'[{asked.target}]' * 1000))
+    s = weir(f'''location / {{ ssi on; }} location /part/ {{ proxy_pass http://{up.at}; }}
+                 location /paged/ {{ ssi on; ssi_types *; proxy_pass http://{up.at}/; }}''',
+             files={'html/page.html': '<!--#include virtual="/part/1" -->|'
+                                      '<!--#include virtual="/part/2?q" -->'})
+    for _ in range(3):
+        assert s.get('/page.html').text == '[/part/1]' * 1000 + '|' + '[/part/2?q]' * 1000
+
+
+def test_mirror_sends_bodies_to_a_server(weir, up):
+    with Upstream() as other:
+        s = weir(f'''location / {{ mirror /copy; proxy_pass http://{up.at}; }}
+                     location = /copy {{ internal; proxy_pass http://{other.at}$request_uri; }}''')
+        body = os.urandom(50_000)
+        with s.connect() as c:
+            assert c.ask('/x?y', method='POST', body=body).text == 'hello'
+        end = time.monotonic() + 5
+        while not other.asked and time.monotonic() < end:
+            time.sleep(0.01)
+        assert other.last.target == '/x?y' and other.last.body == body == up.last.body
+        assert other.last.method == 'POST'
+
+
+def test_error_page_tries_another_server(weir, up):
+    s = weir(f'''location / {{ proxy_pass http://127.0.0.1:{free_port()}; error_page 502 = @other;
+                               add_header X-Up "$upstream_addr|$upstream_status"; }}
+                 location @other {{ proxy_pass http://{up.at};
+                                    add_header X-Up "$upstream_addr|$upstream_status"; }}''')
+    with s.connect() as c:
+        a = c.ask('/a/b?c', method='POST', body=b'12345')
+    assert a.text == 'hello' and up.last.target == '/a/b?c' and up.last.body == b'12345'
+    assert up.last.method == 'POST' and a['X-Up'].endswith(f' : {up.at}|502 : 200')
