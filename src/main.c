@@ -4,6 +4,7 @@
 #include "server/source.h"
 #include "server/tell.h"
 #include "tool/bench.h"
+#include "tool/compat.h"
 #include "tool/fmt.h"
 #include "tool/help.h"
 #include "tool/lab.h"
@@ -18,13 +19,14 @@ static int lab(const struct registry *registry, int argc, char **argv);
 static int bench(const struct registry *registry, int argc, char **argv);
 static int fmt(const struct registry *registry, int argc, char **argv);
 static int lint(const struct registry *registry, int argc, char **argv);
+static int compat(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve }, { "help", help }, { "bench", bench },
-    { "fmt", fmt },     { "lint", lint }, { "lab", lab },
+    { "serve", serve }, { "help", help }, { "bench", bench },   { "fmt", fmt },
+    { "lint", lint },   { "lab", lab },   { "compat", compat },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -60,6 +62,16 @@ static int lint(const struct registry *registry, int argc, char **argv)
 
     source_init(&source, true);
     int status = tool_lint(registry, &source.base, argc, argv);
+    source_done(&source);
+    return status;
+}
+
+static int compat(const struct registry *registry, int argc, char **argv)
+{
+    struct source source;
+
+    source_init(&source, true);
+    int status = tool_compat(registry, &source.base, argc, argv);
     source_done(&source);
     return status;
 }
