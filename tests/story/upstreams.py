@@ -116,6 +116,8 @@ class Upstream:
         except (OSError, ValueError):
             pass
         finally:
+            peer.file.close()
+            sock.close()
             with self.lock:
                 self.open.discard(sock)
 
