@@ -255,6 +255,8 @@ static void send_bytes(struct conn *c)
         conn_close(c, CLOSE_peer_reset);
     else if (exchange_of(c)->tunnel)
         tunnel_bytes(c);
+    else if (c->in_ended && c->request->leaves_with_client)
+        conn_close(c, CLOSE_peer_left);
 }
 
 static void decided(struct conn *c)

@@ -102,6 +102,7 @@ void relay_finish(struct relay *y)
 
     attempt_over(y);
     balance_done(&y->pick, false);
+    y->request->leaves_with_client = false; /* all that is left is this side's */
     if (c == NULL)
         return;
     if (y->broken || !y->all_sent || y->in_ended || !y->protocol->may_keep(y)) {

@@ -617,6 +617,25 @@ def test_a_client_that_leaves(weir, up):
     assert s.file('a.log', contains='499').strip() == f'499 {up.at}'
 
 
+def test_a_client_that_leaves_in_the_middle_of_an_answer(weir, up):
+    gone = threading.Event()
+
+    def script(peer, asked):
+        peer.send(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
+        if peer.sock.recv(1) == b'':
+            gone.set()
+        return False
+
+    up.script = script
+    s = behind(weir, up)
+    c = s.connect()
+    c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    while b'data: 1' not in c.buffer:
+        c.fill()
+    c.close()
+    assert gone.wait(5)
+
+
 def test_a_client_that_leaves_may_be_ignored(weir, up):
     got = threading.Event()
 
