@@ -5,6 +5,7 @@
 #include "server/tell.h"
 #include "tool/bench.h"
 #include "tool/compat.h"
+#include "tool/explain.h"
 #include "tool/fmt.h"
 #include "tool/help.h"
 #include "tool/lab.h"
@@ -26,7 +27,7 @@ static const struct {
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
     { "serve", serve }, { "help", help }, { "bench", bench },   { "fmt", fmt },
-    { "lint", lint },   { "lab", lab },   { "compat", compat },
+    { "lint", lint },   { "lab", lab },   { "compat", compat }, { "explain", tool_explain },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)

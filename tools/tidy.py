@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 RANK = {'base': 0, 'io': 1, 'wire': 1, 'conf': 1, 'net': 2, 'http': 2,
         'proto': 3, 'filter': 3, 'handler': 3, 'bench': 3, 'upstream': 4,
-        'server': 5, 'tool': 5, '': 6}
+        'server': 5, 'tool': 6, '': 7}
 # values without I/O: an address, and what the kernel says of a socket
 AGREED = {('http', 'net/addr.h'), ('http', 'net/tcp_info.h')}
 BANNED_CALLS = {

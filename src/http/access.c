@@ -131,17 +131,29 @@ static bool rule_fits(const struct access_rule *rule, const struct addr *client)
     return false;
 }
 
-static enum verdict by_address(struct request *r)
+/* NULL: none fits. */
+static const struct access_rule *rule_for(struct request *r)
 {
     const struct access_conf *conf = request_conf(r, &feature_access);
     const struct access_rule *rule = conf->rules;
-    const struct addr *client;
+    const struct addr *client = rule != NULL ? request_client(r) : NULL;
 
-    if (rule == NULL)
-        return NEXT;
-    client = request_client(r);
     while (rule != NULL && !rule_fits(rule, client))
         rule = rule->next;
+    return rule;
+}
+
+const struct conf_node *access_rule_for(struct request *r)
+{
+    const struct access_rule *rule = rule_for(r);
+
+    return rule != NULL ? rule->node : NULL;
+}
+
+static enum verdict by_address(struct request *r)
+{
+    const struct access_rule *rule = rule_for(r);
+
     if (rule == NULL)
         return NEXT;
     if (rule->allow)

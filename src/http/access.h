@@ -6,6 +6,9 @@
 
 extern const struct feature feature_access;
 
+/* The allow or deny that decides about the request's client; NULL: none fits. */
+const struct conf_node *access_rule_for(struct request *);
+
 /* ---- the access steps --------------------------------------------------------------------
  *
  * Several steps stand one behind the other in server/features.c: step_access begins (limit_except,

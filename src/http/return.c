@@ -24,6 +24,7 @@ static enum verdict run_return(struct request *r, const struct rewrite_op *op)
     const struct return_op *self = (const struct return_op *)op;
     struct slice text = { 0 };
 
+    rewrite_tell(r, op, SLICE("answers"));
     if (self->text == NULL && (self->status >= 400 || redirects(self->status)))
         return request_fail(r, self->status);
     r->response.status = (uint16_t)self->status; /* the text may hold it */

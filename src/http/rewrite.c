@@ -67,6 +67,12 @@ bool rewrite_logs(const struct request *r)
     return conf->log && r->log != NULL && log_wants(r->log, LOG_NOTICE);
 }
 
+void rewrite_tell(struct request *r, const struct rewrite_op *op, struct slice what)
+{
+    if (r->loop->pipeline->told != NULL)
+        r->loop->pipeline->told(r, op->node, what);
+}
+
 enum verdict rewrite_failed(struct request *r, const struct rewrite_op *op, const char *why)
 {
     request_log(r, LOG_ERROR, 0, "\"%.*s\" in %s:%u: %s", SLICE_FMT(op->node->name),
@@ -112,9 +118,9 @@ void rewrite_add(struct conf_load *load, struct rewrite_script *script, struct r
 /* What was rewritten before stays; the location is not looked for again. */
 static enum verdict run_break(struct request *r, const struct rewrite_op *op)
 {
-    (void)op;
     r->moved = false;
     r->script_over = true;
+    rewrite_tell(r, op, SLICE("ends the instructions"));
     return NEXT;
 }
 

@@ -44,6 +44,9 @@ enum verdict rewrite_run(struct request *, const struct rewrite_op *op);
 /* Does rewrite_log want lines? They go to the error log as notices. */
 bool rewrite_logs(const struct request *);
 
+/* Tells who explains a request what an instruction did. */
+void rewrite_tell(struct request *, const struct rewrite_op *, struct slice what);
+
 /* The answer when an instruction cannot be carried out: says why, with its place. DONE, 500. */
 enum verdict rewrite_failed(struct request *, const struct rewrite_op *, const char *why);
 

@@ -107,6 +107,8 @@ static enum verdict run_if(struct request *r, const struct rewrite_op *op)
     bool holds = false;
     enum verdict v = decide(r, self, &holds);
 
+    if (v == NEXT)
+        rewrite_tell(r, op, holds != self->not ? SLICE("is true") : SLICE("is false"));
     if (v != NEXT || holds == self->not )
         return v;
     if (self->location != NULL) {

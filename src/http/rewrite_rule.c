@@ -78,6 +78,7 @@ static enum verdict redirect(struct request *r, const struct rule_op *self)
         return rewrite_failed(r, &self->op, "the new address is empty or too long");
     if (rewrite_logs(r))
         request_log(r, LOG_NOTICE, 0, "rewritten redirect: \"%.*s\"", SLICE_FMT(gather_get(&g)));
+    rewrite_tell(r, &self->op, SLICE("matches: a redirect"));
     return request_redirect_out(r, self->status, gather_get(&g));
 }
 
@@ -108,6 +109,7 @@ static enum verdict change(struct request *r, const struct rule_op *self)
     if (rewrite_logs(r))
         request_log(r, LOG_NOTICE, 0, "rewritten data: \"%.*s\", args: \"%.*s\"", SLICE_FMT(r->uri),
                     SLICE_FMT(r->args));
+    rewrite_tell(r, &self->op, SLICE("matches"));
     return NEXT;
 }
 
@@ -117,6 +119,7 @@ static enum verdict run_rule(struct request *r, const struct rewrite_op *op)
 
     switch (rewrite_match(r, self->regex, r->uri, op)) {
     case REGEX_NO:
+        rewrite_tell(r, op, SLICE("does not match"));
         return NEXT;
     case REGEX_LIMIT:
         return DONE;

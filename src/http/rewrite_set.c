@@ -10,9 +10,13 @@ struct set_op {
 
 static enum verdict run_set(struct request *r, const struct rewrite_op *op)
 {
-    const char *why = assign_run(r, r, &((const struct set_op *)op)->what);
+    const struct assignment *a = &((const struct set_op *)op)->what;
+    const char *why = assign_run(r, r, a);
 
-    return why == NULL ? NEXT : rewrite_failed(r, op, why);
+    if (why != NULL)
+        return rewrite_failed(r, op, why);
+    rewrite_tell(r, op, a->row->set == NULL ? r->values[a->place] : SLICE(""));
+    return NEXT;
 }
 
 bool rewrite_set_set(struct conf_load *load, const struct conf_node *node, void *own,

@@ -143,6 +143,7 @@ void options_help(void)
            "       weir serve [DIR] [-l ADDRESS]    serve a directory, no configuration needed\n"
            "       weir fmt [--check] FILE...       brings configuration files into one form\n"
            "       weir lint [-c FILE]              what a configuration should not say\n"
+           "       weir explain [-c FILE] URL       what happens to a request, and why\n"
            "       weir compat PATH...              what of nginx configurations weir has\n"
            "       weir lab list                    the experiments; see weir lab --help\n"
            "       weir help [DIRECTIVE]            what a directive does\n\noptions:\n");

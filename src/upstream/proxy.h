@@ -89,13 +89,17 @@ static inline const struct proxy_conf *proxy_conf(const struct request *r)
     return request_conf(r, &feature_proxy);
 }
 
-/* proxy_target.c: NEXT: the group is known; WAIT: a name is looked up; DONE: it failed. */
+/* proxy_target.c: what is known without looking a name up: host, uri, and the group or the
+ * address. False: what was made of variables is no URL, which is logged. */
+bool proxy_plan(struct request *, struct proxied *) MUST_USE;
+/* NEXT: the group is known; WAIT: a name is looked up; DONE: it failed. */
 enum verdict proxy_find_target(struct request *, struct proxied *);
 /* "http://host:port/uri" cut up; false: it is no such URL, *why says it. */
 bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bool *has_uri,
                      const char **why) MUST_USE;
 
-/* proxy_request.c */
+/* proxy_request.c: the request line; false: it cannot be written. All of the head. */
+bool proxy_write_line(struct request *, const struct proxied *, struct gather *) MUST_USE;
 bool proxy_write_head(struct relay *, struct gather *);
 
 /* proxy_answer.c */

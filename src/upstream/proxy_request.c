@@ -72,7 +72,7 @@ static void write_uri(const struct request *r, const struct proxied *px, struct 
         write_mapped_uri(r, px->target, g);
 }
 
-static bool write_line(struct request *r, const struct proxied *px, struct gather *g)
+bool proxy_write_line(struct request *r, const struct proxied *px, struct gather *g)
 {
     struct slice method = r->head.method_text;
 
@@ -268,7 +268,7 @@ bool proxy_write_head(struct relay *y, struct gather *g)
             return false;
         relay_use_bytes(y, body);
     }
-    if (!write_line(r, px, g) || !write_standard(px, g) || !write_sets(r, px, g))
+    if (!proxy_write_line(r, px, g) || !write_standard(px, g) || !write_sets(r, px, g))
         return false;
     write_framing(y, px, g);
     if (px->conf->relay.pass_fields)

@@ -62,17 +62,21 @@ static bool take_url(struct request *r, struct proxied *px)
     return true;
 }
 
-enum verdict proxy_find_target(struct request *r, struct proxied *px)
+bool proxy_plan(struct request *r, struct proxied *px)
 {
     const struct target *t = px->target;
 
-    if (t->url == NULL) {
-        px->finding.group = t->group;
-        px->host = host_of(t->host);
-        px->has_uri = t->has_uri;
-        return NEXT;
-    }
-    if (px->host.at == NULL && !take_url(r, px))
+    if (t->url != NULL)
+        return px->host.at != NULL || take_url(r, px);
+    px->finding.group = t->group;
+    px->host = host_of(t->host);
+    px->has_uri = t->has_uri;
+    return true;
+}
+
+enum verdict proxy_find_target(struct request *r, struct proxied *px)
+{
+    if (!proxy_plan(r, px))
         return request_fail(r, 500);
-    return destination_find(r, &px->finding);
+    return px->target->url != NULL ? destination_find(r, &px->finding) : NEXT;
 }

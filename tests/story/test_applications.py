@@ -1,36 +1,71 @@
 """Configurations as well-known applications are run with: they are understood, and lead requests
 where nginx would.
 
-What weir cannot pass on yet is told by -t, and nothing else is. For the routing, a pixel stands
-where the application would answer.
+What weir does not have yet is told by -t, and nothing else is. For the routing, a scripted server
+stands where the application would be, and `weir explain` must say what then happens.
 """
+import contextlib
 import pathlib
 import re
 import subprocess
 
 import pytest
 
-from conftest import BINARY
+from conftest import BINARY, ROOT
+from test_gateways import FastCGI, out
+from upstreams import Upstream, reply
 
 HERE = pathlib.Path(__file__).resolve().parent / 'applications'
 NAMES = sorted(p.stem for p in HERE.glob('*.conf'))
 NOT_YET = re.compile(r'that weir does not have yet')
 APP = 'the application'
 PAGE = 'page\n'
+PLAIN = 'Content-Type: text/plain'
 
 
-def with_stand_ins(text, root):
-    """The same without what is not there yet; *_pass becomes a pixel, folders are below `root`."""
-    text = re.sub(r'upstream \S+ \{.*?\}\n', '', text, flags=re.S)
-    text = re.sub(r'try_files \$fastcgi_script_name =404;', '', text)
-    text = re.sub(r'(?:fastcgi|proxy)_pass [^;]*;', 'empty_gif;', text)
-    text = re.sub(r'(?<![@\w])(?:fastcgi|proxy|http2)_\w+ [^;]*;', '', text)
-    text = re.sub(r'include fastcgi_params;|set \$path_info [^;]*;', '', text)
-    text = text.replace('$fastcgi_script_name', '$uri')
+class Application:
+    """Stands behind weir, speaking what the configuration passes requests on in."""
+
+    def __init__(self, text):
+        if 'fastcgi_pass' in text:
+            self.server = FastCGI(lambda params, body: out(f'{PLAIN}\r\n\r\n{APP}'))
+            self.asked = self.server.params
+        else:
+            self.server = Upstream(reply(APP, fields=[PLAIN]))
+            self.asked = self.server.asked
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+
+
+def placed(text, s, app):
+    """The same with folders below `s`, its port, and the application instead of its back ends."""
+    def servers(upstream):
+        return re.sub(r'server [^;{}]*;', f'server {app.server.at};', upstream[0], count=1)
+    root = f'{s.dir}/files'
+    text = re.sub(r'upstream \S+ \{.*?\}\n', servers, text, flags=re.S)
+    text = re.sub(r'fastcgi_pass unix:[^;]*', f'fastcgi_pass {app.server.at}', text)
+    text = text.replace('http://127.0.0.1:8123', f'http://{app.server.at}')
+    text = re.sub(r'(?<!\w)(?:proxy_cache|http2)_?\w* [^;]*;', '', text)
+    text = text.replace('include fastcgi_params', f'include {ROOT}/conf/fastcgi_params')
     text = re.sub(r'listen \[::\][^;]*;', '', text)
-    text = re.sub(r'listen (?:0\.0\.0\.0:)?80', 'listen 127.0.0.1:PORT', text)
+    text = re.sub(r'listen (?:0\.0\.0\.0:)?80', f'listen 127.0.0.1:{s.port}', text)
     text = re.sub(r'(access|error)_log /[^\s;]+', rf'\1_log {root}/application.log', text)
     return re.sub(r'(root|alias|set \$public|auth_basic_user_file) /', rf'\1 {root}/', text)
+
+
+@contextlib.contextmanager
+def running(weir, name, files=()):
+    text = (HERE / f'{name}.conf').read_text()
+    with Application(text) as app:
+        s = weir(start=False, files={f'files/{f}': PAGE for f in files}, servers='INSIDE')
+        s.rewrite(s.conf.read_text().replace('INSIDE', placed(text, s, app)))
+        (s.dir / 'files').mkdir(exist_ok=True)
+        s.start()
+        yield s, app
 
 
 @pytest.mark.one_engine
@@ -57,7 +92,8 @@ ROUTES = {
         ('example.com', '/wp-admin', '-> http://example.com/wp-admin/'),
         ('example.com', '/wp-admin/', APP), ('example.com', '/robots.txt', PAGE),
         ('example.com', '/wp-login.php', APP), ('example.com', '/none.css', 404)]),
-    'nextcloud': (['index.php', 'core/css/a.css', 'remote.php', 'a.wasm'], '/var/www/nextcloud', [
+    'nextcloud': (['index.php', 'core/css/a.css', 'remote.php', 'ocs/v2.php',
+                   'a.wasm'], '/var/www/nextcloud', [
         ('x', '/.well-known/carddav', '-> /remote.php/dav/'),
         ('x', '/.well-known/other', '-> /index.php/.well-known/other'),
         ('x', '/config/config.php', 404), ('x', '/data', 404), ('x', '/.htaccess', 404),
@@ -68,7 +104,7 @@ ROUTES = {
         ('x', '/', APP), ('x', '/group/project?private_token=secret', APP),
         ('x', '/404.html', 404)]),
     'drupal': (['index.php', 'robots.txt', 'README.txt', 'style.css', 'vendor/a.php',
-                'sites/x/files/a.php'], '/var/www/drupal/web', [
+                'sites/x/files/a.php', 'update.php'], '/var/www/drupal/web', [
         ('x', '/', APP), ('x', '/node/1', APP), ('x', '/robots.txt', PAGE),
         ('x', '/README.txt', 403), ('x', '/style.css', PAGE), ('x', '/core/none.css', APP),
         ('x', '/sites/default/files/styles/x.png', APP), ('x', '/index.php/node', '-> /node'),
@@ -85,7 +121,7 @@ ROUTES = {
         ('example.com', '/static/none.css', 404)]),
     'grafana': (['index.html'], '/usr/share/nginx/html', [
         ('x', '/', PAGE), ('x', '/grafana/d/1', APP), ('x', '/grafana/api/live/ws', APP),
-        ('x', '/grafana', 404)]),
+        ('x', '/grafana', '-> /grafana/')]),
     'discourse': (['uploads/a.png', 'assets/a.js', 'uploads/f.woff2'],
                   '/var/www/discourse/public', [
         ('x', '/', APP), ('x', '/t/topic/1', APP), ('x', '/favicon.ico', 204),
@@ -103,51 +139,72 @@ ROUTES = {
 def seen(answer):
     if answer['location']:
         return '-> ' + answer['location']
-    if answer['content-type'] == 'image/gif' and answer.status == 200:
-        return APP
     return answer.text if answer.status == 200 else answer.status
+
+
+def explained(s, host, path, headers):
+    """The same, as `weir explain` says it."""
+    words = [w for n, v in headers.items() for w in ('-H', f'{n}: {v}')]
+    run = subprocess.run([BINARY, 'explain', '-p', f'{s.dir}/', '-c', s.conf, '-H', f'Host: {host}',
+                          '-l', f'127.0.0.1:{s.port}', *words, path],
+                         capture_output=True, text=True, timeout=20)
+    assert run.returncode == 0, run.stderr
+    if location := re.search(r'^field +Location: (\S+)', run.stdout, re.M):
+        return '-> ' + location[1]
+    status = int(re.search(r'^answer +(\d+)', run.stdout, re.M)[1])
+    if status != 200:
+        return status
+    if 'passed on' in run.stdout:
+        return APP
+    if file := re.search(r'^file +(\S+)', run.stdout, re.M):
+        return pathlib.Path(file[1]).read_text()
+    return status
+
+
+def without_port(found, expected):
+    if isinstance(expected, str) and expected.startswith('-> /'):
+        return re.sub(r'^-> http://[^/]*', '-> ', found)
+    return found
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_requests_are_led_where_they_should(weir, name):
     files, folder, routes = ROUTES[name]
-    s = weir(start=False, files={f'files{folder}/{f}': PAGE for f in files},
-             servers=with_stand_ins((HERE / f'{name}.conf').read_text(), 'WHERE'))
-    s.rewrite(s.conf.read_text().replace('WHERE', f'{s.dir}/files').replace('PORT', str(s.port)))
-    s.start()
-    for host, path, expected, *more in routes:
-        answer = s.get(path, host=host, headers=more[0] if more else {})
-        found = seen(answer)
-        if isinstance(expected, str) and expected.startswith('-> /'):
-            found = re.sub(r'^-> http://[^/]*', '-> ', found)
-        assert found == expected, (host, path)
+    with running(weir, name, [f'{folder[1:]}/{f}' for f in files]) as (s, app):
+        for host, path, expected, *more in routes:
+            headers, before = more[0] if more else {}, len(app.asked)
+            found = seen(s.get(path, host=host, headers=headers))
+            assert without_port(found, expected) == expected, (host, path)
+            assert expected != APP or len(app.asked) == before + 1
+            found = explained(s, host, path, headers)
+            assert without_port(found, expected) == expected, (host, path)
 
 
 def test_details(weir):
-    s = weir(start=False, files={'files/var/www/nextcloud/a.css': PAGE},
-             servers=with_stand_ins((HERE / 'nextcloud.conf').read_text(), 'WHERE'))
-    s.rewrite(s.conf.read_text().replace('WHERE', f'{s.dir}/files'))
-    s.start()
-    assert s.get('/a.css')['cache-control'] == 'public, max-age=15778463'
-    assert s.get('/a.css?v=1')['cache-control'] == 'public, max-age=15778463, immutable'
-    assert s.get('/data')['x-robots-tag'] == 'noindex, nofollow'
-    a = s.get('/', headers={'User-Agent': 'DavClnt'})
-    assert a.status == 302 and a['location'].endswith('/remote.php/webdav/')
+    with running(weir, 'nextcloud', ['var/www/nextcloud/a.css']) as (s, _):
+        assert s.get('/a.css')['cache-control'] == 'public, max-age=15778463'
+        assert s.get('/a.css?v=1')['cache-control'] == 'public, max-age=15778463, immutable'
+        assert s.get('/data')['x-robots-tag'] == 'noindex, nofollow'
+        a = s.get('/', headers={'User-Agent': 'DavClnt'})
+        assert a.status == 302 and a['location'].endswith('/remote.php/webdav/')
+
+
+def test_what_a_front_controller_is_told(weir):
+    with running(weir, 'wordpress', ['var/www/wordpress/index.php']) as (s, app):
+        s.get('/2026/11/title?x=1', host='example.com')
+        assert app.asked[-1]['SCRIPT_FILENAME'].endswith('/var/www/wordpress/index.php')
+        assert app.asked[-1]['QUERY_STRING'] == 'x=1'
+        assert app.asked[-1]['REQUEST_URI'] == '/2026/11/title?x=1'
 
 
 def test_a_host_that_is_not_ours(weir):
-    s = weir(start=False, servers=with_stand_ins((HERE / 'django.conf').read_text(), 'WHERE'))
-    s.rewrite(s.conf.read_text().replace('WHERE', f'{s.dir}/files'))
-    s.start()
-    with s.connect() as c:
+    with running(weir, 'django') as (s, _), s.connect() as c:
         c.send('GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n')
         assert c.rest() == b''
 
 
 def test_secrets_stay_out_of_the_log(weir):
-    s = weir(start=False, servers=with_stand_ins((HERE / 'gitlab.conf').read_text(), 'WHERE'))
-    s.rewrite(s.conf.read_text().replace('WHERE', f'{s.dir}'))
-    s.start()
-    s.get('/p?a=1&private_token=secret&b=2', headers={'Referer': 'http://x/y?token=secret'})
-    log = s.file('application.log', contains='GET /p')
-    assert 'private_token=[FILTERED]&b=2' in log and 'secret' not in log
+    with running(weir, 'gitlab') as (s, _):
+        s.get('/p?a=1&private_token=secret&b=2', headers={'Referer': 'http://x/y?token=secret'})
+        log = s.file('files/application.log', contains='GET /p')
+        assert 'private_token=[FILTERED]&b=2' in log and 'secret' not in log
