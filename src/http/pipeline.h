@@ -43,6 +43,9 @@ struct file_found {
  * ends. */
 typedef enum verdict look_fn(struct request *, struct slice path, struct file_found *ret);
 
+/* An instruction of rewrite was carried out; `what` says how, in words ("does not match"). */
+typedef void told_fn(struct request *, const struct conf_node *, struct slice what);
+
 struct pipeline {
     const struct step *steps;
     unsigned step_count;
@@ -52,6 +55,7 @@ struct pipeline {
     unsigned filter_count;
     look_fn *look;
     void (*log)(struct request *); /* the access log, at request_end()         */
+    told_fn *told;                 /* hears of rewrite's instructions; NULL: nobody does */
 };
 
 /* Asks the idle functions about each scope of http{}. Once, before the first request. */
@@ -67,8 +71,8 @@ void request_run_inner(struct request *);
 
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access, step_access_verdict;
-extern const struct feature feature_headers, feature_map, feature_realip, feature_geo,
-    feature_split_clients, feature_referer, feature_userid, feature_browser;
+extern const struct feature feature_headers, feature_map, feature_num_map, feature_realip,
+    feature_geo, feature_split_clients, feature_referer, feature_userid, feature_browser;
 step_fn step_realip;
 idle_fn realip_idle, access_idle, userid_idle;
 filter_fn filter_challenge, filter_conditional, filter_range, filter_headers, filter_redirect,

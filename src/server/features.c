@@ -46,6 +46,7 @@ const struct feature *const features[] = {
     &feature_access,
     &feature_auth_basic,
     &feature_map,
+    &feature_num_map,
     &feature_geo,
     &feature_split_clients,
     &feature_referer,
