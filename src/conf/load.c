@@ -32,8 +32,25 @@ struct conf_load *conf_load_create(const struct registry *registry, struct conf_
     return load;
 }
 
+struct load_end {
+    void (*run)(void *arg);
+    void *arg;
+    struct load_end *next;
+};
+
+void conf_at_end(struct conf_load *load, void (*run)(void *arg), void *arg)
+{
+    struct load_end *e = arena_must(load->arena, sizeof *e);
+
+    *e = (struct load_end){ run, arg, load->ends };
+    load->ends = e;
+}
+
 void conf_load_destroy(struct conf_load *load)
 {
+    for (const struct load_end *e = load->ends; e != NULL; e = e->next)
+        e->run(e->arg);
+    load->ends = NULL;
     map_done(&load->files_by_path);
     map_done(&load->variables);
     map_done(&load->places);

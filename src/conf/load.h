@@ -88,7 +88,8 @@ void conf_load_report(struct conf_load *, bool colour,
                       void (*write)(void *arg, struct slice text, enum conf_severity), void *arg);
 /* The files read, in order, each path once: for -T and for the bundle. */
 const struct conf_file *conf_load_files(const struct conf_load *);
-void conf_load_destroy(struct conf_load *); /* the tree stays: it is the arena's */
+/* The tree stays: it is the arena's. Runs what conf_at_end() asked for: nobody uses it any more. */
+void conf_load_destroy(struct conf_load *);
 
 struct arena *conf_arena(struct conf_load *);
 const char *conf_prefix(const struct conf_load *); /* ends in "/" */
@@ -99,6 +100,9 @@ const char *conf_dir(const struct conf_load *);
 /* A file that the configuration names, for looking at what is in it; path is absolute. Borrowed
  * from the source. 0 or -errno. */
 int conf_read(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
+
+/* run(arg) when the load is destroyed, the latest first: for what is not the arena's. */
+void conf_at_end(struct conf_load *, void (*run)(void *arg), void *arg);
 
 /* ---- for set() functions ------------------------------------------------------------- */
 

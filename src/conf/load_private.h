@@ -45,6 +45,7 @@ struct conf_load {
     bool alone;    /* include is not followed                        */
     bool resolved; /* names must be known by now                      */
     struct regex *regexes;
+    struct load_end *ends; /* of conf_at_end(), the latest first */
     struct conf_zone *zones, **zones_end;
     struct zone_use *zone_uses, **zone_uses_end;
 };

@@ -48,6 +48,7 @@ const struct feature *const features[] = {
     &feature_map,
     &feature_num_map,
     &feature_geo,
+    &feature_geoip2,
     &feature_split_clients,
     &feature_referer,
     &feature_userid,
