@@ -108,6 +108,15 @@ static enum body_status chain_pull(struct body *b, size_t max, struct chunk *ret
     return BODY_END;
 }
 
+static void chain_sent(struct body *b, size_t size)
+{
+    const struct chain_body *c = container_of(b, struct chain_body, body);
+    struct body *part = c->parts[c->now];
+
+    if (part->ops->sent != NULL)
+        part->ops->sent(part, size);
+}
+
 static void chain_drop(struct body *b)
 {
     struct chain_body *c = container_of(b, struct chain_body, body);
@@ -116,9 +125,9 @@ static void chain_drop(struct body *b)
         body_drop(c->parts[i]);
 }
 
-static const struct body_ops chain_ops = { .name = "chain",
-                                           .pull = chain_pull,
-                                           .drop = chain_drop };
+static const struct body_ops chain_ops = {
+    .name = "chain", .pull = chain_pull, .sent = chain_sent, .drop = chain_drop
+};
 
 struct body *body_chain(struct request *r, struct body **parts, unsigned count)
 {

@@ -118,6 +118,11 @@ void request_run_inner(struct request *r)
     go(r);
 }
 
+void request_run_on(struct request *r)
+{
+    go(r);
+}
+
 void request_run_refused(struct request *r, unsigned status)
 {
     const struct pipeline *p = r->loop->pipeline;

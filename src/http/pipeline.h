@@ -68,6 +68,8 @@ void request_run_refused(struct request *, unsigned status);
 
 /* Runs a sub-request, from the server's own instructions on. */
 void request_run_inner(struct request *);
+/* … from r->step on. */
+void request_run_on(struct request *);
 
 /* The built-in steps of http/ itself. */
 step_fn step_server_rewrite, step_find_location, step_rewrite, step_access, step_access_verdict;

@@ -83,6 +83,7 @@ enum request_slot {
     SLOT_MIRROR,
     SLOT_PACKING, /* filter/ */
     SLOT_SSI,
+    SLOT_SLICE,
     SLOT_AUTH_REQUEST, /* http/ */
     SLOT_USERID,
     SLOT_RELAY, /* upstream/ */
@@ -149,6 +150,7 @@ struct request {
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
+    bool clone;              /* a sub-request for its parent's own path: subrequest_clone()  */
     bool uri_changed;        /* uri is not what the client asked for any more            */
     bool uri_rewritten;      /* … and was changed by rewrite since its location was found */
     bool leaves_with_client; /* the client's closing ends it: nobody waits for the answer */

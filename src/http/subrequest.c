@@ -225,6 +225,27 @@ struct request *subrequest_create(struct request *parent, struct slice uri, stru
     return r;
 }
 
+struct request *subrequest_clone(struct request *parent, const struct subrequest_ops *child_ops,
+                                 void *arg)
+{
+    struct request *r = subrequest_create(parent, parent->uri, parent->args, child_ops, arg);
+
+    if (r == NULL)
+        return NULL;
+    r->clone = true;
+    r->uri_changed = parent->uri_changed;
+    r->uri_rewritten = parent->uri_rewritten;
+    r->location = parent->location;
+    r->scope = parent->scope;
+    r->log = parent->log;
+    r->captures_of = parent->captures_of;
+    r->server_captures_of = parent->server_captures_of;
+    memcpy(r->captures, parent->captures, sizeof r->captures);
+    memcpy(r->server_captures, parent->server_captures, sizeof r->server_captures);
+    r->step = parent->step;
+    return r;
+}
+
 struct slice subrequest_split(struct slice *uri)
 {
     size_t mark = slice_find(*uri, '?');
@@ -238,7 +259,10 @@ struct slice subrequest_split(struct slice *uri)
 
 void subrequest_run(struct request *r)
 {
-    request_run_inner(r);
+    if (r->clone)
+        request_run_on(r);
+    else
+        request_run_inner(r);
 }
 
 /* ---- on their own ---------------------------------------------------------------------------- */

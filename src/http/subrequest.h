@@ -36,6 +36,11 @@ struct subrequest_ops {
 struct request *subrequest_create(struct request *parent, struct slice uri, struct slice args,
                                   const struct subrequest_ops *, void *arg) MUST_USE;
 
+/* The same for what the parent asked for, which was answered by a step: that step runs again, in
+ * the same location, with the same captures. */
+struct request *subrequest_clone(struct request *parent, const struct subrequest_ops *,
+                                 void *arg) MUST_USE;
+
 /* Cuts "path?args" for subrequest_create(), which takes both. */
 struct slice subrequest_split(struct slice *uri);
 

@@ -6,6 +6,7 @@
 #include "filter/gunzip.h"
 #include "filter/recode.h"
 #include "filter/replace.h"
+#include "filter/slices.h"
 #include "handler/auth.h"
 #include "handler/auth_desk.h"
 #include "handler/client_body.h"
@@ -86,6 +87,7 @@ const struct feature *const features[] = {
     &feature_secure_link,
     &feature_addition,
     &feature_ssi,
+    &feature_slice,
     &feature_upstream,
     &feature_relay,
     &feature_proxy,
@@ -136,6 +138,7 @@ static const struct step steps[] = {
 /* error-status is the first: it gives an error page the status it stands for. */
 static const struct filter filters[] = {
     { "error-status", filter_error_status, NULL, EVERY },
+    { "slice", filter_slice, slice_idle, EVERY },
     { "carried", filter_carried, NULL, EVERY },
     { "challenge", filter_challenge, NULL, MAIN_ONLY },
     { "conditional", filter_conditional, NULL, MAIN_ONLY },

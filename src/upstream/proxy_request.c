@@ -14,7 +14,7 @@
 /* Is uri what the client sent? Then it goes on byte by byte as it came. */
 static bool uri_came_so(const struct request *r)
 {
-    return !r->uri_changed && r->parent == NULL && r->head.path.size > 0;
+    return !r->uri_changed && (r->parent == NULL || r->clone) && r->head.path.size > 0;
 }
 
 static void write_args(const struct request *r, struct gather *g)

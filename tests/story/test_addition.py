@@ -1,6 +1,8 @@
 """add_before_body and add_after_body: answers of other paths around a body."""
 import pytest
 
+from upstreams import Upstream, reply
+
 PAGE = '<p>page</p>\n'
 FILES = {'html/page.html': PAGE, 'html/page.css': 'p { }', 'html/head.html': '<h1>head</h1>\n',
          'html/foot.html': '<hr>\n', 'html/large.html': 'line\n' * 200_000, 'html/empty.html': ''}
@@ -97,3 +99,15 @@ def test_the_log(weir):
 def test_mistakes(weir):
     s = weir('add_after_body foot.html;', start=False)
     assert '"foot.html" is not a path of this server' in s.command('-t').stderr
+
+
+def test_around_what_another_server_says(weir):
+    body = bytes(i % 250 for i in range(300000))
+    with Upstream(reply(body, fields=['Content-Type: text/html'])) as app:
+        s = weir(f'''location / {{ add_before_body /before; add_after_body /after;
+                                  proxy_pass http://{app.at}; }}
+                     location /before {{ return 200 begin; }}
+                     location /after {{ return 200 end; }}''')
+        for _ in range(3):
+            assert s.get('/').body == b'begin' + body + b'end'
+        assert app.connections == 1
