@@ -413,6 +413,7 @@ static const struct directive rows[] = {
     HINT("request_pool_size", HS, 1, "size", "weir sizes its arenas itself."),
     HINT("keepalive_disable", HSL, ARGS_MANY, "none | browser …",
          "the browsers in question are gone."),
+    HINT("msie_refresh", HSL, 1, "on | off", "the browsers in question are gone."),
     HINT("server_names_hash_max_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
     HINT("server_names_hash_bucket_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),
     HINT("variables_hash_max_size", CTX_HTTP, 1, "size", "weir sizes its tables itself."),

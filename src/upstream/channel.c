@@ -193,7 +193,7 @@ static struct channel *take_idle(struct request *r, const struct endpoint *peer,
         next = l->next;
         if (!fits(c, peer, m))
             continue;
-        if (!io_busy(&c->rx) && !net_is_silent(c->fd)) {
+        if ((m->careful || !io_busy(&c->rx)) && !net_is_silent(c->fd)) {
             channel_close(c);
             continue;
         }

@@ -198,12 +198,20 @@ static void connected(struct relay *y)
     relay_send(y);
 }
 
+static bool idempotent(const struct request *r)
+{
+    return !slice_eq(r->head.method_text, SLICE("POST")) &&
+           !slice_eq(r->head.method_text, SLICE("LOCK")) &&
+           !slice_eq(r->head.method_text, SLICE("PATCH"));
+}
+
 /* False: that peer cannot even be tried. */
 static bool try_peer(struct relay *y, const struct peer *peer)
 {
     struct channel_manner manner = manner_of(y);
     int error = 0;
 
+    manner.careful = !idempotent(y->request);
     y->channel = channel_open(y->request, &peer->at, &manner, &channel_events, y, &error);
     y->state = RELAY_CONNECT;
     if (y->channel == NULL) {
@@ -246,13 +254,6 @@ static void ask(struct relay *y)
 }
 
 /* ---- one that failed ------------------------------------------------------------------------- */
-
-static bool idempotent(const struct request *r)
-{
-    return !slice_eq(r->head.method_text, SLICE("POST")) &&
-           !slice_eq(r->head.method_text, SLICE("LOCK")) &&
-           !slice_eq(r->head.method_text, SLICE("PATCH"));
-}
 
 static bool may_ask_again(const struct relay *y, unsigned faults)
 {

@@ -438,8 +438,7 @@ def test_a_connection_that_the_server_closed_is_not_used(weir, up):
         for _ in range(10):
             assert c.ask('/', method='POST', body=b'x').text == 'hello'
             while up.open:              # a request that is sent before is lost, and not repeated
-                time.sleep(0.01)
-            time.sleep(0.1)
+                time.sleep(0.001)
 
 
 def test_bytes_behind_an_answer_end_the_connection(weir, up):
