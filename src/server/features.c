@@ -94,6 +94,7 @@ const struct feature *const features[] = {
     &feature_fastcgi,
     &feature_uwsgi,
     &feature_scgi,
+    &feature_memcached,
     NULL,
 };
 /* clang-format on */

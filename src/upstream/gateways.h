@@ -4,6 +4,6 @@
 
 #include "conf/directive.h"
 
-extern const struct feature feature_fastcgi, feature_uwsgi, feature_scgi;
+extern const struct feature feature_fastcgi, feature_uwsgi, feature_scgi, feature_memcached;
 
 #endif

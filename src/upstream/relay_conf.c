@@ -49,6 +49,8 @@ bool relay_set_next(struct conf_load *load, const struct conf_node *node, void *
         { "http_404", FAULT_404 },
         { "http_429", FAULT_429 },
         { "non_idempotent", FAULT_NON_IDEMPOTENT },
+        { "invalid_response", FAULT_INVALID }, /* memcached's words */
+        { "not_found", FAULT_404 },
         { "off", FAULT_OFF },
         { "updating", 0 },
         { "denied", 0 },
