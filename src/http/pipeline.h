@@ -51,6 +51,7 @@ struct pipeline {
     unsigned step_count;
     unsigned reroute_step, relocate_step; /* where these verdicts lead: the server's own
                                              instructions, the search for the location  */
+    unsigned content_step;                /* what a directive put into the location      */
     const struct filter *filters;
     unsigned filter_count;
     look_fn *look;

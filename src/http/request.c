@@ -445,7 +445,7 @@ static void count_answer(struct request *r)
 {
     if (r->counted)
         stat_sub(&r->loop->stats.writing, 1);
-    if (r->parent != NULL)
+    if (r->parent != NULL || r->is_check)
         return;
     if (r->response.status >= 100 && r->response.status < 600)
         stat_add(&r->loop->stats.status[r->response.status / 100], 1);
@@ -461,7 +461,7 @@ void request_end(struct request *r)
     if (r->parent != NULL)
         request_leave_parent(r);
     count_answer(r);
-    if (r->server != NULL && r->loop->pipeline->log != NULL)
+    if (r->server != NULL && r->loop->pipeline->log != NULL && !r->is_check)
         r->loop->pipeline->log(r);
     body_drop(r->response.body);
     r->response.body = NULL;

@@ -92,6 +92,7 @@ enum request_slot {
     SLOT_TUNNEL,
     SLOT_PROXIED,
     SLOT_LAST_PROXIED,
+    SLOT_ONLY_PEER,
     SLOT_COUNT
 };
 
@@ -150,6 +151,7 @@ struct request {
     bool pipelined;       /* its first bytes came with the request before it: $pipe */
     bool complete;        /* the whole answer was sent: $request_completion        */
     bool tls;
+    bool is_check;           /* of a server's health: not counted, in no access log           */
     bool clone;              /* a sub-request for its parent's own path: subrequest_clone()  */
     bool uri_changed;        /* uri is not what the client asked for any more            */
     bool uri_rewritten;      /* … and was changed by rewrite since its location was found */

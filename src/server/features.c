@@ -30,6 +30,7 @@
 #include "server/main_conf.h"
 #include "upstream/channel.h"
 #include "upstream/gateways.h"
+#include "upstream/health.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
 
@@ -95,6 +96,7 @@ const struct feature *const features[] = {
     &feature_uwsgi,
     &feature_scgi,
     &feature_memcached,
+    &feature_health,
     NULL,
 };
 /* clang-format on */
@@ -155,13 +157,14 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2 };
+enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2, CONTENT_STEP = 14 };
 
 const struct pipeline pipeline = {
     .steps = steps,
     .step_count = COUNT_OF(steps),
     .reroute_step = SERVER_REWRITE_STEP,
     .relocate_step = FIND_LOCATION_STEP,
+    .content_step = CONTENT_STEP,
     .filters = filters,
     .filter_count = COUNT_OF(filters),
     .look = file_look,
@@ -172,6 +175,7 @@ int features_loop_open(struct loop *loop)
 {
     CHECK(steps[SERVER_REWRITE_STEP].run == step_server_rewrite);
     CHECK(steps[FIND_LOCATION_STEP].run == step_find_location);
+    CHECK(steps[CONTENT_STEP].run == step_location_content);
     loop->files = calloc(1, sizeof *loop->files);
     if (loop->files == NULL)
         return -ENOMEM;
@@ -186,8 +190,16 @@ int features_loop_open(struct loop *loop)
     return loop->auth != NULL ? auth_desk_init(loop->auth) : -ENOMEM;
 }
 
+/* The first loop checks for all. */
+void features_loop_use(struct loop *loop, struct site *from, struct site *to)
+{
+    if (loop->index == 0)
+        health_follow(loop, from, to);
+}
+
 bool features_loop_leave(struct loop *loop)
 {
+    features_loop_use(loop, loop->site, NULL);
     channels_leave(loop->channels);
     return channels_gone(loop->channels);
 }

@@ -12,6 +12,9 @@ extern const struct pipeline pipeline;
 int features_loop_open(struct loop *) MUST_USE;
 void features_loop_close(struct loop *);
 
+/* The loop goes over from one site (NULL: its first) to another. */
+void features_loop_use(struct loop *, struct site *from, struct site *to);
+
 /* The loop leaves: what features keep open is closed. Asked until it is true: all of it is. */
 bool features_loop_leave(struct loop *);
 

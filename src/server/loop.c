@@ -169,6 +169,7 @@ void loop_use(struct loop_thread *t, void *arg)
                                                       : CONNECTIONS_DEFAULT);
     atomic_store_explicit(&t->ready, true, memory_order_release);
     accept_follow(t, g, old, g->alone);
+    features_loop_use(&t->loop, old, g->site);
     arm_tick(t);
     if (old != NULL && old->uses[t->index].count == 0)
         site_unused(&t->loop, old);

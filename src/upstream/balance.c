@@ -17,6 +17,12 @@ static bool was_tried(const struct pick *p, const struct peer *peer)
     return (p->tried[peer->number / 8] & 1u << peer->number % 8) != 0;
 }
 
+static struct peer *mark_tried(struct pick *p, struct peer *peer)
+{
+    p->tried[peer->number / 8] |= (uint8_t)(1u << peer->number % 8);
+    return peer;
+}
+
 /* The only one is asked whatever it did before. */
 static bool fails_count(const struct pick *p, const struct peer *peer)
 {
@@ -25,7 +31,8 @@ static bool fails_count(const struct pick *p, const struct peer *peer)
 
 bool peer_usable(const struct pick *p, const struct peer *peer, uint64_t now)
 {
-    if (peer->down || peer->backup != p->backup || was_tried(p, peer))
+    if (peer->down || peer->unhealthy || peer->unchecked || peer->backup != p->backup ||
+        was_tried(p, peer))
         return false;
     if (peer->max_conns > 0 && peer->conns >= peer->max_conns)
         return false;
@@ -139,7 +146,7 @@ bool balance_seal(struct arena *arena, struct group *g)
 
 bool balance_begin(struct pick *p, struct group *g, struct request *r)
 {
-    *p = (struct pick){ .group = g, .request = r };
+    *p = (struct pick){ .group = g, .request = r, .only = r->slots[SLOT_ONLY_PEER] };
     p->tried = arena_zalloc(&r->arena, g->count / 8 + 1);
     return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
 }
@@ -160,6 +167,8 @@ struct peer *balance_next(struct pick *p)
     struct peer *peer;
 
     DCHECK(p->peer == NULL);
+    if (p->only != NULL)
+        return p->peer = was_tried(p, p->only) ? NULL : mark_tried(p, p->only);
     pthread_mutex_lock(&g->lock);
     peer = choose(p, now);
     if (peer == NULL && !p->backup && g->backups > 0) {
@@ -170,7 +179,7 @@ struct peer *balance_next(struct pick *p)
         peer->conns++;
         if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
             peer->tried_ms = now; /* one try; the others wait what comes of it */
-        p->tried[peer->number / 8] |= (uint8_t)(1u << peer->number % 8);
+        mark_tried(p, peer);
     }
     pthread_mutex_unlock(&g->lock);
     p->peer = peer;
@@ -198,7 +207,8 @@ void balance_done(struct pick *p, bool failed)
 {
     struct peer *peer = p->peer;
 
-    if (peer == NULL)
+    p->peer = NULL;
+    if (peer == NULL || p->only != NULL)
         return;
     uint64_t now = now_ms(p);
 
@@ -206,7 +216,6 @@ void balance_done(struct pick *p, bool failed)
     peer->conns--;
     judge(p, peer, failed, now);
     pthread_mutex_unlock(&p->group->lock);
-    p->peer = NULL;
 }
 
 unsigned balance_tries(const struct pick *p)
@@ -215,5 +224,5 @@ unsigned balance_tries(const struct pick *p)
 
     for (const struct peer *peer = p->group->peers; peer != NULL; peer = peer->next)
         count += !peer->down;
-    return count;
+    return p->only != NULL ? 1 : count;
 }

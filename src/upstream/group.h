@@ -24,6 +24,8 @@ struct peer {
     struct slice name; /* as written behind server: several peers may share it        */
     unsigned number;   /* in its group                                                */
     bool backup, down; /* down: by configuration, or its name is not known             */
+    bool unhealthy;    /* health_check found it so, and …                              */
+    bool unchecked;    /* … wants to find it well before it is used; behind the lock   */
     int64_t weight, max_conns, max_fails, fail_timeout_ms;
     struct peer *next;
 
