@@ -42,6 +42,18 @@ bool peer_usable(const struct pick *p, const struct peer *peer, uint64_t now)
 
 /* ---- methods ------------------------------------------------------------------------------- */
 
+enum { SHARE = 1024 }; /* of a weight: what grows with slow_start grows in such steps */
+
+/* What a peer is given each time: its weight, or as much of it as it has got back. */
+static int64_t share_of(const struct peer *peer, uint64_t now)
+{
+    uint64_t since = now - peer->back_ms;
+
+    if (peer->back_ms == 0 || since >= (uint64_t)peer->slow_start_ms)
+        return peer->effective * SHARE;
+    return peer->effective * SHARE * (int64_t)since / peer->slow_start_ms;
+}
+
 /* Everybody's weight is added to what it has, and who has most pays for all: each gets its share,
  * and shares are mixed, not in blocks. */
 static struct peer *smooth(struct pick *p, uint64_t now, bool (*may)(struct pick *, struct peer *))
@@ -52,8 +64,8 @@ static struct peer *smooth(struct pick *p, uint64_t now, bool (*may)(struct pick
     for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next) {
         if (!peer_usable(p, peer, now) || (may != NULL && !may(p, peer)))
             continue;
-        peer->current += peer->effective;
-        total += peer->effective;
+        peer->current += share_of(peer, now);
+        total += share_of(peer, now);
         if (peer->effective < peer->weight)
             peer->effective++; /* back from a failure, step by step */
         if (best == NULL || peer->current > best->current)
@@ -192,6 +204,8 @@ static void judge(const struct pick *p, struct peer *peer, bool failed, uint64_t
     if (!fails_count(p, peer))
         return;
     if (!failed) {
+        if (peer->failed_ms < peer->tried_ms && peer->fails >= peer->max_fails)
+            peer->back_ms = now;
         if (peer->failed_ms < peer->tried_ms)
             peer->fails = 0;
         return;

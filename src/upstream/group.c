@@ -204,6 +204,8 @@ static const struct peer_number peer_numbers[] = {
     { "max_fails=", offsetof(struct peer, max_fails), 0, INT32_MAX, parse_count, "a number" },
     { "fail_timeout=", offsetof(struct peer, fail_timeout_ms), 0, INT64_MAX, conf_parse_msec,
       "a time" },
+    { "slow_start=", offsetof(struct peer, slow_start_ms), 0, INT32_MAX, conf_parse_msec,
+      "a time" },
 };
 
 static bool read_peer_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -230,7 +232,17 @@ static bool read_peer_word(struct conf_load *load, const struct conf_node *node,
         return true;
     conf_complain(load, CONF_EMERG, node, (int)arg, "`server` has no parameter \"%.*s\" here",
                   SLICE_FMT(text));
-    conf_hint(load, "expected: weight=, max_conns=, max_fails=, fail_timeout=, backup or down");
+    conf_hint(load, "expected: weight=, max_conns=, max_fails=, fail_timeout=, slow_start=, backup "
+                    "or down");
+    return false;
+}
+
+static bool refuse_method(struct conf_load *load, const struct conf_node *node,
+                          const struct balance *balance, bool backup)
+{
+    conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "there %s with this method of balancing",
+                  backup ? "are no backups" : "is no slow_start");
+    conf_hint(load, "note: %s chooses among all servers", balance->name);
     return false;
 }
 
@@ -254,12 +266,9 @@ static bool set_server(struct conf_load *load, const struct conf_node *node, voi
     for (unsigned i = 1; i < node->arg_count; i++)
         if (!read_peer_word(load, node, i, &like))
             return false;
-    if (like.backup && !g->balance->backups) {
-        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
-                      "there are no backups with this method of balancing");
-        conf_hint(load, "note: %s chooses among all servers", g->balance->name);
-        return false;
-    }
+    g->slow |= like.slow_start_ms > 0;
+    if ((like.backup || g->slow) && !g->balance->backups)
+        return refuse_method(load, node, g->balance, like.backup);
     if (g->count >= PEERS_MAX) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "too many servers");
         conf_hint(load, "expected: at most %d in one upstream", PEERS_MAX);
@@ -283,12 +292,9 @@ static bool choose(struct conf_load *load, const struct conf_node *node,
         return false;
     }
     g->balance = balance;
-    if (g->backups == 0 || balance->backups)
+    if ((g->backups == 0 && !g->slow) || balance->backups)
         return true;
-    conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
-                  "there are no backups with this method of balancing");
-    conf_hint(load, "note: %s chooses among all servers", balance->name);
-    return false;
+    return refuse_method(load, node, balance, g->backups > 0);
 }
 
 static bool set_least_conn(struct conf_load *load, const struct conf_node *node, void *own,
@@ -410,11 +416,12 @@ static const struct directive rows[] = {
     { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_server, .repeats = true,
       .inherit = INHERIT_NOT,
       .syntax = "address [weight=number] [max_conns=number] [max_fails=number] "
-                "[fail_timeout=time] [backup] [down]",
+                "[fail_timeout=time] [slow_start=time] [backup] [down]",
       .help = "One server of the group: name or address with a port (80 if none is said), or "
               "unix:/path. Each address of a name is a server. A server that failed max_fails "
               "times within fail_timeout is left alone for fail_timeout; backups are asked when "
-              "no other is there.",
+              "no other is there. With slow_start, one that is well again gets its share back "
+              "little by little, over that time (not with hash, ip_hash and random).",
       .example = "server 10.0.0.1:8080 weight=5 max_fails=3 fail_timeout=30s;" },
     { "zone", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT,
       .syntax = "name [size]",

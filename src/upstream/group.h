@@ -27,6 +27,7 @@ struct peer {
     bool unhealthy;    /* health_check found it so, and …                              */
     bool unchecked;    /* … wants to find it well before it is used; behind the lock   */
     int64_t weight, max_conns, max_fails, fail_timeout_ms;
+    int64_t slow_start_ms; /* so long its weight grows, once it is back; 0: it is there at once */
     struct peer *next;
 
     /* How it is doing: behind the group's lock. */
@@ -34,6 +35,7 @@ struct peer {
     int64_t conns;                /* requests on it now                                     */
     int64_t fails;                /* within fail_timeout                                    */
     uint64_t failed_ms, tried_ms; /* the last failure; when it was last given a chance     */
+    uint64_t back_ms;             /* when it was found well again; 0: it was never away    */
 };
 
 struct group {
@@ -45,6 +47,7 @@ struct group {
     int64_t weights; /* of those that are no backups                       */
     const struct balance *balance;
     struct expr *key;            /* of hash                                            */
+    bool slow;                   /* some server has slow_start                         */
     bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
     struct ring *ring;           /* of hash … consistent                               */
     struct channel_keeping keeping;

@@ -71,6 +71,7 @@ static void note(struct check *c, struct request *r, const char *fault)
     if (changed) {
         p->unhealthy = fault != NULL;
         p->fails = 0;
+        p->back_ms = loop_now_ns(r->loop, r->io) / NS_PER_MS;
     }
     p->unchecked = p->unchecked && fault != NULL;
     pthread_mutex_unlock(&h->group->lock);

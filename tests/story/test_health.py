@@ -175,6 +175,23 @@ def test_a_server_that_hangs(weir, pair):
     release.set()
 
 
+@pytest.mark.parametrize('slow', ['', 'slow_start=1h'])
+def test_slow_start(weir, pair, slow):
+    one, two = pair
+    one.health = reply('', '500 sick')
+    s = weir(f'''location / {{ proxy_pass http://back;
+                 health_check interval=30ms uri=/health; }}''',
+             http=f'upstream back {{ server {one.at} {slow}; server {two.at}; }}')
+    until(lambda: 'peer is unhealthy' in log(s))
+    one.health = reply('fine')
+    until(lambda: 'peer is healthy' in log(s))
+    before = one.uses()
+    for _ in range(40):
+        assert s.get('/').status == 200
+    used = one.uses() - before
+    assert used <= 2 if slow else 19 <= used <= 21
+
+
 def test_port(weir, pair):
     one, two = pair
     with Backend('doctor') as doctor:

@@ -237,6 +237,8 @@ def test_one_server_of_three_dies_under_load(weir, ups):
     ('upstream a { ip_hash; least_conn; server 127.0.0.1; }', 'another method'),
     ('upstream a { hash $uri loosely; server 127.0.0.1; }', 'means nothing here'),
     ('upstream a { ip_hash; server 127.0.0.1; server 127.0.0.2 backup; }', 'no backups with'),
+    ('upstream a { server 127.0.0.1 slow_start=5s; random; }', 'is no slow_start with'),
+    ('upstream a { server 127.0.0.1 slow_start=x; }', 'has no value that can be'),
     ('upstream a { keepalive many; server 127.0.0.1; }', 'means nothing here'),
 ])
 def test_mistakes(weir, text, says):
