@@ -10,11 +10,13 @@
 #include "tool/help.h"
 #include "tool/lab.h"
 #include "tool/lint.h"
+#include "tool/proxy.h"
 #include "tool/serve.h"
 
 #include <stdio.h>
 
 static int serve(const struct registry *registry, int argc, char **argv);
+static int proxy(const struct registry *registry, int argc, char **argv);
 static int help(const struct registry *registry, int argc, char **argv);
 static int lab(const struct registry *registry, int argc, char **argv);
 static int bench(const struct registry *registry, int argc, char **argv);
@@ -26,8 +28,9 @@ static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve }, { "help", help }, { "bench", bench },   { "fmt", fmt },
-    { "lint", lint },   { "lab", lab },   { "compat", compat }, { "explain", tool_explain },
+    { "serve", serve }, { "proxy", proxy },   { "help", help },
+    { "bench", bench }, { "fmt", fmt },       { "lint", lint },
+    { "lab", lab },     { "compat", compat }, { "explain", tool_explain },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -78,19 +81,36 @@ static int compat(const struct registry *registry, int argc, char **argv)
 }
 
 /* The tool writes a configuration; it runs like any other. */
-static int serve(const struct registry *registry, int argc, char **argv)
+static int run_wish(const struct registry *registry, char **argv, const char *name, int status,
+                    const struct serve_wish *made)
 {
     static struct options options;
-    struct serve_wish wish;
-    int status = tool_serve(&wish, argc, argv);
+    static struct serve_wish wish;
 
     if (status >= 0)
         return status;
+    wish = *made;
     options.argv = argv - 1;
-    options.conf_path = "weir-serve.conf";
+    options.conf_path = name;
     options.conf_text = wish.config;
     options.prefix_said = wish.prefix;
     return options_paths(&options) ? master_run(&options, registry) : 1;
+}
+
+static int serve(const struct registry *registry, int argc, char **argv)
+{
+    struct serve_wish wish;
+    int status = tool_serve(&wish, argc, argv);
+
+    return run_wish(registry, argv, "weir-serve.conf", status, &wish);
+}
+
+static int proxy(const struct registry *registry, int argc, char **argv)
+{
+    struct serve_wish wish;
+    int status = tool_proxy(&wish, argc, argv);
+
+    return run_wish(registry, argv, "weir-proxy.conf", status, &wish);
 }
 
 static int server(const struct registry *registry, int argc, char **argv)

@@ -141,6 +141,7 @@ void options_help(void)
     printf("weir " WEIR_VERSION ": a web server that reads the nginx.conf language\n\n"
            "usage: weir [-?hvVtTq] [-s signal] [-p prefix] [-e file] [-c file] [-g directives]\n"
            "       weir serve [DIR] [-l ADDRESS]    serve a directory, no configuration needed\n"
+           "       weir proxy LISTEN BACKEND...     passes requests on, no configuration needed\n"
            "       weir fmt [--check] FILE...       brings configuration files into one form\n"
            "       weir lint [-c FILE]              what a configuration should not say\n"
            "       weir explain [-c FILE] URL       what happens to a request, and why\n"

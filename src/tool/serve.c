@@ -83,8 +83,7 @@ static bool read_words(struct serving *s, int argc, char **argv)
     return true;
 }
 
-/* A quoted word of the language. */
-static void gather_quoted(struct gather *g, const char *text)
+void wish_quoted(struct gather *g, const char *text)
 {
     gather_byte(g, '"');
     for (; *text != '\0'; text++) {
@@ -95,7 +94,7 @@ static void gather_quoted(struct gather *g, const char *text)
     gather_byte(g, '"');
 }
 
-static void gather_address(struct gather *g, const struct addr *a)
+void wish_address(struct gather *g, const struct addr *a)
 {
     if (a->family == AF_INET6)
         gather_byte(g, '[');
@@ -106,28 +105,37 @@ static void gather_address(struct gather *g, const struct addr *a)
     gather_u64(g, a->port);
 }
 
+void wish_begin(struct serve_wish *wish, struct gather *g, const char *title, bool print_only)
+{
+    const char *scratch = getenv("TMPDIR");
+
+    snprintf(wish->prefix, sizeof wish->prefix, "%s",
+             scratch != NULL && scratch[0] == '/' ? scratch : "/tmp");
+    gather_init(g, wish->config, sizeof wish->config - 1, NULL, 0);
+    gather_printf(g, "# %s\ndaemon off;\nerror_log stderr notice;\npid ", title);
+    wish_quoted(g, print_only ? "weir.pid" : wish->prefix);
+    if (!print_only) {
+        g->used--; /* the closing quote: the file is in that directory */
+        gather_printf(g, "/weir-serve-%d.pid\"", (int)getpid());
+    }
+    gather_lit(g, ";\n");
+    if (geteuid() == 0)
+        gather_lit(g, "user root;\n");
+}
+
 static bool write_config(const struct serving *s, struct serve_wish *wish)
 {
     struct gather g;
 
-    gather_init(&g, wish->config, sizeof wish->config - 1, NULL, 0);
-    gather_lit(&g, "# weir serve: a directory on the web\n"
-                   "daemon off;\nworker_processes 1;\nerror_log stderr notice;\npid ");
-    gather_quoted(&g, s->print_only ? "weir.pid" : wish->prefix);
-    if (!s->print_only) {
-        g.used--; /* the closing quote: the file is in that directory */
-        gather_printf(&g, "/weir-serve-%d.pid\"", (int)getpid());
-    }
-    gather_lit(&g, ";\n");
-    if (geteuid() == 0)
-        gather_lit(&g, "user root;\n");
+    wish_begin(wish, &g, "weir serve: a directory on the web", s->print_only);
+    gather_lit(&g, "worker_processes 1;\n");
     gather_lit(&g, "\nevents {\n    worker_connections 1024;\n}\n\nhttp {\n");
     gather_str(&g, types);
     gather_lit(&g, "    default_type application/octet-stream;\n"
                    "    access_log /dev/stdout;\n\n    server {\n        listen ");
-    gather_address(&g, &s->addr);
+    wish_address(&g, &s->addr);
     gather_lit(&g, ";\n        root ");
-    gather_quoted(&g, s->root);
+    wish_quoted(&g, s->root);
     gather_lit(&g, ";\n        index index.html index.htm;\n        autoindex on;\n    }\n}\n");
     wish->config[g.used] = '\0';
     return !g.full;
@@ -141,7 +149,7 @@ static void print_url(const struct addr *a, const char *about)
     struct gather g;
 
     gather_init(&g, text, sizeof text - 1, NULL, 0);
-    gather_address(&g, a);
+    wish_address(&g, a);
     text[g.used] = '\0';
     printf("  http://%s/%s\n", text, about);
 }
@@ -190,7 +198,6 @@ static void print_places(const struct serving *s)
 int tool_serve(struct serve_wish *wish, int argc, char **argv)
 {
     struct serving s = { .listen = LISTEN_DEFAULT };
-    const char *scratch = getenv("TMPDIR");
     struct stat st;
 
     if (!read_words(&s, argc, argv))
@@ -209,8 +216,6 @@ int tool_serve(struct serve_wish *wish, int argc, char **argv)
                 s.listen);
         return 1;
     }
-    snprintf(wish->prefix, sizeof wish->prefix, "%s",
-             scratch != NULL && scratch[0] == '/' ? scratch : "/tmp");
     if (!write_config(&s, wish)) {
         fprintf(stderr, "weir: the path is too long\n");
         return 1;

@@ -204,7 +204,20 @@ static const struct server *server_of(const struct scope *s)
     return s->object;
 }
 
-static void prepare(struct request *r, struct check *c)
+/* Its only field: what is passed on may be made of $http_host. */
+static bool name_host(struct request *r, struct slice host)
+{
+    struct field *f = arena_zalloc(&r->arena, sizeof *f);
+
+    if (f == NULL)
+        return false;
+    *f = (struct field){ .name = SLICE("Host"), .value = host, .id = FIELD_HOST };
+    r->head.fields = r->head.known[FIELD_HOST] = f;
+    r->head.field_count = 1;
+    return true;
+}
+
+static bool prepare(struct request *r, struct check *c)
 {
     const struct health *h = c->health;
     struct slice path = h->uri;
@@ -225,6 +238,7 @@ static void prepare(struct request *r, struct check *c)
     r->slots[SLOT_ONLY_PEER] = &c->probe;
     r->exchange = c;
     r->step = (uint16_t)r->loop->pipeline->content_step;
+    return name_host(r, h->group->name);
 }
 
 static void ask(struct check *c)
@@ -241,8 +255,13 @@ static void ask(struct check *c)
     c->request = r;
     c->body = (struct gather){ 0 };
     c->reading = false;
-    prepare(r, c);
-    request_run_on(r);
+    if (prepare(r, c)) {
+        request_run_on(r);
+        return;
+    }
+    c->request = NULL;
+    request_end(r);
+    wait(c);
 }
 
 static void on_due(struct io *io, struct io_timer *timer)

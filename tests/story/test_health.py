@@ -77,11 +77,11 @@ def test_sick_and_well_again(weir, pair):
 def test_what_a_check_is(weir, pair):
     one, two = pair
     s = behind(weir, one, two, check='uri=/health?deep=1',
-               more='proxy_set_header X-From weir; access_log access.log combined;')
+               more='proxy_set_header X-From weir-$http_host; access_log access.log combined;')
     until(lambda: len(one.checks()) > 3)
     asked = one.checks()[0]
     assert asked.method == 'GET' and asked.target == '/health?deep=1'
-    assert asked['Host'] == 'back' and asked['X-From'] == 'weir' and asked.body == b''
+    assert asked['Host'] == 'back' and asked['X-From'] == 'weir-back' and asked.body == b''
     s.get('/')
     assert '/health' not in s.file('access.log', contains='GET / ')
 
