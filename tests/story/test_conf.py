@@ -103,7 +103,7 @@ def test_wrong_context(tmp_path, text, line, allowed, found):
 
 @pytest.mark.parametrize('directive,module', [
     ('proxy_cache one;', 'proxy'), ('fastcgi_cache one;', 'fastcgi'),
-    ('auth_jwt "x";', 'auth_jwt'), ('memcached_pass 127.0.0.1:1;', 'memcached'),
+    ('auth_jwt "x";', 'auth_jwt'), ('xslt_stylesheet "x";', 'xslt'),
 ])
 def test_nginx_directive_that_weir_lacks(tmp_path, directive, module):
     r = check(tmp_path, f'events {{}}\nhttp {{ server {{ location / {{ {directive} }} }} }}\n')

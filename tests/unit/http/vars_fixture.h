@@ -144,6 +144,9 @@ static inline uint64_t fixture_now(const struct io *io)
     return ((const struct fixture *)(const void *)io)->now_ns;
 }
 
+/* Nobody runs a step here. */
+static const struct pipeline fixture_pipeline = { .step_count = 0 };
+
 static inline void fixture_line(struct loop *loop, const struct log_policy *policy,
                                 struct slice path, struct slice line)
 {
@@ -174,6 +177,7 @@ static inline void fixture_request(struct fixture *f, const char *line)
 
     f->now_ns = MONO_NS;
     f->loop.now = fixture_now;
+    f->loop.pipeline = &fixture_pipeline;
     f->loop.io = (struct io *)(void *)f;
     f->loop.wall_synced_ns = MONO_NS;
     f->loop.wall_offset_ns = WALL_NS - (int64_t)MONO_NS;
