@@ -1,6 +1,8 @@
 /* balance.c - smooth weighted round robin, least connections, random; and how peers are judged. */
 #include "upstream/balance.h"
 
+#include "upstream/sticky.h"
+
 #include <sys/random.h>
 
 static uint64_t now_ms(const struct pick *p)
@@ -33,6 +35,8 @@ bool peer_usable(const struct pick *p, const struct peer *peer, uint64_t now)
 {
     if (peer->down || peer->unhealthy || peer->unchecked || peer->backup != p->backup ||
         was_tried(p, peer))
+        return false;
+    if (peer->drain && peer != p->wanted)
         return false;
     if (peer->max_conns > 0 && peer->conns >= peer->max_conns)
         return false;
@@ -159,13 +163,27 @@ bool balance_seal(struct arena *arena, struct group *g)
 bool balance_begin(struct pick *p, struct group *g, struct request *r)
 {
     *p = (struct pick){ .group = g, .request = r, .only = r->slots[SLOT_ONLY_PEER] };
+    p->wanted = sticky_peer(r, g);
     p->tried = arena_zalloc(&r->arena, g->count / 8 + 1);
     return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
 }
 
+/* A session's backup is its server, too. */
+static bool wanted_usable(struct pick *p, uint64_t now)
+{
+    bool among = p->backup, usable;
+
+    if (p->wanted == NULL)
+        return false;
+    p->backup = p->wanted->backup;
+    usable = peer_usable(p, p->wanted, now);
+    p->backup = among;
+    return usable;
+}
+
 static struct peer *choose(struct pick *p, uint64_t now)
 {
-    struct peer *peer = p->group->balance->choose(p, now);
+    struct peer *peer = wanted_usable(p, now) ? p->wanted : p->group->balance->choose(p, now);
 
     if (peer == NULL && p->group->balance->choose != choose_round_robin)
         peer = choose_round_robin(p, now);

@@ -17,6 +17,7 @@ struct pick {
     struct group *group;
     struct request *request;
     struct peer *only;   /* of a health check: nobody else; NULL: of the group              */
+    struct peer *wanted; /* of the request's session; NULL: any                            */
     struct peer *peer;   /* being asked; NULL: none                                   */
     uint8_t *tried;      /* a bit for each peer                                       */
     uint32_t hash;       /* of the methods that have one                              */

@@ -3,6 +3,7 @@
 
 #include "conf/expr.h"
 #include "upstream/balance.h"
+#include "upstream/sticky.h"
 
 enum {
     KEEPALIVE_MOST = 32,
@@ -175,7 +176,8 @@ static bool set_upstream(struct conf_load *load, const struct conf_node *node, v
         conf_hint(load, "expected: at least one without the word backup");
         return false;
     }
-    return group_seal(conf_arena(load), g) && balance_seal(conf_arena(load), g);
+    return group_seal(conf_arena(load), g) && balance_seal(conf_arena(load), g) &&
+           sticky_seal(conf_arena(load), g);
 }
 
 /* ---- server ---------------------------------------------------------------------------------- */
@@ -226,14 +228,21 @@ static bool read_peer_word(struct conf_load *load, const struct conf_node *node,
         conf_hint(load, "expected: %s and %s", n->name, n->expected);
         return false;
     }
+    if (slice_starts(text, SLICE("route=")) && text.size > 6) {
+        p->route = slice_skip(text, 6);
+        return true;
+    }
     p->backup |= slice_eq(text, SLICE("backup"));
     p->down |= slice_eq(text, SLICE("down"));
-    if (slice_eq(text, SLICE("backup")) || slice_eq(text, SLICE("down")))
+    p->drain |= slice_eq(text, SLICE("drain"));
+    if (slice_eq(text, SLICE("backup")) || slice_eq(text, SLICE("down")) ||
+        slice_eq(text, SLICE("drain")))
         return true;
     conf_complain(load, CONF_EMERG, node, (int)arg, "`server` has no parameter \"%.*s\" here",
                   SLICE_FMT(text));
-    conf_hint(load, "expected: weight=, max_conns=, max_fails=, fail_timeout=, slow_start=, backup "
-                    "or down");
+    conf_hint(load,
+              "expected: weight=, max_conns=, max_fails=, fail_timeout=, slow_start=, route=, "
+              "backup, drain or down");
     return false;
 }
 
@@ -416,12 +425,14 @@ static const struct directive rows[] = {
     { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_server, .repeats = true,
       .inherit = INHERIT_NOT,
       .syntax = "address [weight=number] [max_conns=number] [max_fails=number] "
-                "[fail_timeout=time] [slow_start=time] [backup] [down]",
+                "[fail_timeout=time] [slow_start=time] [route=name] [backup] [drain] "
+                "[down]",
       .help = "One server of the group: name or address with a port (80 if none is said), or "
               "unix:/path. Each address of a name is a server. A server that failed max_fails "
               "times within fail_timeout is left alone for fail_timeout; backups are asked when "
               "no other is there. With slow_start, one that is well again gets its share back "
-              "little by little, over that time (not with hash, ip_hash and random).",
+              "little by little, over that time (not with hash, ip_hash and random). route is what "
+              "sticky knows it by; drain: it gets only requests of sessions that it has.",
       .example = "server 10.0.0.1:8080 weight=5 max_fails=3 fail_timeout=30s;" },
     { "zone", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT,
       .syntax = "name [size]",
@@ -454,6 +465,13 @@ static const struct directive rows[] = {
     { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
       .syntax = "[two [least_conn]]",
       .help = "Asks a server at random, by weights; two: the less busy of two." },
+    { "sticky", CTX_UPSTREAM, 2, ARGS_MANY, CONF_CUSTOM, .set = sticky_set, .inherit = INHERIT_NOT,
+      .syntax = "cookie name [expires=time] [domain=name] [path=path] "
+                "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable …",
+      .help = "Requests of one session go to one server, while it can be asked. cookie: the client "
+              "gets a cookie with its server's route (the MD5 of its address, if none is said); "
+              "route: the first variable that is not empty says it.",
+      .example = "sticky cookie srv expires=1h path=/;" },
 };
 
 const struct feature feature_upstream = {

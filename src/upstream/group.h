@@ -18,14 +18,17 @@
 struct balance;
 struct expr;
 struct ring;
+struct sticky;
 
 struct peer {
     struct endpoint at;
-    struct slice name; /* as written behind server: several peers may share it        */
-    unsigned number;   /* in its group                                                */
-    bool backup, down; /* down: by configuration, or its name is not known             */
-    bool unhealthy;    /* health_check found it so, and …                              */
-    bool unchecked;    /* … wants to find it well before it is used; behind the lock   */
+    struct slice name;  /* as written behind server: several peers may share it        */
+    struct slice route; /* of sticky sessions; size 0: it has none                      */
+    unsigned number;    /* in its group                                                */
+    bool backup, down;  /* down: by configuration, or its name is not known             */
+    bool drain;         /* only for sessions that are its own already                      */
+    bool unhealthy;     /* health_check found it so, and …                              */
+    bool unchecked;     /* … wants to find it well before it is used; behind the lock   */
     int64_t weight, max_conns, max_fails, fail_timeout_ms;
     int64_t slow_start_ms; /* so long its weight grows, once it is back; 0: it is there at once */
     struct peer *next;
@@ -49,6 +52,7 @@ struct group {
     struct expr *key;            /* of hash                                            */
     bool slow;                   /* some server has slow_start                         */
     bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
+    const struct sticky *sticky; /* NULL: sessions do not matter                       */
     struct ring *ring;           /* of hash … consistent                               */
     struct channel_keeping keeping;
     pthread_mutex_t lock;

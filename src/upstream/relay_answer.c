@@ -4,6 +4,7 @@
 #include "http/early_hints.h"
 #include "http/error_page.h"
 #include "http/site.h"
+#include "upstream/sticky.h"
 #include "wire/date.h"
 #include "wire/uri.h"
 
@@ -291,6 +292,7 @@ enum verdict relay_fill(struct relay *y, unsigned status, const struct relay_rew
     r->response.no_answer = false;
     for (uint32_t i = 0; i < y->field_count && !f.full; i++)
         take(&f, &y->fields[i]);
+    f.full |= !sticky_tell(r, y->pick.group, y->pick.peer);
     if (f.full) {
         relay_end(y);
         return request_fail(r, 502);

@@ -1,0 +1,23 @@
+/* sticky.h - requests of one session go to one peer: by a cookie that is given here, or by what
+ * the request says of its route.
+ */
+#ifndef UPSTREAM_STICKY_H
+#define UPSTREAM_STICKY_H
+
+#include "http/request.h"
+#include "upstream/group.h"
+
+/* The directive sticky, in upstream{}. */
+conf_set_fn sticky_set;
+
+/* Gives each peer of a group with sticky its route, if it has none: the MD5 of its address. False:
+ * no memory. */
+bool sticky_seal(struct arena *, struct group *) MUST_USE;
+
+/* The peer that the request belongs to; NULL: none yet, or it is gone. */
+struct peer *sticky_peer(struct request *, const struct group *);
+
+/* The peer answers: gives the client its cookie, unless it has it. False: no memory. */
+bool sticky_tell(struct request *, const struct group *, const struct peer *) MUST_USE;
+
+#endif
