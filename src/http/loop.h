@@ -20,6 +20,7 @@ struct channels;
 struct coders;
 struct file_cache;
 struct log_book;
+struct resolver;
 
 /* Counters; read by the status pages through the atomics' relaxed loads. */
 struct loop_stats {
@@ -43,6 +44,7 @@ struct loop {
     struct auth_desk *auth;    /* handler/auth_desk.h                           */
     struct coders *coders;     /* filter/coding.h: compressors ready for use    */
     struct channels *channels; /* upstream/channel.h: connections to other servers   */
+    struct resolver *resolver; /* net/resolver.h                                */
     struct log_book *log_book; /* server/log_book.h: access log buffers         */
 
     struct list conns;             /* every connection                              */

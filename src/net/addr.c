@@ -80,6 +80,16 @@ static bool parse_ip(struct slice text, uint8_t family, struct addr *ret)
     return inet_pton(family, space, ret->ip) == 1;
 }
 
+bool addr_parse_ip(struct slice text, struct addr *ret)
+{
+    struct addr a = { 0 };
+
+    if (!parse_ip(text, AF_INET, &a) && !parse_ip(text, AF_INET6, &a))
+        return false;
+    *ret = a;
+    return true;
+}
+
 static bool parse_port(struct slice text, uint16_t *ret)
 {
     uint64_t port;

@@ -29,6 +29,8 @@ int addr_unix(const char *path, struct sockaddr_storage *, socklen_t *ret_size) 
 
 /* Numeric addresses only: "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:80", "*:80", "80". */
 bool addr_parse(struct slice, uint16_t default_port, struct addr *) MUST_USE;
+/* An address alone, without brackets and port: "127.0.0.1", "::1". The port is 0. */
+bool addr_parse_ip(struct slice, struct addr *) MUST_USE;
 /* "127.0.0.1" or "::1", without brackets; "unix:" for AF_UNIX; "" when not known. */
 void addr_print(const struct addr *, struct gather *);
 /* The 4 or 16 bytes of $binary_remote_addr. */

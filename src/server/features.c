@@ -22,7 +22,6 @@
 #include "http/encoding.h"
 #include "http/error_page.h"
 #include "http/log_target.h"
-#include "http/resolver.h"
 #include "http/rewrite.h"
 #include "http/site.h"
 #include "http/types.h"
@@ -33,6 +32,7 @@
 #include "upstream/health.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
+#include "upstream/resolver.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -186,6 +186,9 @@ int features_loop_open(struct loop *loop)
     loop->channels = channels_create();
     if (loop->channels == NULL)
         return -ENOMEM;
+    loop->resolver = resolver_create(loop->io);
+    if (loop->resolver == NULL)
+        return -ENOMEM;
     loop->auth = calloc(1, sizeof *loop->auth);
     return loop->auth != NULL ? auth_desk_init(loop->auth) : -ENOMEM;
 }
@@ -201,7 +204,9 @@ bool features_loop_leave(struct loop *loop)
 {
     features_loop_use(loop, loop->site, NULL);
     channels_leave(loop->channels);
-    return channels_gone(loop->channels);
+    if (loop->conn_count == 0)
+        resolver_leave(loop->resolver);
+    return channels_gone(loop->channels) && resolver_gone(loop->resolver);
 }
 
 void features_loop_close(struct loop *loop)
@@ -209,6 +214,9 @@ void features_loop_close(struct loop *loop)
     if (loop->channels != NULL)
         channels_destroy(loop->channels);
     loop->channels = NULL;
+    if (loop->resolver != NULL)
+        resolver_destroy(loop->resolver);
+    loop->resolver = NULL;
     if (loop->coders != NULL)
         coders_done(loop->coders);
     free(loop->coders);

@@ -1,19 +1,12 @@
-/* destination.c - upstreams, addresses, and names that a helper thread asks the system for. */
+/* destination.c - upstreams, addresses, and names that are looked up for each request. */
 #include "upstream/destination.h"
 
-#include "io/io.h"
-
-#include <netdb.h>
-
-enum { NAME_ROOM = 256, FOUND_MAX = 16 };
+#include "upstream/resolver.h"
 
 struct looking {
-    struct io_op op;
+    struct lookup lookup;
     struct request *request;
-    char name[NAME_ROOM];
-    struct addrinfo *found;
-    int error;
-    bool waits, done;
+    bool waits;
 };
 
 static bool has_no_port(struct slice name)
@@ -44,80 +37,69 @@ struct group *destination_group(struct conf_load *load, const struct conf_node *
 
 /* ---- names ------------------------------------------------------------------------------- */
 
-static int32_t look_up(struct io_op *op)
+static void looked_up(struct lookup *lookup)
 {
-    static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
-    struct looking *l = container_of(op, struct looking, op);
+    struct looking *l = container_of(lookup, struct looking, lookup);
 
-    l->error = getaddrinfo(l->name, NULL, &hints, &l->found);
-    return 0;
-}
-
-static void looked_up(struct io *io, struct io_op *op, struct io_result result)
-{
-    struct looking *l = container_of(op, struct looking, op);
-
-    (void)io;
-    if (result.res < 0)
-        l->error = EAI_SYSTEM;
-    l->done = true;
-    if (l->request->ended && l->found != NULL)
-        freeaddrinfo(l->found);
-    if (!request_unpin(l->request) && l->waits)
+    if (l->waits)
         request_resume(l->request);
 }
 
-static enum verdict begin_looking(struct request *r, struct finding *f, struct slice name)
+static void forget(void *arg)
 {
-    struct looking *l = arena_zalloc(&r->arena, sizeof *l);
+    struct looking *l = arg;
 
-    if (l == NULL || name.size >= sizeof l->name)
-        return request_fail(r, l == NULL ? 500 : 502);
-    memcpy(l->name, name.at, name.size);
+    lookup_end(&l->lookup);
+}
+
+/* True: it is known already, or cannot be. */
+static bool begin_looking(struct request *r, struct finding *f, struct slice name)
+{
+    const struct resolver_conf *conf = request_conf(r, &feature_resolver);
+    struct looking *l = f->looking;
+
     l->request = r;
-    l->waits = true;
-    f->looking = l;
-    request_pin(r);
-    io_work(r->io, &l->op, look_up, looked_up);
-    return WAIT;
+    l->lookup = (struct lookup){ .resolver = r->loop->resolver,
+                                 .how = &conf->how,
+                                 .name = name,
+                                 .port = f->port,
+                                 .done = looked_up };
+    l->waits = !lookup_begin(&l->lookup);
+    return !l->waits;
 }
 
 static bool take_found(struct request *r, struct finding *f, struct slice name)
 {
-    struct endpoint all[FOUND_MAX];
+    struct endpoint all[RESOLVER_FOUND_MAX];
     struct endpoint_list list = { all, 0 };
+    const struct lookup *l = &f->looking->lookup;
 
-    for (const struct addrinfo *a = f->looking->found; a != NULL; a = a->ai_next) {
-        struct addr addr;
-        char text[NI_MAXHOST];
-
-        if (list.count == FOUND_MAX ||
-            getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
-            continue;
-        addr_from_sockaddr(&addr, a->ai_addr, a->ai_addrlen);
-        struct slice host =
-            addr.family == AF_INET6 ? arena_printf(&r->arena, "[%s]", text) : slice_str(text);
-
-        if (host.at == NULL || !endpoint_literal(&r->arena, host, f->port, &all[list.count]))
-            continue;
-        list.count++;
-    }
-    freeaddrinfo(f->looking->found);
-    f->looking->found = NULL;
-    f->group = list.count > 0 ? group_of_endpoints(&r->arena, name, &list, NULL) : NULL;
+    for (unsigned i = 0; i < l->count; i++)
+        if (!endpoint_of(&r->arena, &l->found[i].addr, &all[list.count++]))
+            return false;
+    f->group = group_of_endpoints(&r->arena, name, &list, NULL);
     return f->group != NULL;
 }
 
 static enum verdict resolve(struct request *r, struct finding *f, struct slice name)
 {
-    if (f->looking == NULL)
-        return begin_looking(r, f, name);
-    if (!f->looking->done)
+    const struct lookup *l;
+
+    if (f->looking == NULL) {
+        f->looking = arena_zalloc(&r->arena, sizeof *f->looking);
+        if (f->looking == NULL || !request_at_end(r, forget, f->looking))
+            return request_fail(r, 500);
+        if (!begin_looking(r, f, name))
+            return WAIT;
+    }
+    l = &f->looking->lookup;
+    if (!l->over)
         return WAIT;
-    if (f->looking->error != 0) {
+    f->looking->waits = false;
+    if (l->outcome != LOOKUP_FOUND) {
         request_log(r, LOG_ERROR, 0, "\"%.*s\" could not be resolved: %s", SLICE_FMT(name),
-                    gai_strerror(f->looking->error));
-        return request_fail(r, 502);
+                    lookup_why(l->outcome));
+        return request_fail(r, l->outcome == LOOKUP_BUSY ? 503 : 502);
     }
     return take_found(r, f, name) ? NEXT : request_fail(r, 500);
 }

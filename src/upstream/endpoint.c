@@ -54,7 +54,7 @@ static bool unix_endpoint(struct slice host, struct endpoint *e)
     return true;
 }
 
-static bool from_addr(struct arena *arena, const struct addr *a, struct endpoint *e)
+bool endpoint_of(struct arena *arena, const struct addr *a, struct endpoint *e)
 {
     struct sockaddr_storage s;
     char text[TEXT_MAX];
@@ -90,7 +90,7 @@ bool endpoint_literal(struct arena *arena, struct slice host, uint16_t port, str
     if (!looks_numeric(host) || !addr_parse(host, port, &a))
         return false;
     a.port = port;
-    return from_addr(arena, &a, e);
+    return endpoint_of(arena, &a, e);
 }
 
 static bool add_found(struct arena *arena, const struct addrinfo *found, uint16_t port,
@@ -107,7 +107,7 @@ static bool add_found(struct arena *arena, const struct addrinfo *found, uint16_
         if (addr_eq(&a, &have))
             return true;
     }
-    return list->count == ENDPOINTS_MAX || from_addr(arena, &a, &list->all[list->count++]);
+    return list->count == ENDPOINTS_MAX || endpoint_of(arena, &a, &list->all[list->count++]);
 }
 
 bool endpoints_find(struct arena *arena, struct slice host, uint16_t port,

@@ -9,6 +9,7 @@
 #define UPSTREAM_ENDPOINT_H
 
 #include "base/arena.h"
+#include "net/addr.h"
 
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -37,6 +38,9 @@ bool endpoint_split(struct slice text, struct slice *host, uint16_t *port) MUST_
 
 /* The address of a literal: no name is looked up. False: it is a name, or none at all. */
 bool endpoint_literal(struct arena *, struct slice host, uint16_t port, struct endpoint *) MUST_USE;
+
+/* The endpoint of an address, with its text in the arena. False: no memory. */
+bool endpoint_of(struct arena *, const struct addr *, struct endpoint *) MUST_USE;
 
 /* All addresses of a literal or a name (getaddrinfo(3): may wait for DNS, so only for loading or
  * for helper threads). Lives in the arena. False: *why says what went wrong. */

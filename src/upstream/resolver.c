@@ -1,5 +1,7 @@
 /* resolver.c - the directives resolver and resolver_timeout: what is said about name servers. */
-#include "http/resolver.h"
+#include "upstream/resolver.h"
+
+#include <netdb.h>
 
 static uint32_t resolver_index;
 
@@ -13,7 +15,7 @@ struct reading {
 
 static bool read_valid(struct reading *o)
 {
-    return conf_parse_msec(o->value, &o->conf->valid_ms);
+    return conf_parse_msec(o->value, &o->conf->how.valid_ms);
 }
 
 static bool read_switch(struct slice value, bool *no)
@@ -24,12 +26,12 @@ static bool read_switch(struct slice value, bool *no)
 
 static bool read_ipv4(struct reading *o)
 {
-    return read_switch(o->value, &o->conf->no_ipv4);
+    return read_switch(o->value, &o->conf->how.no_ipv4);
 }
 
 static bool read_ipv6(struct reading *o)
 {
-    return read_switch(o->value, &o->conf->no_ipv6);
+    return read_switch(o->value, &o->conf->how.no_ipv6);
 }
 
 static bool read_zone(struct reading *o)
@@ -71,7 +73,7 @@ static int read_option(struct reading *o)
 }
 
 /* "name" or "name:port". */
-static bool read_name(struct slice text, struct resolver_server *s)
+static bool read_name(struct slice text, struct slice *name, uint16_t *ret_port)
 {
     size_t colon = slice_find(text, ':');
     uint64_t port = RESOLVER_PORT;
@@ -79,35 +81,64 @@ static bool read_name(struct slice text, struct resolver_server *s)
     if (colon == 0 || text.size == 0 || text.at[0] == '[' || slice_find(text, '=') < text.size)
         return false;
     if (colon < text.size &&
-        (!slice_to_u64(slice_skip(text, colon + 1), 65535, &port) || port == 0))
+        (!slice_to_u64(slice_skip(text, colon + 1), UINT16_MAX, &port) || port == 0))
         return false;
-    s->text = slice_head(text, colon);
-    s->port = (uint16_t)port;
+    *name = slice_head(text, colon);
+    *ret_port = (uint16_t)port;
     return true;
+}
+
+/* A name server's own name is asked of the system, now. A name that is not known is a warning. */
+static void add_named(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                      struct resolver_how *how, struct slice name, uint16_t port)
+{
+    static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+    struct slice text = arena_printf(conf_arena(load), "%.*s", SLICE_FMT(name));
+    struct addrinfo *found = NULL;
+    int error = text.at != NULL ? getaddrinfo(text.at, NULL, &hints, &found) : EAI_MEMORY;
+
+    for (const struct addrinfo *a = found; a != NULL && how->server_count < DNS_SERVERS_MAX;
+         a = a->ai_next) {
+        struct addr *server = &how->servers[how->server_count++];
+
+        addr_from_sockaddr(server, a->ai_addr, a->ai_addrlen);
+        server->port = port;
+    }
+    if (found != NULL)
+        freeaddrinfo(found);
+    if (error == 0)
+        return;
+    conf_complain(load, CONF_WARN, node, (int)arg, "host not found in resolver \"%.*s\": %s",
+                  SLICE_FMT(name), gai_strerror(error));
+    conf_hint(load, "note: this name server is not asked");
 }
 
 static bool read_server(struct conf_load *load, const struct conf_node *node, unsigned arg,
                         struct resolver_conf *conf)
 {
-    struct resolver_server *s = arena_must(conf_arena(load), sizeof *s);
-    struct slice text = conf_arg(node, arg);
+    struct slice text = conf_arg(node, arg), name;
+    struct resolver_how *how = &conf->how;
+    struct addr a;
+    uint16_t port;
 
-    s->text = text;
-    if (addr_parse(text, RESOLVER_PORT, &s->addr) && !addr_is_any(&s->addr)) {
-        s->port = s->addr.port;
-    } else {
-        s->addr = (struct addr){ 0 };
-        if (!read_name(text, s)) {
-            conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" is not a name server",
-                          SLICE_FMT(text));
-            conf_hint(load, "expected: an address or a name, with a port if it is not 53; or "
-                            "valid=, ipv4=, ipv6=, status_zone=");
-            return false;
-        }
+    if (how->server_count == DNS_SERVERS_MAX) {
+        conf_complain(load, CONF_EMERG, node, (int)arg, "too many name servers");
+        conf_hint(load, "expected: at most %d", DNS_SERVERS_MAX);
+        return false;
     }
-    *conf->end = s;
-    conf->end = &s->next;
-    return true;
+    if (addr_parse(text, RESOLVER_PORT, &a) && !addr_is_any(&a) && a.port != 0) {
+        how->servers[how->server_count++] = a;
+        return true;
+    }
+    if (read_name(text, &name, &port)) {
+        add_named(load, node, arg, how, name, port);
+        return true;
+    }
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" is not a name server",
+                  SLICE_FMT(text));
+    conf_hint(load, "expected: an address or a name, with a port if it is not 53; or "
+                    "valid=, ipv4=, ipv6=, status_zone=");
+    return false;
 }
 
 static bool set_resolver(struct conf_load *load, const struct conf_node *node, void *own,
@@ -116,20 +147,23 @@ static bool set_resolver(struct conf_load *load, const struct conf_node *node, v
     struct resolver_conf *conf = own;
     struct reading o = { load, node, 0, { 0 }, conf };
 
+    unsigned servers = 0;
+
     (void)row;
-    conf->end = &conf->servers;
-    conf->valid_ms = -1;
+    conf->node = node;
+    conf->how.valid_ms = -1;
     for (; o.arg < node->arg_count; o.arg++) {
         int option = read_option(&o);
 
+        servers += option < 0;
         if (option == 0 || (option < 0 && !read_server(load, node, o.arg, conf)))
             return false;
     }
-    if (conf->servers == NULL) {
+    if (servers == 0) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "no name server is named");
         return false;
     }
-    if (!conf->no_ipv4 || !conf->no_ipv6)
+    if (!conf->how.no_ipv4 || !conf->how.no_ipv6)
         return true;
     conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "ipv4 and ipv6 are both off");
     return false;
@@ -144,22 +178,24 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
 
     (void)load;
     (void)scope;
-    if (conf->servers != NULL || outer == NULL)
-        return true;
-    *conf = *outer;
-    conf->timeout_ms = timeout_ms;
+    if (conf->node == NULL && outer != NULL)
+        *conf = *outer;
+    if (conf->node == NULL)
+        conf->how.valid_ms = -1;
+    conf->timeout_ms = conf->how.timeout_ms = timeout_ms;
     return true;
 }
 
 static const struct directive rows[] = {
     { "resolver", CTX_ANY_HTTP, 1, ARGS_MANY, CONF_CUSTOM, .set = set_resolver,
       .syntax = "address … [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
-      .help = "The name servers that are asked for names found out at run time; read and checked, "
-              "and used by what connects to other servers.",
+      .help = "The name servers that are asked for names found out at run time, as in proxy_pass "
+              "with variables; without this, those of /etc/resolv.conf. Answers are kept as long "
+              "as they say, or for valid; names in /etc/hosts are not asked for.",
       .example = "resolver 127.0.0.53 valid=30s ipv6=off;" },
     { "resolver_timeout", CTX_ANY_HTTP, 1, 1, CONF_MSEC, offsetof(struct resolver_conf, timeout_ms),
       "30s", .min = 1, .max = INT32_MAX, .syntax = "time",
-      .help = "How long a name server may take to answer." },
+      .help = "How long a name may stay unanswered: until then, it is asked for again and again." },
 };
 
 const struct feature feature_resolver = {
