@@ -76,10 +76,7 @@ static void idle_enter(struct conn *c)
         conn_goto(c, HEAD);
         return;
     }
-    if (c->out != NULL) {
-        slab_give(&c->loop->out_slab, c->out);
-        c->out = NULL;
-    }
+    h1_out_give(c);
     if (c->in_ended) {
         conn_close(c, c->in_failed ? CLOSE_peer_reset : CLOSE_peer_closed);
         return;

@@ -19,6 +19,14 @@ struct out *h1_out(struct conn *c)
     return c->out;
 }
 
+void h1_out_give(struct conn *c)
+{
+    if (c->out == NULL)
+        return;
+    slab_give(&c->loop->out_slab, c->out);
+    c->out = NULL;
+}
+
 static void send_out(struct conn *c, int iov_count, unsigned flags)
 {
     c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
@@ -381,10 +389,12 @@ void send_enter(struct conn *c)
         return;
     case BODY_LATER:
         x->in_flight = 0;
-        if (out->used > 0)
+        if (out->used > 0) {
             send_out(c, 1, 0);
-        else
+        } else {
+            h1_out_give(c); /* it may be long: a tunnel is idle most of its time */
             conn_deadline(c, 0);
+        }
         return;
     case BODY_END:
         body_end(c, x);

@@ -84,6 +84,8 @@ const struct http_core *h1_core(const struct conn *);
 
 /* NULL when memory is out (the connection is then closed). */
 struct out *h1_out(struct conn *);
+/* Gives it back, if there is one: nothing is being sent, and nothing waits in it. */
+void h1_out_give(struct conn *);
 
 /* The body was read: how the answer goes on. Declared here because DISCARD ends in it. */
 bool h1_body_wanted_first(const struct conn *);
