@@ -20,7 +20,11 @@ static int32_t write_out(struct io_op *op)
     struct reading *b = container_of(op, struct reading, op);
 
     if (b->body.file < 0) {
-        int fd = temp_file_open(&b->place, b->name, sizeof b->name);
+        if (b->name == NULL)
+            b->name = calloc(1, TEMP_NAME_SIZE);
+        if (b->name == NULL)
+            return -ENOMEM;
+        int fd = temp_file_open(&b->place, b->name, TEMP_NAME_SIZE);
 
         if (fd < 0)
             return fd;
@@ -48,6 +52,7 @@ static void removed(struct io *io, struct io_op *op, struct io_result result)
 
     (void)io;
     (void)result;
+    free(b->name);
     free(b->buffer);
     free(b);
     request_unpin(r);
@@ -60,6 +65,7 @@ static void drop(struct reading *b)
 
     r->client_body = NULL;
     if (b->body.file < 0) {
+        free(b->name);
         free(b->buffer);
         free(b);
         return;
@@ -136,7 +142,7 @@ static void go_on(struct reading *b)
 static void complete(struct reading *b)
 {
     b->body.complete = true;
-    b->body.name = slice_str(b->name);
+    b->body.name = b->name != NULL ? slice_str(b->name) : (struct slice){ 0 };
     if (b->body.file < 0)
         b->body.memory = slice_of(b->buffer, b->used);
     go_on(b);

@@ -25,7 +25,7 @@ struct reading {
     struct stream *stream; /* client_body_stream()'s; NULL: it is read whole          */
     struct io_op op;
     struct temp_place place;
-    char name[TEMP_NAME_SIZE];
+    char *name; /* of the file, TEMP_NAME_SIZE bytes; NULL: none was tried        */
 };
 
 static inline struct reading *reading_of(const struct request *r)

@@ -30,7 +30,7 @@ http {{ access_log {dir}/access.log; server {{ listen 127.0.0.1:{port};
         proxy_set_header Connection upgrade; }} }} }}'''
 ASK = b'''GET /chat HTTP/1.1\r
 Host: chat.example.com\r
-User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0\r
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/124.0.0.0\r
 Upgrade: websocket\r
 Connection: Upgrade\r
 Origin: https://chat.example.com\r
