@@ -11,12 +11,14 @@
 #include "tool/lab.h"
 #include "tool/lint.h"
 #include "tool/proxy.h"
+#include "tool/respond.h"
 #include "tool/serve.h"
 
 #include <stdio.h>
 
 static int serve(const struct registry *registry, int argc, char **argv);
 static int proxy(const struct registry *registry, int argc, char **argv);
+static int respond(const struct registry *registry, int argc, char **argv);
 static int help(const struct registry *registry, int argc, char **argv);
 static int lab(const struct registry *registry, int argc, char **argv);
 static int bench(const struct registry *registry, int argc, char **argv);
@@ -28,9 +30,10 @@ static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve }, { "proxy", proxy },   { "help", help },
-    { "bench", bench }, { "fmt", fmt },       { "lint", lint },
-    { "lab", lab },     { "compat", compat }, { "explain", tool_explain },
+    { "serve", serve },     { "proxy", proxy },   { "help", help },
+    { "bench", bench },     { "fmt", fmt },       { "lint", lint },
+    { "lab", lab },         { "compat", compat }, { "explain", tool_explain },
+    { "respond", respond },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -111,6 +114,14 @@ static int proxy(const struct registry *registry, int argc, char **argv)
     int status = tool_proxy(&wish, argc, argv);
 
     return run_wish(registry, argv, "weir-proxy.conf", status, &wish);
+}
+
+static int respond(const struct registry *registry, int argc, char **argv)
+{
+    struct serve_wish wish;
+    int status = tool_respond(&wish, argc, argv);
+
+    return run_wish(registry, argv, "weir-respond.conf", status, &wish);
 }
 
 static int server(const struct registry *registry, int argc, char **argv)

@@ -142,6 +142,7 @@ void options_help(void)
            "usage: weir [-?hvVtTq] [-s signal] [-p prefix] [-e file] [-c file] [-g directives]\n"
            "       weir serve [DIR] [-l ADDRESS]    serve a directory, no configuration needed\n"
            "       weir proxy LISTEN BACKEND...     passes requests on, no configuration needed\n"
+           "       weir respond LISTEN              a back end for tests: answers all alike\n"
            "       weir fmt [--check] FILE...       brings configuration files into one form\n"
            "       weir lint [-c FILE]              what a configuration should not say\n"
            "       weir explain [-c FILE] URL       what happens to a request, and why\n"
