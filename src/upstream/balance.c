@@ -60,7 +60,7 @@ static int64_t share_of(const struct peer *peer, uint64_t now)
 
 /* Everybody's weight is added to what it has, and who has most pays for all: each gets its share,
  * and shares are mixed, not in blocks. */
-static struct peer *smooth(struct pick *p, uint64_t now, bool (*may)(struct pick *, struct peer *))
+struct peer *balance_smooth(struct pick *p, uint64_t now, bool (*may)(struct pick *, struct peer *))
 {
     struct peer *best = NULL;
     int64_t total = 0;
@@ -82,7 +82,7 @@ static struct peer *smooth(struct pick *p, uint64_t now, bool (*may)(struct pick
 
 static struct peer *choose_round_robin(struct pick *p, uint64_t now)
 {
-    return smooth(p, now, NULL);
+    return balance_smooth(p, now, NULL);
 }
 
 /* a/wa < b/wb, without a division */
@@ -107,7 +107,7 @@ static struct peer *choose_least_conn(struct pick *p, uint64_t now)
     if (best == NULL)
         return NULL;
     p->peer = best; /* for as_busy_as_asked() */
-    best = smooth(p, now, as_busy_as_asked);
+    best = balance_smooth(p, now, as_busy_as_asked);
     p->peer = NULL;
     return best;
 }
@@ -146,7 +146,11 @@ static struct peer *choose_random(struct pick *p, uint64_t now)
     struct peer *one = one_at_random(p, now, NULL);
     struct peer *other = one != NULL && p->group->two ? one_at_random(p, now, one) : NULL;
 
-    return other != NULL && less_busy(other, one) ? other : one;
+    if (other == NULL)
+        return one;
+    if (p->group->time != TIME_NONE)
+        return peer_is_faster(p, other, one, now) ? other : one;
+    return less_busy(other, one) ? other : one;
 }
 
 const struct balance balance_round_robin = { "round robin", true, choose_round_robin, NULL };
@@ -207,6 +211,7 @@ struct peer *balance_next(struct pick *p)
     }
     if (peer != NULL) {
         peer->conns++;
+        peer_time_begin(p, peer, now);
         if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
             peer->tried_ms = now; /* one try; the others wait what comes of it */
         mark_tried(p, peer);
@@ -246,6 +251,7 @@ void balance_done(struct pick *p, bool failed)
 
     pthread_mutex_lock(&p->group->lock);
     peer->conns--;
+    peer_time_end(p, peer, failed, now);
     judge(p, peer, failed, now);
     pthread_mutex_unlock(&p->group->lock);
 }

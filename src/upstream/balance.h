@@ -23,6 +23,8 @@ struct pick {
     uint32_t hash;       /* of the methods that have one                              */
     unsigned attempts;   /* of them: how often they have chosen                       */
     bool hashed, backup; /* backup: among these now                                   */
+    uint64_t asked_ms;   /* when peer was                                             */
+    uint64_t header_us, last_us; /* how long its answer took, for balance_done(); 0: none */
     struct slice key;
 };
 
@@ -36,7 +38,7 @@ struct balance {
 };
 
 extern const struct balance balance_round_robin, balance_least_conn, balance_ip_hash, balance_hash,
-    balance_random;
+    balance_random, balance_least_time;
 
 /* The group's peers are known: what its method must know of them in advance. False: no memory. */
 bool balance_seal(struct arena *, struct group *) MUST_USE;
@@ -55,6 +57,17 @@ unsigned balance_tries(const struct pick *);
 
 /* For methods: may this one be asked now? */
 bool peer_usable(const struct pick *, const struct peer *, uint64_t now_ms);
+
+/* For methods: round robin among those that may. */
+struct peer *balance_smooth(struct pick *, uint64_t now_ms,
+                            bool (*may)(struct pick *, struct peer *));
+
+/* balance_time.c, all of them behind the group's lock: a is better than b; peer was given a
+ * request; it has one less, which went well or not. */
+bool peer_is_faster(const struct pick *, const struct peer *a, const struct peer *b,
+                    uint64_t now_ms);
+void peer_time_begin(struct pick *, struct peer *, uint64_t now_ms);
+void peer_time_end(struct pick *, struct peer *, bool failed, uint64_t now_ms);
 
 /* balance_hash.c */
 bool ring_make(struct arena *, struct group *) MUST_USE;

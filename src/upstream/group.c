@@ -306,6 +306,15 @@ static bool choose(struct conf_load *load, const struct conf_node *node,
     return refuse_method(load, node, balance, g->backups > 0);
 }
 
+static bool refuse_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                        const char *expected)
+{
+    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" means nothing here",
+                  SLICE_FMT(conf_arg(node, arg)));
+    conf_hint(load, "expected: %s", expected);
+    return false;
+}
+
 static bool set_least_conn(struct conf_load *load, const struct conf_node *node, void *own,
                            const struct directive *row)
 {
@@ -314,21 +323,36 @@ static bool set_least_conn(struct conf_load *load, const struct conf_node *node,
     return choose(load, node, &balance_least_conn);
 }
 
+static bool read_time(struct group *g, struct slice text)
+{
+    g->time = slice_eq(text, SLICE("header"))      ? TIME_HEADER
+              : slice_eq(text, SLICE("last_byte")) ? TIME_LAST_BYTE
+                                                   : TIME_NONE;
+    return g->time != TIME_NONE;
+}
+
+static bool set_least_time(struct conf_load *load, const struct conf_node *node, void *own,
+                           const struct directive *row)
+{
+    static const char form[] = "least_time header | last_byte [inflight]";
+    struct group *g = group_here(load);
+
+    (void)own;
+    (void)row;
+    if (!read_time(g, conf_arg(node, 0)))
+        return refuse_word(load, node, 0, form);
+    g->inflight = node->arg_count > 1;
+    if (g->inflight && !slice_eq(conf_arg(node, 1), SLICE("inflight")))
+        return refuse_word(load, node, 1, form);
+    return choose(load, node, &balance_least_time);
+}
+
 static bool set_ip_hash(struct conf_load *load, const struct conf_node *node, void *own,
                         const struct directive *row)
 {
     (void)own;
     (void)row;
     return choose(load, node, &balance_ip_hash);
-}
-
-static bool refuse_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
-                        const char *expected)
-{
-    conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" means nothing here",
-                  SLICE_FMT(conf_arg(node, arg)));
-    conf_hint(load, "expected: %s", expected);
-    return false;
 }
 
 static bool set_hash(struct conf_load *load, const struct conf_node *node, void *own,
@@ -345,9 +369,20 @@ static bool set_hash(struct conf_load *load, const struct conf_node *node, void 
     return g->key != NULL && choose(load, node, &balance_hash);
 }
 
+/* "least_conn", "least_time=header", "least_time=last_byte". */
+static bool read_better(struct group *g, struct slice text)
+{
+    struct slice time = SLICE("least_time=");
+
+    return slice_eq(text, SLICE("least_conn")) ||
+           (slice_starts(text, time) && read_time(g, slice_skip(text, time.size)));
+}
+
 static bool set_random(struct conf_load *load, const struct conf_node *node, void *own,
                        const struct directive *row)
 {
+    static const char form[] =
+        "random [two [least_conn | least_time=header | least_time=last_byte]]";
     struct group *g = group_here(load);
 
     (void)own;
@@ -355,9 +390,9 @@ static bool set_random(struct conf_load *load, const struct conf_node *node, voi
     g->two = slice_eq(conf_arg(node, 0), SLICE("two"));
     g->least = g->two;
     if (node->arg_count > 0 && !g->two)
-        return refuse_word(load, node, 0, "random [two [least_conn]]");
-    if (node->arg_count > 1 && !slice_eq(conf_arg(node, 1), SLICE("least_conn")))
-        return refuse_word(load, node, 1, "random [two [least_conn]]");
+        return refuse_word(load, node, 0, form);
+    if (node->arg_count > 1 && !read_better(g, conf_arg(node, 1)))
+        return refuse_word(load, node, 1, form);
     return choose(load, node, &balance_random);
 }
 
@@ -453,6 +488,13 @@ static const struct directive rows[] = {
     { "least_conn", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_least_conn, .inherit = INHERIT_NOT,
       .syntax = "",
       .help = "Asks the server with the fewest requests in progress, in proportion to weights." },
+    { "least_time", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_least_time, .inherit = INHERIT_NOT,
+      .syntax = "header | last_byte [inflight]",
+      .help = "Asks the server that answers fastest on average, until the head or the last byte of "
+              "the answer, with its requests in progress and its weight taken into account. "
+              "inflight: answers that are not there yet count, too. An average that nothing was "
+              "added to for 10s counts half, and so on: a server that was slow is tried again.",
+      .example = "least_time header;" },
     { "ip_hash", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_ip_hash, .inherit = INHERIT_NOT,
       .syntax = "",
       .help = "Asks the same server for the same client: by the first three bytes of its IPv4 "
@@ -463,8 +505,8 @@ static const struct directive rows[] = {
               "go, few keys move.",
       .example = "hash $request_uri consistent;" },
     { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
-      .syntax = "[two [least_conn]]",
-      .help = "Asks a server at random, by weights; two: the less busy of two." },
+      .syntax = "[two [least_conn | least_time=header | least_time=last_byte]]",
+      .help = "Asks a server at random, by weights; two: the less busy, or the faster, of two." },
     { "sticky", CTX_UPSTREAM, 2, ARGS_MANY, CONF_CUSTOM, .set = sticky_set, .inherit = INHERIT_NOT,
       .syntax = "cookie name [expires=time] [domain=name] [path=path] "
                 "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable …",

@@ -39,7 +39,13 @@ struct peer {
     int64_t fails;                /* within fail_timeout                                    */
     uint64_t failed_ms, tried_ms; /* the last failure; when it was last given a chance     */
     uint64_t back_ms;             /* when it was found well again; 0: it was never away    */
+    uint64_t time_us;             /* of least_time: the average of its answers; 0: none yet */
+    uint64_t timed_ms;            /* … and when the last one came                            */
+    uint64_t begun_ms;            /* … the sum of when those on it now began                 */
 };
+
+/* What is timed of an answer. */
+enum least_time { TIME_NONE, TIME_HEADER, TIME_LAST_BYTE };
 
 struct group {
     struct slice name;
@@ -52,6 +58,8 @@ struct group {
     struct expr *key;            /* of hash                                            */
     bool slow;                   /* some server has slow_start                         */
     bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
+    enum least_time time;        /* of least_time and random two                       */
+    bool inflight;               /* … answers that are not there yet count, too        */
     const struct sticky *sticky; /* NULL: sessions do not matter                       */
     struct ring *ring;           /* of hash … consistent                               */
     struct channel_keeping keeping;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { REQUEST_HEAD_MAX = 256 * 1024, HEAD_FIRST = 1024 };
+enum { REQUEST_HEAD_MAX = 256 * 1024, HEAD_FIRST = 1024, NS_PER_US = 1000 };
 
 static void on_event(void *, enum channel_event, int error);
 static void on_bytes(void *, struct io_buf *);
@@ -69,8 +69,15 @@ static bool note_attempt(struct relay *y, const struct peer *peer)
 
 static void attempt_over(struct relay *y)
 {
-    if (y->attempt != NULL && y->attempt->over_ns == 0)
-        y->attempt->over_ns = now_ns(y);
+    struct attempt *a = y->attempt;
+
+    if (a == NULL || a->over_ns != 0)
+        return;
+    a->over_ns = now_ns(y);
+    if (a->head_ns == 0)
+        return;
+    y->pick.header_us = (a->head_ns - a->began_ns) / NS_PER_US + 1;
+    y->pick.last_us = (a->over_ns - a->began_ns) / NS_PER_US + 1;
 }
 
 /* ---- the end of an attempt ------------------------------------------------------------------ */

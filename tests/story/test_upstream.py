@@ -100,6 +100,53 @@ def test_least_conn(weir, ups):
         assert c.answer().status == 200
 
 
+@pytest.mark.parametrize('how, head, body, all_fast', [
+    ('least_time header;', 0.2, 0, True), ('least_time last_byte;', 0, 0.2, True),
+    ('least_time last_byte inflight;', 0.1, 0.1, True),
+    ('random two least_time=header;', 0.2, 0, True), ('least_time header;', 0, 0.05, False)])
+def test_least_time(weir, ups, how, head, body, all_fast):
+    a, b = ups(2)
+
+    def slow(peer, asked):
+        time.sleep(head)
+        whole = reply('0')
+        peer.send(whole[:-1])
+        time.sleep(body)
+        peer.send(whole[-1:])
+
+    a.script = slow
+    s = group(weir, [a.at, b.at], how)
+    got = texts(s, 16)
+    if all_fast:  # it was tried once, and that was enough
+        assert got.count('0') <= 1 and got[-8:] == ['1'] * 8
+    else:
+        assert '0' in got
+
+
+def test_a_slow_server_counts_before_it_has_answered(weir, ups):
+    a, b = ups(2)
+    hold = threading.Event()
+
+    def slow(peer, asked):
+        if asked.target == '/hold':
+            hold.wait(5)
+        peer.send(reply('0'))
+
+    a.script = slow
+    s = group(weir, [a.at, b.at], 'least_time last_byte inflight;')
+    assert set(texts(s, 2)) == {'0', '1'}
+    with s.connect() as c, s.connect() as d:
+        for client in (c, d):
+            client.send('GET /hold HTTP/1.1\r\nHost: a.test\r\n\r\n')
+        while not any(x.target == '/hold' for x in a.asked + b.asked):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        if any(x.target == '/hold' for x in a.asked):
+            assert set(texts(s, 6)) == {'1'}
+        hold.set()
+        assert c.answer().status == d.answer().status == 200
+
+
 def test_max_conns(weir, ups):
     a, b = ups(2)
     hold = threading.Event()
@@ -235,6 +282,9 @@ def test_one_server_of_three_dies_under_load(weir, ups):
     ('upstream a { server 127.0.0.1 quick; }', 'no parameter "quick"'),
     ('upstream a { server 127.0.0.1:x; }', 'is not an address'),
     ('upstream a { ip_hash; least_conn; server 127.0.0.1; }', 'another method'),
+    ('upstream a { least_time soon; server 127.0.0.1; }', 'header | last_byte'),
+    ('upstream a { least_time header always; server 127.0.0.1; }', 'means nothing here'),
+    ('upstream a { random two least_time=soon; server 127.0.0.1; }', 'means nothing here'),
     ('upstream a { hash $uri loosely; server 127.0.0.1; }', 'means nothing here'),
     ('upstream a { ip_hash; server 127.0.0.1; server 127.0.0.2 backup; }', 'no backups with'),
     ('upstream a { server 127.0.0.1 slow_start=5s; random; }', 'is no slow_start with'),
