@@ -28,6 +28,7 @@
 #include "http/vars.h"
 #include "server/main_conf.h"
 #include "upstream/channel.h"
+#include "upstream/discover.h"
 #include "upstream/gateways.h"
 #include "upstream/health.h"
 #include "upstream/proxy.h"
@@ -193,11 +194,13 @@ int features_loop_open(struct loop *loop)
     return loop->auth != NULL ? auth_desk_init(loop->auth) : -ENOMEM;
 }
 
-/* The first loop checks for all. */
+/* The first loop checks and asks for all. */
 void features_loop_use(struct loop *loop, struct site *from, struct site *to)
 {
-    if (loop->index == 0)
-        health_follow(loop, from, to);
+    if (loop->index != 0)
+        return;
+    health_follow(loop, from, to);
+    discover_follow(loop, from, to);
 }
 
 bool features_loop_leave(struct loop *loop)

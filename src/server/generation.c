@@ -4,6 +4,7 @@
 #include "conf/zone.h"
 #include "server/bundle.h"
 #include "server/log_files.h"
+#include "upstream/discover.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,7 @@ static const char *build(struct building *b, struct generation *g)
     memset(g->site->uses, 0, uses_size);
     if (!zones_take(c->load, b->around->now != NULL ? b->around->now->config->load : NULL))
         return "there is no memory for the zones";
+    discover_take(g->site, b->around->now != NULL ? b->around->now->site : NULL);
     if (log_files_count(c->logs) != b->bundle.log_count ||
         !number_listeners(g->site, &b->bundle, b->around))
         return "the bundle does not fit its configuration";

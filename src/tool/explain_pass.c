@@ -35,6 +35,9 @@ static void tell_group(const struct request *r, const struct group *g)
                         SLICE_FMT(p->at.text), SLICE_FMT(p->name), p->backup ? ", a backup" : "",
                         p->down ? ", down" : "");
     }
+    for (const struct served *d = g->served; d != NULL; d = d->next)
+        explain_say(r, "", NULL, "one of them: what the name servers say of %.*s",
+                    SLICE_FMT(d->like.name));
     if (shown > PEERS_SHOWN)
         explain_say(r, "", NULL, "and %u more", shown - PEERS_SHOWN);
 }

@@ -1,6 +1,7 @@
 /* balance.c - smooth weighted round robin, least connections, random; and how peers are judged. */
 #include "upstream/balance.h"
 
+#include "base/block.h"
 #include "upstream/sticky.h"
 
 #include <sys/random.h>
@@ -161,14 +162,74 @@ const struct balance balance_random = { "random", false, choose_random, NULL };
 
 bool balance_seal(struct arena *arena, struct group *g)
 {
-    return !g->consistent || ring_make(arena, g);
+    return !g->consistent || ring_make(g->served != NULL ? NULL : arena, g);
+}
+
+/* Without memory for a ring it is round robin. */
+void balance_changed(struct group *g)
+{
+    balance_forget(g);
+    if (g->consistent && !ring_make(NULL, g))
+        g->ring = NULL;
+}
+
+void balance_forget(struct group *g)
+{
+    if (g->served == NULL || !g->consistent)
+        return;
+    block_free(g->ring);
+    g->ring = NULL;
+}
+
+/* ---- peers that come and go ------------------------------------------------------------------ */
+
+static void hold(struct pick *p, struct peer *peer)
+{
+    uint8_t bit = (uint8_t)(1u << peer->number % 8);
+
+    if (p->group->served == NULL || (p->held[peer->number / 8] & bit) != 0)
+        return;
+    p->held[peer->number / 8] |= bit;
+    peer->users++;
+}
+
+/* The request has ended. */
+static void let_go(void *arg)
+{
+    struct pick *p = arg;
+    struct group *g = p->group;
+
+    pthread_mutex_lock(&g->lock);
+    for (unsigned n = 0; n < g->numbers; n++)
+        if ((p->held[n / 8] & 1u << n % 8) != 0)
+            group_unuse(g, g->by_number[n]);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* False: no memory. */
+static bool begin_holding(struct pick *p, size_t size)
+{
+    struct request *r = p->request;
+
+    p->held = arena_zalloc(&r->arena, size);
+    if (p->held == NULL || !request_at_end(r, let_go, p))
+        return false;
+    pthread_mutex_lock(&p->group->lock);
+    p->wanted = sticky_peer(r, p->group);
+    if (p->wanted != NULL)
+        hold(p, p->wanted);
+    pthread_mutex_unlock(&p->group->lock);
+    return true;
 }
 
 bool balance_begin(struct pick *p, struct group *g, struct request *r)
 {
     *p = (struct pick){ .group = g, .request = r, .only = r->slots[SLOT_ONLY_PEER] };
-    p->wanted = sticky_peer(r, g);
-    p->tried = arena_zalloc(&r->arena, g->count / 8 + 1);
+    p->tried = arena_zalloc(&r->arena, g->numbers / 8 + 1);
+    if (g->served == NULL)
+        p->wanted = sticky_peer(r, g);
+    else if (!begin_holding(p, g->numbers / 8 + 1))
+        return false;
     return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
 }
 
@@ -215,6 +276,7 @@ struct peer *balance_next(struct pick *p)
         if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
             peer->tried_ms = now; /* one try; the others wait what comes of it */
         mark_tried(p, peer);
+        hold(p, peer);
     }
     pthread_mutex_unlock(&g->lock);
     p->peer = peer;
@@ -260,7 +322,9 @@ unsigned balance_tries(const struct pick *p)
 {
     unsigned count = 0;
 
+    pthread_mutex_lock(&p->group->lock);
     for (const struct peer *peer = p->group->peers; peer != NULL; peer = peer->next)
         count += !peer->down;
+    pthread_mutex_unlock(&p->group->lock);
     return p->only != NULL ? 1 : count;
 }

@@ -20,6 +20,7 @@ struct pick {
     struct peer *wanted; /* of the request's session; NULL: any                            */
     struct peer *peer;   /* being asked; NULL: none                                   */
     uint8_t *tried;      /* a bit for each peer                                       */
+    uint8_t *held;       /* … that comes and goes: it stays until the request's end   */
     uint32_t hash;       /* of the methods that have one                              */
     unsigned attempts;   /* of them: how often they have chosen                       */
     bool hashed, backup; /* backup: among these now                                   */
@@ -42,6 +43,10 @@ extern const struct balance balance_round_robin, balance_least_conn, balance_ip_
 
 /* The group's peers are known: what its method must know of them in advance. False: no memory. */
 bool balance_seal(struct arena *, struct group *) MUST_USE;
+
+/* Its peers are others now (behind its lock); they will not be any more. */
+void balance_changed(struct group *);
+void balance_forget(struct group *);
 
 /* Borrows both until the request ends. False: no memory. */
 bool balance_begin(struct pick *, struct group *, struct request *) MUST_USE;
@@ -69,7 +74,7 @@ bool peer_is_faster(const struct pick *, const struct peer *a, const struct peer
 void peer_time_begin(struct pick *, struct peer *, uint64_t now_ms);
 void peer_time_end(struct pick *, struct peer *, bool failed, uint64_t now_ms);
 
-/* balance_hash.c */
+/* balance_hash.c: the arena may be NULL, then it is block_alloc()'s. */
 bool ring_make(struct arena *, struct group *) MUST_USE;
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "upstream/balance.h"
 
+#include "base/block.h"
 #include "conf/expr.h"
 
 #include <stdlib.h>
@@ -123,18 +124,19 @@ static int by_hash(const void *a, const void *b)
 }
 
 /* Host and port as written, a NUL between them, and the hash of the place before, low byte
- * first. A unix socket has no port. */
+ * first. A unix socket has no port. Peers that come and go stand where their addresses lead. */
 static void stand(struct ring *ring, struct peer *peer)
 {
-    struct slice host = peer->name, port = { 0 };
+    struct slice name = peer->served != NULL ? peer->at.text : peer->name;
+    struct slice host = name, port = { 0 };
     uint16_t number = 0;
     uint32_t before = 0;
 
-    if (!slice_starts(peer->name, SLICE("unix:")) && endpoint_split(peer->name, &host, &number) &&
-        host.size < peer->name.size)
-        port = slice_skip(peer->name, host.size + 1);
-    if (slice_starts(peer->name, SLICE("unix:")))
-        host = slice_skip(peer->name, 5);
+    if (!slice_starts(name, SLICE("unix:")) && endpoint_split(name, &host, &number) &&
+        host.size < name.size)
+        port = slice_skip(name, host.size + 1);
+    if (slice_starts(name, SLICE("unix:")))
+        host = slice_skip(name, 5);
     uLong base = crc32(crc32(0, NULL, 0), (const Bytef *)host.at, (uInt)host.size);
 
     base = crc32(base, (const Bytef *)"", 1);
@@ -151,7 +153,8 @@ static void stand(struct ring *ring, struct peer *peer)
 bool ring_make(struct arena *arena, struct group *g)
 {
     size_t most = (size_t)(g->weights + 1) * PLACES;
-    struct ring *ring = arena_alloc(arena, sizeof *ring + most * sizeof ring->places[0]);
+    size_t size = sizeof(struct ring) + most * sizeof(struct place);
+    struct ring *ring = arena != NULL ? arena_alloc(arena, size) : block_alloc(size);
 
     if (ring == NULL)
         return false;
@@ -183,10 +186,11 @@ static uint32_t place_behind(const struct ring *ring, uint32_t hash)
 static struct peer *choose_consistent(struct pick *p, uint64_t now)
 {
     const struct ring *ring = p->group->ring;
-    uint32_t at = ring->count > 0 ? place_behind(ring, p->hash) : 0;
+    uint32_t count = ring != NULL ? ring->count : 0;
+    uint32_t at = count > 0 ? place_behind(ring, p->hash) : 0;
 
-    for (uint32_t i = 0; i < ring->count; i++) {
-        struct peer *peer = ring->places[(at + i) % ring->count].peer;
+    for (uint32_t i = 0; i < count; i++) {
+        struct peer *peer = ring->places[(at + i) % count].peer;
 
         if (peer_usable(p, peer, now))
             return peer;

@@ -1,8 +1,10 @@
 /* group.c - the directives of upstream { … }, and groups that one address stands for. */
 #include "upstream/group.h"
 
+#include "base/block.h"
 #include "conf/expr.h"
 #include "upstream/balance.h"
+#include "upstream/discover.h"
 #include "upstream/sticky.h"
 
 enum {
@@ -51,12 +53,57 @@ static bool group_seal(struct arena *arena, struct group *g)
 {
     unsigned i = 0;
 
-    g->by_number = arena_alloc(arena, (g->count > 0 ? g->count : 1) * sizeof(struct peer *));
+    g->numbers = g->served != NULL ? PEERS_MAX : g->count;
+    g->by_number = arena_zalloc(arena, (g->numbers > 0 ? g->numbers : 1) * sizeof(struct peer *));
     if (g->by_number == NULL)
         return false;
     for (struct peer *p = g->peers; p != NULL; p = p->next)
         g->by_number[i++] = p;
     return true;
+}
+
+bool group_join(struct group *g, struct peer *p)
+{
+    unsigned number = 0;
+
+    while (number < g->numbers && g->by_number[number] != NULL)
+        number++;
+    if (number == g->numbers)
+        return false;
+    group_add(g, p);
+    p->number = number;
+    g->by_number[number] = p;
+    return true;
+}
+
+static void release(struct group *g, struct peer *p)
+{
+    if (!p->gone || p->users > 0)
+        return;
+    g->by_number[p->number] = NULL;
+    block_free(p);
+}
+
+void group_part(struct group *g, struct peer *p)
+{
+    struct peer **at = &g->peers;
+
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    if (g->end == &p->next)
+        g->end = at;
+    g->count--;
+    g->backups -= p->backup;
+    g->weights -= p->backup ? 0 : p->weight;
+    p->gone = true;
+    release(g, p);
+}
+
+void group_unuse(struct group *g, struct peer *p)
+{
+    p->users--;
+    release(g, p);
 }
 
 static const struct peer plain_peer = {
@@ -137,6 +184,13 @@ struct group *group_find_in(const struct scope *http, struct slice name)
     return NULL;
 }
 
+struct group *group_first(const struct scope *http)
+{
+    const struct upstream_conf *c = scope_conf(http, &feature_upstream);
+
+    return c->groups;
+}
+
 /* ---- upstream -------------------------------------------------------------------------------- */
 
 static struct group *group_here(struct conf_load *load)
@@ -164,14 +218,15 @@ static bool set_upstream(struct conf_load *load, const struct conf_node *node, v
     g->node = node;
     g->next = c->groups;
     c->groups = g;
-    if (conf_enter(load, node, CTX_UPSTREAM, g) == NULL)
+    g->scope = conf_enter(load, node, CTX_UPSTREAM, g);
+    if (g->scope == NULL)
         return false;
-    if (g->count == 0) {
+    if (g->count == 0 && g->served == NULL) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "there is no server in this upstream");
         conf_hint(load, "expected: server address;");
         return false;
     }
-    if (g->count == g->backups) {
+    if (g->count == g->backups && discover_only_backups(g)) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "every server here is a backup");
         conf_hint(load, "expected: at least one without the word backup");
         return false;
@@ -232,6 +287,8 @@ static bool read_peer_word(struct conf_load *load, const struct conf_node *node,
         p->route = slice_skip(text, 6);
         return true;
     }
+    if (slice_eq(text, SLICE("resolve")) || slice_starts(text, SLICE("service=")))
+        return true; /* discover_add() */
     p->backup |= slice_eq(text, SLICE("backup"));
     p->down |= slice_eq(text, SLICE("down"));
     p->drain |= slice_eq(text, SLICE("drain"));
@@ -242,7 +299,7 @@ static bool read_peer_word(struct conf_load *load, const struct conf_node *node,
                   SLICE_FMT(text));
     conf_hint(load,
               "expected: weight=, max_conns=, max_fails=, fail_timeout=, slow_start=, route=, "
-              "backup, drain or down");
+              "service=, backup, drain, down or resolve");
     return false;
 }
 
@@ -283,6 +340,8 @@ static bool set_server(struct conf_load *load, const struct conf_node *node, voi
         conf_hint(load, "expected: at most %d in one upstream", PEERS_MAX);
         return false;
     }
+    if (discover_wanted(node))
+        return discover_add(load, node, g, &like);
     add_found(load, node, 0, g, &like, host, port);
     return true;
 }
@@ -460,14 +519,18 @@ static const struct directive rows[] = {
     { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_server, .repeats = true,
       .inherit = INHERIT_NOT,
       .syntax = "address [weight=number] [max_conns=number] [max_fails=number] "
-                "[fail_timeout=time] [slow_start=time] [route=name] [backup] [drain] "
-                "[down]",
-      .help = "One server of the group: name or address with a port (80 if none is said), or "
-              "unix:/path. Each address of a name is a server. A server that failed max_fails "
-              "times within fail_timeout is left alone for fail_timeout; backups are asked when "
-              "no other is there. With slow_start, one that is well again gets its share back "
-              "little by little, over that time (not with hash, ip_hash and random). route is what "
-              "sticky knows it by; drain: it gets only requests of sessions that it has.",
+                "[fail_timeout=time] [slow_start=time] [route=name] [resolve] [service=name] "
+                "[backup] [drain] [down]",
+      .help =
+          "One server of the group: name or address with a port (80 if none is said), or "
+          "unix:/path. Each address of a name is a server. A server that failed max_fails "
+          "times within fail_timeout is left alone for fail_timeout; backups are asked when "
+          "no other is there. With slow_start, one that is well again gets its share back "
+          "little by little, over that time (not with hash, ip_hash and random). route is what "
+          "sticky knows it by; drain: it gets only requests of sessions that it has. resolve: the "
+          "addresses of the name are asked of the resolver again and again, and servers come "
+          "and go with them; service: the SRV records of _service._tcp.name say which servers, "
+          "ports and weights, and those of worse priority are backups.",
       .example = "server 10.0.0.1:8080 weight=5 max_fails=3 fail_timeout=30s;" },
     { "zone", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT,
       .syntax = "name [size]",

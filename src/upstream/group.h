@@ -10,6 +10,7 @@
 #define UPSTREAM_GROUP_H
 
 #include "conf/load.h"
+#include "net/resolver.h"
 #include "upstream/channel.h"
 #include "upstream/endpoint.h"
 
@@ -32,6 +33,9 @@ struct peer {
     int64_t weight, max_conns, max_fails, fail_timeout_ms;
     int64_t slow_start_ms; /* so long its weight grows, once it is back; 0: it is there at once */
     struct peer *next;
+    struct served *served; /* whose addresses it is one of; NULL: it stays as it is     */
+    unsigned users;        /* of those that come and go: requests that know it …         */
+    bool gone;             /* … which the last one frees; behind the lock                */
 
     /* How it is doing: behind the group's lock. */
     int64_t current, effective;   /* weights, of the smooth round robin                     */
@@ -47,11 +51,27 @@ struct peer {
 /* What is timed of an answer. */
 enum least_time { TIME_NONE, TIME_HEADER, TIME_LAST_BYTE };
 
+/* `server name resolve`: its peers follow DNS (discover.h). */
+struct served {
+    struct group *group;
+    struct peer like; /* what its peers are like */
+    struct slice host, service;
+    uint16_t port;
+    struct loop *loop; /* that asks; NULL: none does */
+    struct lookup lookup;
+    struct io_timer timer;
+    bool failed; /* the last time */
+    struct served *next;
+};
+
 struct group {
     struct slice name;
     const struct conf_node *node; /* NULL: made by a proxy_pass for itself              */
     struct peer *peers, **end;    /* in order                                           */
-    struct peer **by_number;      /* of count; made by group_seal()                     */
+    struct peer **by_number;      /* of numbers; made by group_seal()                   */
+    unsigned numbers;             /* a peer's is below; NULL stands where none is       */
+    struct served *served;        /* NULL: peers neither come nor go                    */
+    const struct scope *scope;    /* its own; NULL: made by a proxy_pass                */
     unsigned count, backups;
     int64_t weights; /* of those that are no backups                       */
     const struct balance *balance;
@@ -73,6 +93,9 @@ extern const struct feature feature_upstream;
  * From merge() on: the whole configuration has been read then. */
 struct group *group_find_in(const struct scope *http, struct slice name);
 
+/* The groups of upstream { … }, linked by next; NULL: there are none. */
+struct group *group_first(const struct scope *http);
+
 /* A group that one address stands for, as in proxy_pass http://backend.test:8080. A name that is
  * not known is a warning at argument `arg` of the node, and a peer that is down. */
 struct group *group_of_address(struct conf_load *, const struct conf_node *, unsigned arg,
@@ -82,5 +105,11 @@ struct group *group_of_address(struct conf_load *, const struct conf_node *, uns
  * peer. NULL: no memory. */
 struct group *group_of_endpoints(struct arena *, struct slice name, const struct endpoint_list *,
                                  const struct channel_keeping *) MUST_USE;
+
+/* For peers that come and go, of block_alloc(), behind the lock. False: there are too many. */
+bool group_join(struct group *, struct peer *) MUST_USE;
+void group_part(struct group *, struct peer *);
+/* A request that used it does not know it any more; the last one frees what has gone. */
+void group_unuse(struct group *, struct peer *);
 
 #endif

@@ -436,6 +436,12 @@ static void set_port(struct peer *p, int64_t port)
 
 static void add_checks(struct conf_load *load, struct health *h)
 {
+    if (h->group->served != NULL) {
+        conf_complain(load, CONF_WARN, h->node, CONF_AT_NAME,
+                      "servers of upstream \"%.*s\" with the word resolve are not checked",
+                      SLICE_FMT(h->group->name));
+        conf_hint(load, "note: max_fails and fail_timeout take care of them");
+    }
     for (struct peer *p = h->group->peers; p != NULL; p = p->next) {
         struct check *c = arena_must(conf_arena(load), sizeof *c);
 

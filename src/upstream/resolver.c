@@ -187,14 +187,15 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
 }
 
 static const struct directive rows[] = {
-    { "resolver", CTX_ANY_HTTP, 1, ARGS_MANY, CONF_CUSTOM, .set = set_resolver,
+    { "resolver", CTX_ANY_HTTP | CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_resolver,
       .syntax = "address … [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
       .help = "The name servers that are asked for names found out at run time, as in proxy_pass "
               "with variables; without this, those of /etc/resolv.conf. Answers are kept as long "
               "as they say, or for valid; names in /etc/hosts are not asked for.",
       .example = "resolver 127.0.0.53 valid=30s ipv6=off;" },
-    { "resolver_timeout", CTX_ANY_HTTP, 1, 1, CONF_MSEC, offsetof(struct resolver_conf, timeout_ms),
-      "30s", .min = 1, .max = INT32_MAX, .syntax = "time",
+    { "resolver_timeout", CTX_ANY_HTTP | CTX_UPSTREAM, 1, 1, CONF_MSEC,
+      offsetof(struct resolver_conf, timeout_ms), "30s", .min = 1, .max = INT32_MAX,
+      .syntax = "time",
       .help = "How long a name may stay unanswered: until then, it is asked for again and again." },
 };
 

@@ -92,27 +92,31 @@ bool sticky_tell(struct request *r, const struct group *g, const struct peer *p)
 
 /* ---- routes -------------------------------------------------------------------------------- */
 
-static bool make_route(struct arena *arena, struct peer *p)
+bool sticky_route_of(const struct group *g, struct peer *p, char into[STICKY_ROUTE_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char sum[MD5_SIZE];
-    char *text = arena_bytes(arena, sizeof sum * 2);
 
-    if (text == NULL || EVP_Digest(p->at.text.at, p->at.text.size, sum, NULL, EVP_md5(), NULL) != 1)
+    if (g->sticky == NULL || p->route.size > 0 || p->at.text.size == 0)
+        return true;
+    if (EVP_Digest(p->at.text.at, p->at.text.size, sum, NULL, EVP_md5(), NULL) != 1)
         return false;
     for (size_t i = 0; i < sizeof sum; i++) {
-        text[2 * i] = digits[sum[i] >> 4];
-        text[2 * i + 1] = digits[sum[i] & 15];
+        into[2 * i] = digits[sum[i] >> 4];
+        into[2 * i + 1] = digits[sum[i] & 15];
     }
-    p->route = slice_of(text, sizeof sum * 2);
+    p->route = slice_of(into, STICKY_ROUTE_SIZE);
     return true;
 }
 
 bool sticky_seal(struct arena *arena, struct group *g)
 {
-    for (struct peer *p = g->peers; p != NULL && g->sticky != NULL; p = p->next)
-        if (p->route.size == 0 && !p->down && !make_route(arena, p))
+    for (struct peer *p = g->peers; p != NULL && g->sticky != NULL; p = p->next) {
+        char *room = arena_bytes(arena, STICKY_ROUTE_SIZE);
+
+        if (room == NULL || !sticky_route_of(g, p, room))
             return false;
+    }
     return true;
 }
 
