@@ -5,7 +5,7 @@
 #include "http/site.h"
 
 extern const struct feature feature_empty_gif, feature_stub_status, feature_mirror,
-    feature_secure_link, feature_error_log_status, feature_flv, feature_geoip2;
+    feature_secure_link, feature_error_log_status, feature_flv, feature_geoip2, feature_respond;
 
 enum verdict step_mirror(struct request *);
 bool mirror_idle(const struct scope *);

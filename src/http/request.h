@@ -80,6 +80,7 @@ enum request_slot {
     SLOT_DAV,
     SLOT_AUTH,
     SLOT_DELAY,
+    SLOT_RESPOND,
     SLOT_MIRROR,
     SLOT_PACKING, /* filter/ */
     SLOT_SSI,

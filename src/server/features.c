@@ -77,6 +77,7 @@ const struct feature *const features[] = {
     &feature_sub_filter,
     &feature_charset,
     &feature_empty_gif,
+    &feature_respond,
     &feature_stub_status,
     &feature_error_log_status,
     &feature_random_index,

@@ -1,13 +1,15 @@
 /* respond.c - writes the configuration that answers all requests alike. */
 #include "tool/respond.h"
 
+#include "conf/load.h"
+
 #include <stdio.h>
 
 enum { HEADERS_MAX = 32, PORT_DEFAULT = 8080, STATUS_DEFAULT = 200, FAIL_DEFAULT = 500 };
 enum { STATUS_MIN = 200, STATUS_MAX = 599, ALL = 10000, GO_ON = -1 };
 
 struct responding {
-    const char *listen, *body, *engine;
+    const char *listen, *body, *engine, *delay, *size;
     const char *headers[HEADERS_MAX];
     unsigned header_count, status, fail_status;
     unsigned fail, reset; /* of 10000 requests */
@@ -19,11 +21,14 @@ static int usage(FILE *to, int status)
 {
     fprintf(to,
             "usage: weir respond LISTEN [--status N] [--body TEXT] [--header 'NAME: VALUE']...\n"
+            "                  [--size SIZE] [--delay TIME]\n"
             "                  [--fail RATE%%] [--fail-status N] [--reset RATE%%]\n"
             "                  [--engine ENGINE] [--print-config]\n\n"
             "  LISTEN          a port (of all addresses), or address:port\n"
             "  --status        of the answers, by default 200\n"
             "  --body          of the answers, by default empty\n"
+            "  --size          of a body that is made up, such as 64k, instead of --body\n"
+            "  --delay         before each answer, such as 20ms\n"
             "  --header        a field of the answers\n"
             "  --fail          that share of the requests is answered 500, or --fail-status\n"
             "  --reset         that share of the connections is closed without an answer\n"
@@ -80,6 +85,19 @@ static bool read_rate(const char *word, const char *value, unsigned *to)
     return false;
 }
 
+/* Kept as it is written, for the configuration. */
+static bool read_number(const char *word, const char *value, bool (*parse)(struct slice, int64_t *),
+                        const char *such_as, const char **to)
+{
+    int64_t n;
+
+    *to = value;
+    if (parse(slice_str(value), &n) && n >= 0)
+        return true;
+    fprintf(stderr, "weir: %s \"%s\": expected a value such as %s\n", word, value, such_as);
+    return false;
+}
+
 static bool read_header(struct responding *r, const char *value)
 {
     const char *colon = strchr(value, ':');
@@ -117,6 +135,10 @@ static bool read_valued(struct responding *r, const char *word, const char *valu
         r->body = value;
         return is_text(word, value);
     }
+    if (strcmp(word, "--size") == 0)
+        return read_number(word, value, conf_parse_size, "64k", &r->size);
+    if (strcmp(word, "--delay") == 0)
+        return read_number(word, value, conf_parse_msec, "20ms", &r->delay);
     if (strcmp(word, "--engine") == 0 && strpbrk(value, " \t\r\n;{}\"'\\$#") == NULL) {
         r->engine = value;
         return value[0] != '\0';
@@ -162,6 +184,22 @@ static void write_fields(const struct responding *r, struct gather *g)
     }
 }
 
+static void write_answer(const struct responding *r, struct gather *g)
+{
+    if (r->size == NULL && r->delay == NULL) {
+        gather_printf(g, "        return %u ", r->status);
+        wish_quoted(g, r->body);
+        gather_lit(g, ";\n");
+        return;
+    }
+    gather_lit(g, "        location / {\n            respond");
+    if (r->size != NULL)
+        gather_printf(g, " size=%s", r->size);
+    if (r->delay != NULL)
+        gather_printf(g, " delay=%s", r->delay);
+    gather_lit(g, ";\n        }\n");
+}
+
 static bool write_config(const struct responding *r, struct serve_wish *wish)
 {
     struct gather g;
@@ -190,9 +228,8 @@ static bool write_config(const struct responding *r, struct serve_wish *wish)
                       "        if ($fate = fail) {\n            return %u;\n        }\n"
                       "        if ($fate = reset) {\n            return 444;\n        }\n",
                       r->fail_status);
-    gather_printf(&g, "        return %u ", r->status);
-    wish_quoted(&g, r->body);
-    gather_lit(&g, ";\n    }\n}\n");
+    write_answer(r, &g);
+    gather_lit(&g, "    }\n}\n");
     wish->config[g.used] = '\0';
     return !g.full;
 }
@@ -213,6 +250,10 @@ int tool_respond(struct serve_wish *wish, int argc, char **argv)
     }
     if (r.fail + r.reset > ALL) {
         fprintf(stderr, "weir: --fail and --reset together are more than 100%%\n");
+        return 1;
+    }
+    if ((r.size != NULL || r.delay != NULL) && (r.body[0] != '\0' || r.status != STATUS_DEFAULT)) {
+        fprintf(stderr, "weir: --size and --delay go with neither --body nor --status\n");
         return 1;
     }
     if (!write_config(&r, wish)) {

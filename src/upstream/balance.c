@@ -34,8 +34,8 @@ static bool fails_count(const struct pick *p, const struct peer *peer)
 
 bool peer_usable(const struct pick *p, const struct peer *peer, uint64_t now)
 {
-    if (peer->down || peer->unhealthy || peer->unchecked || peer->backup != p->backup ||
-        was_tried(p, peer))
+    if (peer->down || peer->gone || peer->unhealthy || peer->unchecked ||
+        peer->backup != p->backup || was_tried(p, peer))
         return false;
     if (peer->drain && peer != p->wanted)
         return false;

@@ -17,6 +17,8 @@ def run(*words):
     ([], 'usage: weir respond'), (['x'], 'not an address'), (['80', '--nonsense'], 'usage: weir'),
     (['80', '--status', '301'], 'expected 200 to 299'), (['80', '--fail', '101%'], '0% to 100%'),
     (['80', '--fail', '5'], '0% to 100%'), (['80', '--header', 'x'], "expected 'Name: value'"),
+    (['80', '--size', 'big'], 'such as 64k'), (['80', '--delay', 'soon'], 'such as 20ms'),
+    (['80', '--size', '1k', '--body', 'x'], 'neither --body nor --status'),
     (['80', '--body', '$x'], 'has a "$"'), (['80', '--fail', '60%', '--reset', '60%'], 'together'),
 ])
 def test_mistakes(words, says):
@@ -32,6 +34,7 @@ def test_its_configuration():
 
 @pytest.mark.parametrize('words, says', [
     (['--body', 'say "a"', '--header', 'X-A: b c', '--status', '201'], 'say "a"|201|b c'),
+    (['--size', '5', '--delay', '10ms'], 'weir |200|'),
     (['--fail', '100%', '--fail-status', '503'], '|503|'), (['--reset', '100%'], '|000|'),
 ])
 def test_it_answers(engine, tmp_path, words, says):
