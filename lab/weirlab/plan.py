@@ -62,6 +62,7 @@ LOAD = {
     'depth': (whole(1, 64), 'a count of requests sent at once, 1 to 64', 1),
     'size': (size, 'a size like "13", "64k" or "1m"', '13'),
     'keepalive': (boolean, 'true or false', True),
+    'proxied': (boolean, 'true or false: the servers ask one back end', False),
     'model': (one_of('closed', 'open'), '"closed" or "open"', 'closed'),
     'percent': (number(1, 100), 'percents of the capacity, 1 to 100', 100),
 }

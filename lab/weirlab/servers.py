@@ -12,7 +12,7 @@ import time
 from . import interrupt
 from .plan import bytes_of
 
-SERVER_CPU = '0'
+SERVER_CPU, BACKEND_CPU = '0', '1'   # the back end shares the latter with the clients
 START_SECONDS = 10
 ANSWER = 'Hello, world!'
 NGINX = '''{user}worker_processes 1; daemon off; error_log {dir}/error.log; pid {dir}/pid;
@@ -21,10 +21,15 @@ http {{
     access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
     client_header_timeout 3600s; send_timeout 3600s; {settings}
     types {{ text/plain txt; }} default_type application/octet-stream; {temporary}
+    {group}
     server {{ listen 127.0.0.1:{port} backlog=8192; root {dir}/www;
-              location = /say {{ return 200 "Hello, world!"; }} }}
+              location = /say {{ return 200 "Hello, world!"; }} {passing} }}
 }}
 '''
+GROUP = 'upstream back {{ server 127.0.0.1:{}; keepalive 512; keepalive_requests 1000000000; }}'
+PASSING = ('location / { proxy_pass http://back; proxy_http_version 1.1; '
+           'proxy_set_header Connection ""; }')
+BACKEND = {'kind': 'weir', 'engine': 'epoll', 'settings': '', 'answer': ''}
 TEMPORARY = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
 
 RUNNING = []   # what started() started and end_group() has not ended
@@ -56,10 +61,10 @@ def body_of(load):
 class Server:
     """with Server(...) as s: s.port, s.pid; __enter__ raises Failed, __exit__ leaves no process."""
 
-    def __init__(self, subject, load, directory, weir, programs):
+    def __init__(self, subject, load, directory, weir, programs, cpu=SERVER_CPU):
         self.subject, self.load, self.port = subject, load, free_port()
         self.directory, self.weir, self.programs = pathlib.Path(directory), weir, programs
-        self.process = None
+        self.process, self.cpu, self.backend = None, cpu, None
         self.path = 'say' if subject['answer'] else 'file.txt'
         self.wanted = subject['answer'].encode() if subject['answer'] else body_of(load)
         if self.load['slow']:
@@ -70,7 +75,10 @@ class Server:
         s = self.subject
         words = {'dir': str(self.directory), 'port': str(self.port),
                  'user': 'user root; ' if os.getuid() == 0 else '', 'engine': s['engine'],
-                 'settings': s['settings'], 'temporary': ''}
+                 'settings': s['settings'], 'temporary': '', 'group': '', 'passing': ''}
+        if self.backend:
+            words.update(backend=str(self.backend.port), passing=PASSING,
+                         group=GROUP.format(self.backend.port))
         conf = self.directory / 'server.conf'
         if s['kind'] in ('weir', 'nginx'):
             binary = self.weir if s['kind'] == 'weir' else find('nginx', self.programs)
@@ -89,22 +97,35 @@ class Server:
             raise Failed(f'not installed: {s["command"][0] if s["command"] else s["kind"]}')
         return argv
 
+    def start_backend(self):
+        """Serves the same files on the other CPU; it is not measured."""
+        directory = self.directory / 'back'
+        directory.mkdir(exist_ok=True)
+        backend = Server(BACKEND, dict(self.load, proxied=False), directory, self.weir,
+                         self.programs, BACKEND_CPU)
+        self.backend = backend.__enter__()
+
     def __enter__(self):
+        if self.load['proxied']:
+            self.start_backend()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start(self):
         argv = self.configured()
         (self.directory / 'www').mkdir(exist_ok=True)
         (self.directory / 'www' / 'file.txt').write_bytes(body_of(self.load))
         self.output = open(self.directory / 'output', 'w+b')
-        self.process = started(['taskset', '-c', SERVER_CPU, *argv], stdout=self.output,
+        self.process = started(['taskset', '-c', self.cpu, *argv], stdout=self.output,
                                stderr=self.output, cwd=self.directory)
-        try:
-            self.wait_up()
-            got = self.body()
-            if got != self.wanted:
-                raise Failed(f'answers wrongly: {len(got)} bytes beginning {got[:40]!r}; expected '
-                             f'{len(self.wanted)} beginning {self.wanted[:40]!r}')
-        except BaseException:
-            self.__exit__()
-            raise
+        self.wait_up()
+        got = self.body()
+        if got != self.wanted:
+            raise Failed(f'answers wrongly: {len(got)} bytes beginning {got[:40]!r}; expected '
+                         f'{len(self.wanted)} beginning {self.wanted[:40]!r}')
         return self
 
     @property
@@ -168,6 +189,8 @@ class Server:
         if self.process is not None:
             end_group(self.process)
             self.output.close()
+        if self.backend is not None:
+            self.backend.__exit__()
 
 
 def started(argv, **more):
