@@ -4,13 +4,14 @@
 #include "base/trace.h"
 #include "http/proxy_told.h"
 #include "io/io.h"
+#include "net/progress.h"
 
 #include <errno.h>
 
 /* Enough for a pipelining client to keep us busy; beyond it the kernel's window does the rest. */
 enum { IN_BUFFERS_MAX = 2 };
 
-static io_done_fn on_bytes, on_closed;
+static io_done_fn on_bytes, on_sent, on_closed;
 static io_fire_fn on_late;
 
 struct conn *conn_create(struct loop *loop, struct io *io, int fd, unsigned listener_id,
@@ -121,7 +122,7 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
         conn_close(c, CLOSE_no_memory);
 }
 
-void conn_on_sent(struct io *io, struct io_op *op, struct io_result r)
+static void on_sent(struct io *io, struct io_op *op, struct io_result r)
 {
     struct conn *c = container_of(op, struct conn, tx);
 
@@ -135,6 +136,33 @@ void conn_on_sent(struct io *io, struct io_op *op, struct io_result r)
 
     CHECK(event != NULL);
     conn_run(c, event);
+}
+
+void conn_send(struct conn *c, const struct iovec *iov, int count, unsigned flags)
+{
+    c->file_sent = false;
+    io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
+}
+
+void conn_send_file(struct conn *c, int file, uint64_t offset, uint32_t size)
+{
+    c->file_sent = true;
+    io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
+}
+
+bool conn_sending(const struct conn *c)
+{
+    return io_busy(&c->tx);
+}
+
+uint64_t conn_progress(const struct conn *c)
+{
+    return net_taken(c->fd) + (c->file_sent ? c->tx.file.sent : c->tx.send.sent);
+}
+
+void conn_finish(struct conn *c)
+{
+    io_finish(c->io, c->fd);
 }
 
 /* The timer may ring early: deadlines that move later are not told to it. */

@@ -42,6 +42,7 @@ struct conn {
     bool in_paused; /* receiving was cancelled: enough is queued             */
     bool send_failed;
     bool file_short;        /* … because the file ended before its length */
+    bool file_sent;         /* what was sent last, or is being sent, is a file's range       */
     bool taken_known;       /* progress was asked since this send began              */
     bool last_answer;       /* the connection ends behind what is in `out`           */
     bool closing, closed;   /* conn_close() was called; the close has completed       */
@@ -99,8 +100,15 @@ void conn_run(struct conn *, conn_event_fn *event);
 /* after_ms 0: the state has no deadline. */
 void conn_deadline(struct conn *, int64_t after_ms);
 
-/* The completion to give every op on c->tx: it becomes the state's `sent` event. */
-io_done_fn conn_on_sent;
+/* Sending, as io_send() and io_sendfile(): one at a time; the completion is the state's `sent`
+ * event. Borrows the vector and its bytes until then. */
+void conn_send(struct conn *, const struct iovec *, int count, unsigned flags);
+void conn_send_file(struct conn *, int file, uint64_t offset, uint32_t size);
+bool conn_sending(const struct conn *);
+/* A number that grows while the peer takes bytes of what is being sent. */
+uint64_t conn_progress(const struct conn *);
+/* Nothing more is sent: the peer is told. */
+void conn_finish(struct conn *);
 
 /* Receiving: starts if it is not on and not paused for want of room. */
 void conn_receive(struct conn *);

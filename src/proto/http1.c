@@ -219,7 +219,7 @@ static void run_enter(struct conn *c)
     }
     if (c->request != NULL && !exchange_of(c)->decided && c->out != NULL && c->out->used > 0) {
         c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
-        io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
+        conn_send(c, c->out->iov, 1, 0);
     }
 }
 
@@ -291,7 +291,7 @@ static void ops_body_ready(struct request *r)
 {
     struct conn *c = r->conn;
 
-    if (c->closing || c->state != SEND || io_busy(&c->tx))
+    if (c->closing || c->state != SEND || conn_sending(c))
         return;
     CHECK(!c->running);
     conn_run(c, body_ready);
@@ -326,10 +326,10 @@ static void ops_interim(struct request *r, unsigned status)
     struct conn *c = r->conn;
 
     if (c->closing || (c->state != RUN && c->state != BODY) || r->head.version_minor == 0 ||
-        exchange_of(c)->decided || io_busy(&c->tx) || !write_interim(c, r, status))
+        exchange_of(c)->decided || conn_sending(c) || !write_interim(c, r, status))
         return;
     c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
-    io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
+    conn_send(c, c->out->iov, 1, 0);
 }
 
 static void ops_peer(struct request *r, struct addr *ret)

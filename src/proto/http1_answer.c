@@ -32,7 +32,7 @@ static void send_out(struct conn *c, int iov_count, unsigned flags)
     c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
     c->taken_known = false;
     conn_deadline(c, c->request != NULL ? h1_core(c)->send_timeout : c->send_ms);
-    io_send(c->io, &c->tx, c->fd, c->out->iov, iov_count, flags, conn_on_sent);
+    conn_send(c, c->out->iov, iov_count, flags);
 }
 
 /* ---- after an answer ---------------------------------------------------------------- */
@@ -164,7 +164,7 @@ void answer_enter(struct conn *c)
     struct request *r = c->request;
     struct exchange *x = r->exchange;
 
-    if (io_busy(&c->tx)) {
+    if (conn_sending(c)) {
         conn_deadline(c, h1_core(c)->send_timeout);
         return; /* earlier answers, or 100 Continue, are still on their way */
     }
@@ -269,8 +269,7 @@ static void send_file(struct conn *c, struct out *out)
     }
     c->taken_known = false;
     conn_deadline(c, h1_core(c)->send_timeout);
-    io_sendfile(c->io, &c->tx, c->fd, out->chunk.file, out->chunk.offset, (uint32_t)out->chunk.size,
-                conn_on_sent);
+    conn_send_file(c, out->chunk.file, out->chunk.offset, (uint32_t)out->chunk.size);
 }
 
 static void send_memory(struct conn *c, struct exchange *x, struct out *out)
@@ -364,7 +363,7 @@ void send_enter(struct conn *c)
 
     if (x->tunnel)
         tunnel_bytes(c);
-    if (out == NULL || io_busy(&c->tx))
+    if (out == NULL || conn_sending(c))
         return;
     size_t most = IO_SEND_MAX - OUT_SIZE;
 
@@ -430,7 +429,7 @@ void send_sent(struct conn *c)
 {
     struct exchange *x = exchange_of(c);
     struct out *out = c->out;
-    bool was_file = c->tx.kind == IO_SENDFILE;
+    bool was_file = c->file_sent;
 
     if (c->send_failed) {
         if (c->file_short)
@@ -455,19 +454,11 @@ void send_sent(struct conn *c)
     send_enter(c);
 }
 
-/* Grows while the kernel or the peer takes bytes of what is being sent. */
-static uint64_t progress(const struct conn *c)
-{
-    uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
-
-    return net_taken(c->fd) + moved;
-}
-
 /* The deadline is for progress, not for a whole send: a slow client that takes bytes stays. How
  * much was taken is asked only now; a first look makes the mark, a second one compares. */
 void send_late(struct conn *c)
 {
-    uint64_t taken = progress(c);
+    uint64_t taken = conn_progress(c);
     int64_t most = c->request != NULL ? h1_core(c)->send_timeout : c->send_ms;
 
     if (!c->taken_known || taken > c->taken) {
@@ -514,7 +505,7 @@ static void flushed(struct conn *c)
 /* HEAD comes here with its request begun: it goes on behind the answers to earlier ones. */
 void flush_enter(struct conn *c)
 {
-    if (io_busy(&c->tx)) {
+    if (conn_sending(c)) {
         conn_deadline(c, c->send_ms);
         return;
     }
@@ -549,7 +540,7 @@ void linger_enter(struct conn *c)
 {
     slab_give(&c->loop->out_slab, c->out);
     c->out = NULL;
-    io_finish(c->io, c->fd);
+    conn_finish(c);
     c->linger_until_ns = io_now_ns(c->io) + (uint64_t)c->linger_all_ms * 1000000u;
     linger_deadline(c);
     linger_bytes(c);

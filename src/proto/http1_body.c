@@ -39,7 +39,7 @@ static void send_waiting(struct conn *c)
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct exchange *x = exchange_of(c);
 
-    if (io_busy(&c->tx))
+    if (conn_sending(c))
         return;
     if (c->request->head.expect_continue && !x->continued && !x->body_read) {
         struct out *out = h1_out(c);
@@ -54,7 +54,7 @@ static void send_waiting(struct conn *c)
     }
     if (c->out != NULL && c->out->used > 0) {
         c->out->iov[0] = (struct iovec){ c->out->bytes, c->out->used };
-        io_send(c->io, &c->tx, c->fd, c->out->iov, 1, 0, conn_on_sent);
+        conn_send(c, c->out->iov, 1, 0);
     }
 }
 
