@@ -72,6 +72,22 @@ struct conf_zone *zone_declare(struct conf_load *load, const struct conf_node *n
     return z;
 }
 
+struct conf_zone *zone_share(struct conf_load *load, const struct conf_node *node, unsigned arg,
+                             struct slice text, const char *kind)
+{
+    struct slice size_text = text, name = slice_cut(&size_text, ':');
+    struct conf_zone *z = find(load, name);
+    int64_t size;
+
+    if (z == NULL || z->kind == NULL || strcmp(z->kind, kind) != 0)
+        return zone_declare(load, node, arg, text, kind);
+    if (size_text.size == 0 || (conf_parse_size(size_text, &size) && size == z->size))
+        return z;
+    conf_complain(load, CONF_EMERG, node, (int)arg, "the zone \"%.*s\" has another size at %s:%u",
+                  SLICE_FMT(name), z->node->file->path, z->node->line);
+    return NULL;
+}
+
 /* ---- referring ---------------------------------------------------------------------------- */
 
 struct conf_zone *zone_refer(struct conf_load *load, const struct conf_node *node, unsigned arg,

@@ -30,6 +30,10 @@ static const struct {
     { 416, "The part that was asked for does not exist." },
     { 429, "Too many requests. Please try again later." },
     { 431, "The header of the request is larger than the server accepts." },
+    { 494, "A field of the request's header is longer than the server accepts." },
+    { 495, "The certificate that came with this connection is not accepted." },
+    { 496, "This needs a certificate, and none came with this connection." },
+    { 497, "This was sent in the clear to a port for HTTPS." },
     { 500, "Something went wrong on the server." },
     { 501, "The server does not know how to do this." },
     { 502, "The server behind this one gave no proper answer." },
@@ -47,10 +51,18 @@ static const char *sentence(unsigned status)
     return NULL;
 }
 
+/* nginx's own, for error_page alone: clients are shown 400. */
+static unsigned shown(unsigned status)
+{
+    return status >= 494 && status <= 497 ? 400 : status;
+}
+
 static void write_page(struct gather *g, unsigned status, int tokens)
 {
-    struct slice phrase = status_phrase(status);
+    struct slice phrase = status_phrase(shown(status));
     const char *text = sentence(status);
+
+    status = shown(status);
 
     gather_lit(g, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>");
     gather_u64(g, status);
@@ -81,10 +93,13 @@ void error_text_fill(struct request *r)
     a->last_modified = -1;
     a->etag = (struct slice){ 0 };
     a->length = 0;
+    const unsigned status = a->status;
+
+    a->status = (uint16_t)shown(status);
     if (a->status == 304 || status_phrase(a->status).size == 0)
         return;
     gather_init(&g, NULL, 0, &r->arena, PAGE_MAX);
-    write_page(&g, a->status, core_conf(r)->server_tokens);
+    write_page(&g, status, core_conf(r)->server_tokens);
     a->body = g.full ? NULL : body_memory(r, gather_get(&g));
     if (a->body == NULL)
         return;

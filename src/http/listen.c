@@ -146,6 +146,12 @@ SETTER(set_proxy_protocol)
     return flag_on(&a->proxy_protocol);
 }
 
+SETTER(set_ssl)
+{
+    UNUSED_ALL;
+    return flag_on(&a->tls);
+}
+
 SETTER(set_ignored)
 {
     UNUSED_ALL;
@@ -174,7 +180,7 @@ static const struct option options[] = {
     { "setfib=", set_ignored, false },
     { "accept_filter=", set_ignored, false },
     { "multipath", set_not_yet, false },
-    { "ssl", set_not_yet, false },
+    { "ssl", set_ssl, false },
     { "http2", set_not_yet, false },
     { "quic", set_not_yet, false },
     { "proxy_protocol", set_proxy_protocol, false },
@@ -291,6 +297,7 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
         if (!same_address(known, said))
             continue;
         known->proxy_protocol |= said->proxy_protocol; /* one of its listens is enough */
+        known->tls |= said->tls;
         if (!said->options_set)
             return known;
         if (known->options_set) {
@@ -299,10 +306,11 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
                           known->node->file->path, known->node->line);
             return NULL;
         }
-        bool proxy_protocol = known->proxy_protocol;
+        bool proxy_protocol = known->proxy_protocol, tls = known->tls;
 
         *known = *said;
         known->proxy_protocol = proxy_protocol;
+        known->tls = tls;
         known->next = next;
         known->vhosts = vhosts;
         return known;
@@ -330,7 +338,9 @@ static bool add_listen(struct conf_load *load, struct site *site, const struct c
     }
     struct server_listen *l = arena_must(site->arena, sizeof *l);
 
-    *l = (struct server_listen){ .addr = a, .node = node, .is_default = is_default };
+    *l = (struct server_listen){
+        .addr = a, .node = node, .is_default = is_default, .tls = said->tls
+    };
     *server->listens_end = l;
     server->listens_end = &l->next;
     return true;

@@ -21,13 +21,16 @@ struct coders;
 struct file_cache;
 struct log_book;
 struct resolver;
+struct tls_home;
+struct tls_ring;
 
 /* Counters; read by the status pages through the atomics' relaxed loads. */
 struct loop_stats {
     _Atomic uint64_t accepted, handled, requests, bytes_out;
     _Atomic uint64_t active, reading, writing, waiting;
     _Atomic uint64_t closed[CLOSE_REASON_COUNT];
-    _Atomic uint64_t status[6]; /* by first digit of the answer */
+    _Atomic uint64_t handshakes, handshakes_failed; /* of TLS, with clients */
+    _Atomic uint64_t status[6];                     /* by first digit of the answer */
 };
 
 struct loop {
@@ -45,6 +48,8 @@ struct loop {
     struct coders *coders;     /* filter/coding.h: compressors ready for use    */
     struct channels *channels; /* upstream/channel.h: connections to other servers   */
     struct resolver *resolver; /* net/resolver.h                                */
+    struct tls_home *tls;      /* net/tls_home.h: NULL until TLS is met             */
+    struct tls_ring *tls_ring; /* … ticket keys, the worker's                       */
     struct log_book *log_book; /* server/log_book.h: access log buffers         */
 
     struct list conns;             /* every connection                              */

@@ -13,6 +13,8 @@
     X(keepalive_end, NONE, "idle for keepalive_timeout")                       \
     X(head_late, CLIENT, "no complete header within client_header_timeout")    \
     X(proxy_bad, CLIENT, "broken header while reading PROXY protocol")         \
+    X(tls_bad, CLIENT, "the TLS handshake failed, or a record was broken")     \
+    X(tls_late, CLIENT, "no complete TLS handshake in time")                   \
     X(head_bad, CLIENT, "the request head was refused")                        \
     X(body_late, CLIENT, "no body bytes for client_body_timeout, or too slow") \
     X(body_bad, CLIENT, "the body's framing is broken")                        \

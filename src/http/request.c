@@ -170,7 +170,9 @@ static void response_clear(struct request *r)
 
 enum verdict request_fail(struct request *r, unsigned status)
 {
-    static const uint16_t closing[] = { 400, 408, 413, 414, 431, 500, 501, 505 };
+    static const uint16_t closing[] = {
+        400, 408, 413, 414, 431, 494, 495, 496, 497, 500, 501, 505
+    };
 
     response_clear(r);
     r->response.status = (uint16_t)status;

@@ -34,6 +34,7 @@ struct proxy_told;
 struct rewrite_op;
 struct server;
 struct step;
+struct tls;
 struct vhosts;
 
 /* ---- the answer ---------------------------------------------------------------- */
@@ -113,6 +114,7 @@ struct request_ops {
     void (*peer)(struct request *, struct addr *ret);  /* the client's address            */
     void (*local)(struct request *, struct addr *ret); /* ours                            */
     int (*socket)(struct request *);                   /* its fd, or -1 ($tcpinfo_…)      */
+    struct tls *(*tls)(struct request *);              /* NULL (also the function): none  */
     /* The request's memory is gone (see request_pin); conn is what request_create() was given. */
     void (*freed)(void *conn);
 };

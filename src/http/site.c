@@ -215,6 +215,7 @@ struct site *site_build(struct conf_load *load, struct scope *root)
     for (struct listen_addr *a = site->addrs; a != NULL; a = a->next) {
         finish_vhosts(load, a->vhosts);
         a->vhosts->proxy_protocol = a->proxy_protocol;
+        a->vhosts->tls = a->tls;
     }
     build_listeners(load, site);
     return site;

@@ -37,6 +37,7 @@ struct vhosts {
     const struct server *default_server;
     bool default_explicit;
     bool proxy_protocol; /* connections begin with a PROXY header                    */
+    bool tls;            /* … (behind it) with a TLS handshake                       */
     const struct conf_node *default_node;
     struct map exact;             /* "a.test", ".a.test"'s own name                        */
     struct map head_wildcards;    /* "*.a.test" under ".a.test"                             */
@@ -78,6 +79,7 @@ struct server_listen {
     struct listen_addr *addr;
     const struct conf_node *node;
     bool is_default;
+    bool tls; /* this listen says so; others of the address may */
     struct server_listen *next;
 };
 

@@ -134,6 +134,15 @@ bool io_bufs_plenty(const struct io *io)
     return 2 * io->bufs.lent < io->bufs.total;
 }
 
+struct io_buf *io_buf_make(uint32_t size)
+{
+    struct io_buf *b = malloc(sizeof *b + size);
+
+    if (b != NULL)
+        *b = (struct io_buf){ .bytes = (uint8_t *)(b + 1), .size = size, .id = KEPT };
+    return b;
+}
+
 struct io_buf *io_buf_keep(struct io *io, struct io_buf *lent)
 {
     uint32_t before = lent->used > 0;
@@ -141,16 +150,13 @@ struct io_buf *io_buf_keep(struct io *io, struct io_buf *lent)
 
     if (is_kept(lent))
         return lent;
-    struct io_buf *b = malloc(sizeof *b + size);
+    struct io_buf *b = io_buf_make(size);
 
     if (b == NULL)
         return NULL;
-    *b = (struct io_buf){ .bytes = (uint8_t *)(b + 1),
-                          .size = size,
-                          .id = KEPT,
-                          .used = before,
-                          .filled = size,
-                          .next = lent->next };
+    b->used = before;
+    b->filled = size;
+    b->next = lent->next;
     memcpy(b->bytes, lent->bytes + lent->used - before, size);
     io_buf_release(io, lent);
     return b;

@@ -220,6 +220,10 @@ bool io_bufs_plenty(const struct io *);
  * as it is if it is a copy already. NULL: no memory, and `buf` is still lent. */
 struct io_buf *io_buf_keep(struct io *, struct io_buf *) MUST_USE;
 
+/* A buffer of `size` bytes of room that no operation filled, for what is made of received bytes
+ * (decrypted, say). Released like any other. NULL: no memory. */
+struct io_buf *io_buf_make(uint32_t size) MUST_USE;
+
 /* ---- time -------------------------------------------------------------------------------- */
 
 typedef void io_fire_fn(struct io *, struct io_timer *);

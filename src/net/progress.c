@@ -28,6 +28,11 @@ bool net_is_silent(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+void net_last_words(int fd, const void *bytes, size_t size)
+{
+    (void)!send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void net_reset_on_close(int fd)
 {
     struct linger now = { .l_onoff = 1, .l_linger = 0 };

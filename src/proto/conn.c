@@ -82,6 +82,17 @@ static bool keep_input(struct conn *c)
     return true;
 }
 
+void conn_enqueue(struct conn *c, struct io_buf *b)
+{
+    b->next = NULL;
+    if (c->in_last != NULL)
+        c->in_last->next = b;
+    else
+        c->in_first = b;
+    c->in_last = b;
+    c->in_count++;
+}
+
 static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
 {
     struct conn *c = container_of(op, struct conn, rx);
@@ -96,13 +107,10 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
     if (r.buf != NULL) {
         r.buf->used = 0;
         r.buf->filled = (uint32_t)r.res;
-        r.buf->next = NULL;
-        if (c->in_last != NULL)
-            c->in_last->next = r.buf;
+        if (c->tls != NULL)
+            conn_tls_take(c, r.buf);
         else
-            c->in_first = r.buf;
-        c->in_last = r.buf;
-        c->in_count++;
+            conn_enqueue(c, r.buf);
     } else if (r.res == 0) {
         c->in_ended = true;
     } else if (r.res != -ECANCELED) {
@@ -122,14 +130,11 @@ static void on_bytes(struct io *io, struct io_op *op, struct io_result r)
         conn_close(c, CLOSE_no_memory);
 }
 
-static void on_sent(struct io *io, struct io_op *op, struct io_result r)
+void conn_sent(struct conn *c, int error)
 {
-    struct conn *c = container_of(op, struct conn, tx);
-
-    (void)io;
     OBJ(c, CONN_MAGIC);
-    c->send_failed = r.res < 0;
-    c->file_short = r.res == -ENODATA;
+    c->send_failed = error < 0;
+    c->file_short = error == -ENODATA;
     if (c->closing)
         return;
     conn_event_fn *event = c->states[c->state].sent;
@@ -138,31 +143,50 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result r)
     conn_run(c, event);
 }
 
+static void on_sent(struct io *io, struct io_op *op, struct io_result r)
+{
+    (void)io;
+    conn_sent(container_of(op, struct conn, tx), r.res);
+}
+
 void conn_send(struct conn *c, const struct iovec *iov, int count, unsigned flags)
 {
     c->file_sent = false;
-    io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
+    if (c->tls != NULL)
+        tls_send(c->tls, iov, count);
+    else
+        io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
 }
 
 void conn_send_file(struct conn *c, int file, uint64_t offset, uint32_t size)
 {
     c->file_sent = true;
-    io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
+    if (c->tls != NULL)
+        tls_send_file(c->tls, file, offset, size);
+    else
+        io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
 }
 
 bool conn_sending(const struct conn *c)
 {
-    return io_busy(&c->tx);
+    return c->tls != NULL ? tls_sending(c->tls) : io_busy(&c->tx);
 }
 
 uint64_t conn_progress(const struct conn *c)
 {
-    return net_taken(c->fd) + (c->file_sent ? c->tx.file.sent : c->tx.send.sent);
+    uint64_t moved = c->tls != NULL ? tls_moved(c->tls)
+                     : c->file_sent ? c->tx.file.sent
+                                    : c->tx.send.sent;
+
+    return net_taken(c->fd) + moved;
 }
 
 void conn_finish(struct conn *c)
 {
-    io_finish(c->io, c->fd);
+    if (c->tls != NULL)
+        tls_finish(c->tls);
+    else
+        io_finish(c->io, c->fd);
 }
 
 /* The timer may ring early: deadlines that move later are not told to it. */
@@ -245,6 +269,8 @@ void conn_close(struct conn *c, enum close_reason why)
     c->in_paused = false; /* nothing more is received, whatever room there is */
     conn_discard_input(c);
     io_timer_stop(c->io, &c->timer);
+    if (c->tls != NULL)
+        tls_close(c->tls);
     c->closing = true;
     c->end = (struct io_op){ 0 };
     io_close(c->io, &c->end, c->fd, on_closed);
@@ -258,6 +284,9 @@ static void conn_free(struct conn *c)
     if (c->out != NULL)
         slab_give(&loop->out_slab, c->out);
     proxy_told_destroy(c->told);
+    conn_tls_shaken(c);
+    if (c->tls != NULL)
+        tls_destroy(c->tls);
     list_remove(&c->all);
     loop->conn_count--;
     stat_sub(&loop->stats.active, 1);
@@ -275,6 +304,12 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result r)
     OBJ(c, CONN_MAGIC);
     CHECK(!io_busy(&c->rx) && !io_busy(&c->tx));
     c->closed = true;
+    if (c->tls == NULL || !tls_busy(c->tls))
+        conn_over(c);
+}
+
+void conn_over(struct conn *c)
+{
     if (c->request != NULL)
         request_end(c->request);
     else if (c->live_requests == 0)
@@ -293,7 +328,7 @@ void conn_request_freed(void *conn)
     OBJ(c, CONN_MAGIC);
     CHECK(c->live_requests > 0);
     c->live_requests--;
-    if (c->closed && c->live_requests == 0)
+    if (c->closed && c->live_requests == 0 && (c->tls == NULL || !tls_busy(c->tls)))
         conn_free(c);
 }
 

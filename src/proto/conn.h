@@ -14,6 +14,7 @@
 
 #include "http/request.h"
 #include "io/io.h"
+#include "net/tls.h"
 
 struct conn;
 
@@ -46,9 +47,11 @@ struct conn {
     bool taken_known;       /* progress was asked since this send began              */
     bool last_answer;       /* the connection ends behind what is in `out`           */
     bool closing, closed;   /* conn_close() was called; the close has completed       */
+    bool plain_on_tls;      /* what came on a TLS port was not TLS                   */
     uint16_t live_requests; /* whose memory is not gone yet: they may outlive the fd   */
-    uint8_t in_count;       /* buffers queued                                        */
+    uint16_t in_count;      /* buffers queued                                        */
     uint8_t why;            /* enum close_reason, once closing                       */
+    uint8_t tls_step;       /* enum tls_step: what its last bytes came to            */
     int fd;
     uint32_t listener_id;
     uint32_t keepalive_ms;             /* how long it may be idle                              */
@@ -73,6 +76,8 @@ struct conn {
         };
     };
     struct request *request;
+    struct tls *tls;         /* NULL: in the clear                                   */
+    struct site *shaking_on; /* held while hands are shaken: its servers are chosen from */
     struct proxy_told *told; /* its PROXY header; NULL: none                     */
     struct out *out;         /* answers on their way; NULL while idle                         */
     struct link all;         /* in loop->conns                                                */
@@ -109,6 +114,18 @@ bool conn_sending(const struct conn *);
 uint64_t conn_progress(const struct conn *);
 /* Nothing more is sent: the peer is told. */
 void conn_finish(struct conn *);
+
+/* conn_tls.c: what came so far, and all that follows, is TLS; `first` is the domain to begin with.
+ * False: no memory. What it comes to is c->tls_step, and the `bytes` event when it changes. */
+bool conn_tls_begin(struct conn *, struct tls_domain *first) MUST_USE;
+/* The handshake is over, or the connection. */
+void conn_tls_shaken(struct conn *);
+/* For conn.c: takes what was received, and queues what was in it. */
+void conn_tls_take(struct conn *, struct io_buf *lent);
+void conn_enqueue(struct conn *, struct io_buf *);
+/* For conn.c: the completion of a send. */
+void conn_sent(struct conn *, int error);
+void conn_over(struct conn *);
 
 /* Receiving: starts if it is not on and not paused for want of room. */
 void conn_receive(struct conn *);

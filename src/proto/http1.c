@@ -1,6 +1,7 @@
 /* http1.c - HTTP/1.0 and 1.1 (RFC 9112) on a connection: the states, and how requests are read.
  *
- * Where a listener asks for it, a connection begins in PROXY, with a header that is not HTTP's.
+ * Where a listener asks for it, a connection begins in PROXY, with a header that is not HTTP's, and
+ * goes on in TLS.
  * A keep-alive request goes IDLE, HEAD, RUN, ANSWER, FLUSH, IDLE. Small answers are copied into
  * the connection's out buffer, so pipelined requests are answered by one send; larger bodies go
  * ANSWER, SEND, SEND … A request whose body somebody reads goes RUN, BODY, ANSWER. What nobody
@@ -18,7 +19,9 @@ static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, 
 static const struct conn_state states[] = {
     /*            name       enter          bytes          sent          late
      *            exits */
-    [PROXY] = { "proxy", proxy_enter, proxy_bytes, NULL, proxy_late, TO(IDLE) | TO(CLOSING) },
+    [PROXY] = { "proxy", proxy_enter, proxy_bytes, NULL, proxy_late,
+                TO(TLS) | TO(IDLE) | TO(CLOSING) },
+    [TLS] = { "tls", tls_enter, tls_bytes, NULL, tls_late, TO(IDLE) | TO(LINGER) | TO(CLOSING) },
     [IDLE] = { "idle", idle_enter, idle_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
     [HEAD] = { "head", head_enter, head_bytes, NULL, head_late, TO(RUN) | TO(FLUSH) | TO(CLOSING) },
     [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(BODY) | TO(ANSWER) | TO(CLOSING) },
@@ -64,7 +67,7 @@ bool http1_open(struct loop *loop, struct io *io, int fd, unsigned listener_id)
 
         c->keepalive_ms = (uint32_t)core->client_header_timeout;
     }
-    conn_start(c, v != NULL && v->proxy_protocol ? PROXY : IDLE);
+    conn_start(c, v == NULL ? IDLE : v->proxy_protocol ? PROXY : v->tls ? TLS : IDLE);
     return true;
 }
 
@@ -129,6 +132,7 @@ static bool request_begin(struct conn *c)
     }
     r->vhosts = v;
     r->told = c->told;
+    r->tls = c->tls != NULL;
     r->scope = v->default_server->scope;
     r->number = c->number;
     r->nth = ++c->requests;
@@ -208,6 +212,10 @@ static void run_enter(struct conn *c)
     struct exchange *x = r->exchange;
 
     stat_add(&c->loop->stats.requests, 1);
+    if (c->plain_on_tls && !x->refused) {
+        x->refused = true;
+        x->late_status = 497;
+    }
     if (x->refused) {
         x->linger = true;
         r->head.keep_alive = false;
@@ -351,6 +359,11 @@ static int ops_socket(struct request *r)
     return ((const struct conn *)r->conn)->fd;
 }
 
+static struct tls *ops_tls(struct request *r)
+{
+    return ((const struct conn *)r->conn)->tls;
+}
+
 const struct request_ops h1_ops = {
     .name = "HTTP/1.1",
     .read_body = h1_read_body,
@@ -360,5 +373,6 @@ const struct request_ops h1_ops = {
     .peer = ops_peer,
     .local = ops_local,
     .socket = ops_socket,
+    .tls = ops_tls,
     .freed = conn_request_freed,
 };

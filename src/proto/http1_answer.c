@@ -538,8 +538,7 @@ static void linger_deadline(struct conn *c)
 
 void linger_enter(struct conn *c)
 {
-    slab_give(&c->loop->out_slab, c->out);
-    c->out = NULL;
+    h1_out_give(c);
     conn_finish(c);
     c->linger_until_ns = io_now_ns(c->io) + (uint64_t)c->linger_all_ms * 1000000u;
     linger_deadline(c);

@@ -1,5 +1,5 @@
 /* http1_private.h - what http1.c (the table, and heads), http1_body.c (request bodies),
- * http1_answer.c (sending) and http1_proxy.c (what comes before HTTP) share. */
+ * http1_answer.c (sending), http1_proxy.c and http1_tls.c (what comes before HTTP) share. */
 #ifndef PROTO_HTTP1_PRIVATE_H
 #define PROTO_HTTP1_PRIVATE_H
 
@@ -7,7 +7,7 @@
 #include "proto/http1.h"
 #include "wire/chunked.h"
 
-enum { PROXY, IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
+enum { PROXY, TLS, IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
 
 enum {
     OUT_SIZE = HTTP1_OUT_SLOT, /* one slot of loop->out_slab                        */
@@ -69,6 +69,9 @@ conn_event_fn answer_enter, answer_sent, send_enter, send_sent, send_late, pace_
 
 /* http1_proxy.c */
 conn_event_fn proxy_enter, proxy_bytes, proxy_late;
+
+/* http1_tls.c */
+conn_event_fn tls_enter, tls_bytes, tls_late;
 
 /* http1_body.c */
 conn_event_fn tunnel_bytes, body_enter, body_bytes, body_sent, body_late, discard_enter,

@@ -49,8 +49,10 @@ static void finish(struct conn *c, const struct proxy_line *line)
             return;
         }
     }
+    const struct vhosts *v = h1_vhosts(c);
+
     c->out->used = 0;
-    conn_goto(c, IDLE);
+    conn_goto(c, v != NULL && v->tls ? TLS : IDLE);
 }
 
 /* Adds what came to what is there. False: nothing to be had, or the state is left. */
@@ -91,7 +93,7 @@ void proxy_bytes(struct conn *c)
         conn_busy(c);
     while (read_more(c))
         continue;
-    if (c->closing || c->next == IDLE || !c->in_ended)
+    if (c->closing || c->next != PROXY || !c->in_ended)
         return;
     conn_close(c, c->in_failed                         ? CLOSE_peer_reset
                   : c->out != NULL && c->out->used > 0 ? CLOSE_peer_broke_off

@@ -26,6 +26,8 @@
 #include "http/site.h"
 #include "http/types.h"
 #include "http/vars.h"
+#include "net/tls_home.h"
+#include "proto/ssl.h"
 #include "server/main_conf.h"
 #include "upstream/channel.h"
 #include "upstream/discover.h"
@@ -43,6 +45,8 @@ const struct feature *const features[] = {
     &feature_main,
     &feature_logs,
     &feature_http_core,
+    &feature_ssl,
+    &feature_ssl_vars,
     &feature_vars,
     &feature_types,
     &feature_headers,
@@ -215,6 +219,9 @@ bool features_loop_leave(struct loop *loop)
 
 void features_loop_close(struct loop *loop)
 {
+    if (loop->tls != NULL)
+        tls_home_drop(loop->tls);
+    loop->tls = NULL;
     if (loop->channels != NULL)
         channels_destroy(loop->channels);
     loop->channels = NULL;

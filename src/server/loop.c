@@ -295,6 +295,7 @@ static int loop_open(struct loop_thread *t)
     loop->now = io_now_ns;
     loop->real_path = realpath;
     loop->index = t->index;
+    loop->tls_ring = t->worker->tls_ring;
     loop->site_unused = site_unused;
     loop->pipeline = &pipeline;
     loop->conn_numbers = t->index + 1;

@@ -1,6 +1,7 @@
 /* worker.c - the control thread of the worker: obeys the master, waits for loops, ends. */
 #include "server/worker.h"
 
+#include "net/tls_home.h"
 #include "base/clock.h"
 #include "server/engine.h"
 #include "server/log_book.h"
@@ -335,6 +336,8 @@ int worker_run(const struct registry *registry, int orders, int descriptors, boo
 
     if (bell_open(&w.bell) != 0 || !control_open(&w))
         return 2;
+    w.tls_ring = tls_ring_create();
+    CHECK(w.tls_ring != NULL); /* boot: no memory is the end */
     if (as_process)
         catch_signals(&w);
     log_writer = &log_book_writer;
@@ -345,5 +348,6 @@ int worker_run(const struct registry *registry, int orders, int descriptors, boo
         log_write(log_of(&w), LOG_NOTICE, 0, "exiting");
         generation_destroy(w.now);
     }
+    tls_ring_destroy(w.tls_ring);
     return w.exit_status;
 }

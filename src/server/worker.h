@@ -22,6 +22,7 @@ struct worker {
 
     struct generation *now, *old; /* in force; left behind, but with requests on them      */
     struct listener *book, *leaving;
+    struct tls_ring *tls_ring; /* keys of session tickets, for all loops                */
     const struct io_engine *engine;
     struct io_limits limits;
     struct loop_thread *loops;

@@ -1,0 +1,54 @@
+/* ssl.h - the directives ssl_…: what a server's TLS is like, and who answers a handshake. */
+#ifndef PROTO_SSL_H
+#define PROTO_SSL_H
+
+#include "http/site.h"
+#include "net/tls.h"
+
+struct conn;
+
+/* A file that a directive names. */
+struct ssl_file {
+    struct slice path; /* absolute; or "data:" and the text itself */
+    const struct conf_node *node;
+    struct ssl_file *next;
+};
+
+struct ssl_cache {
+    enum tls_sessions sessions;
+    struct conf_zone *zone;
+};
+
+struct ssl_conf {
+    struct ssl_file *certificates, *keys, *ticket_keys;
+    struct tls_command *commands;
+    struct ssl_cache cache;
+    struct slice ciphers, curves, dhparam, client_certificate, trusted, crl, passwords,
+        stapling_file, key_log;
+    int64_t verify_depth, session_timeout, buffer_size;
+    unsigned protocols;
+    int verify;
+    bool prefer, tickets, early_data, reject, stapling, stapling_verify;
+    struct tls_domain *domain; /* of a server that listens with TLS; NULL: none of its own */
+};
+
+extern const struct feature feature_ssl;
+
+static inline const struct ssl_conf *ssl_conf_of(const struct server *s)
+{
+    return scope_conf(s->scope, &feature_ssl);
+}
+
+/* What a handshake begins with: the default server's domain. NULL: it has none. */
+struct tls_domain *ssl_first_domain(const struct vhosts *);
+
+/* Who answers: the server of that name, or the default one. */
+struct tls_choice ssl_choose(struct conn *, struct slice name);
+
+/* ssl_domain.c: makes conf->domain from what was said; false after complaining. */
+bool ssl_make_domain(struct conf_load *, struct scope *, struct ssl_conf *);
+
+/* ssl_vars.c */
+extern const struct feature feature_ssl_vars;
+
+#endif

@@ -1,0 +1,210 @@
+/* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
+ * place where it was written. */
+#include "proto/ssl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { WARN_DAYS = 14 };
+
+/* Where the directive stands that is in force: in the scope, or around it. */
+static const struct conf_node *place_of(const struct scope *scope, const char *name)
+{
+    for (const struct scope *s = scope; s != NULL && s->node != NULL; s = s->parent)
+        for (const struct conf_node *n = s->node->children; n != NULL; n = n->next)
+            if (slice_eq(n->name, slice_str(name)))
+                return n;
+    return scope->node;
+}
+
+static bool read_text(struct conf_load *load, const struct conf_node *node, struct slice path,
+                      struct slice *ret)
+{
+    struct slice data = SLICE("data:");
+    int error;
+
+    if (slice_starts(path, data)) {
+        *ret = slice_skip(path, data.size);
+        return true;
+    }
+    error = conf_read(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(path)).at, ret);
+    if (error == 0)
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" cannot be read: %s", SLICE_FMT(path),
+                  strerror(-error));
+    return false;
+}
+
+static bool read_path(struct conf_load *load, const struct scope *scope, const char *directive,
+                      struct slice path, struct slice *ret)
+{
+    return path.size == 0 || read_text(load, place_of(scope, directive), path, ret);
+}
+
+static bool read_certificates(struct conf_load *load, const struct ssl_conf *conf,
+                              struct tls_wish *wish)
+{
+    struct tls_certificate **end = &wish->certificates;
+    const struct ssl_file *key = conf->keys;
+
+    for (const struct ssl_file *f = conf->certificates; f != NULL; f = f->next) {
+        struct tls_certificate *c = arena_must(conf_arena(load), sizeof *c);
+
+        if (key == NULL) {
+            conf_complain(load, CONF_EMERG, f->node, CONF_AT_NAME,
+                          "no \"ssl_certificate_key\" is defined for certificate \"%.*s\"",
+                          SLICE_FMT(f->path));
+            return false;
+        }
+        if (!read_text(load, f->node, f->path, &c->chain) ||
+            !read_text(load, key->node, key->path, &c->key))
+            return false;
+        *end = c;
+        end = &c->next;
+        key = key->next;
+    }
+    return true;
+}
+
+static bool read_ticket_keys(struct conf_load *load, const struct ssl_conf *conf,
+                             struct tls_wish *wish)
+{
+    struct slice *keys;
+    unsigned count = 0;
+
+    for (const struct ssl_file *f = conf->ticket_keys; f != NULL; f = f->next)
+        count++;
+    keys = arena_must(conf_arena(load), (count + 1) * sizeof *keys);
+    wish->ticket_keys = keys;
+    wish->ticket_key_count = count;
+    for (const struct ssl_file *f = conf->ticket_keys; f != NULL; f = f->next)
+        if (!read_text(load, f->node, f->path, keys++))
+            return false;
+    return true;
+}
+
+static const char *text_of(struct conf_load *load, struct slice text, const char *none)
+{
+    if (text.size == 0 || slice_eq(text, slice_str(none)))
+        return NULL;
+    return arena_printf(conf_arena(load), "%.*s", SLICE_FMT(text)).at;
+}
+
+static bool read_all(struct conf_load *load, const struct scope *scope,
+                     const struct ssl_conf *conf, struct tls_wish *w)
+{
+    return read_certificates(load, conf, w) && read_ticket_keys(load, conf, w) &&
+           read_path(load, scope, "ssl_password_file", conf->passwords, &w->passwords) &&
+           read_path(load, scope, "ssl_dhparam", conf->dhparam, &w->dh) &&
+           read_path(load, scope, "ssl_client_certificate", conf->client_certificate,
+                     &w->authorities) &&
+           read_path(load, scope, "ssl_trusted_certificate", conf->trusted, &w->trusted) &&
+           read_path(load, scope, "ssl_crl", conf->crl, &w->revoked);
+}
+
+/* ---- what is wrong ----------------------------------------------------------------------------- */
+
+static const struct conf_node *nth_file(const struct ssl_file *f, unsigned n)
+{
+    while (n-- > 0 && f->next != NULL)
+        f = f->next;
+    return f->node;
+}
+
+static void complain(struct conf_load *load, const struct scope *scope,
+                     const struct ssl_conf *conf, const struct tls_fault *fault)
+{
+    static const struct {
+        const char *directive, *what;
+    } parts[] = {
+        [TLS_PART_NONE] = { "ssl_certificate", "TLS cannot be set up" },
+        [TLS_PART_CERTIFICATE] = { "ssl_certificate", "this is not a certificate in PEM" },
+        [TLS_PART_KEY] = { "ssl_certificate_key", "this is not the certificate's key" },
+        [TLS_PART_PROTOCOLS] = { "ssl_protocols", "these protocols cannot be had" },
+        [TLS_PART_CIPHERS] = { "ssl_ciphers", "no cipher fits" },
+        [TLS_PART_CURVES] = { "ssl_ecdh_curve", "these are not curves" },
+        [TLS_PART_DH] = { "ssl_dhparam", "these are not DH parameters" },
+        [TLS_PART_COMMAND] = { "ssl_conf_command", "the library refuses it" },
+        [TLS_PART_AUTHORITIES] = { "ssl_client_certificate", "these are not certificates" },
+        [TLS_PART_TRUSTED] = { "ssl_trusted_certificate", "these are not certificates" },
+        [TLS_PART_REVOKED] = { "ssl_crl", "this is not a revocation list" },
+        [TLS_PART_TICKET_KEY] = { "ssl_session_ticket_key", "this is not a ticket key" },
+    };
+    const struct conf_node *node = place_of(scope, parts[fault->part].directive);
+
+    if (fault->part == TLS_PART_CERTIFICATE)
+        node = nth_file(conf->certificates, fault->number);
+    if (fault->part == TLS_PART_KEY)
+        node = nth_file(conf->keys, fault->number);
+    if (fault->part == TLS_PART_TICKET_KEY)
+        node = nth_file(conf->ticket_keys, fault->number);
+    conf_complain(load, CONF_EMERG, node, node->arg_count > 0 ? 0 : CONF_AT_NAME, "%s: %s",
+                  parts[fault->part].what, fault->text);
+}
+
+static void warn_of_end(struct conf_load *load, const struct ssl_conf *conf)
+{
+    int64_t ends = tls_domain_expires(conf->domain), now = (int64_t)time(NULL);
+    time_t then = (time_t)ends;
+    char day[32];
+
+    if (ends == INT64_MAX || ends - now > (int64_t)WARN_DAYS * 86400)
+        return;
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime(&then));
+    conf_complain(load, CONF_WARN, conf->certificates->node, 0,
+                  ends < now ? "the certificate expired on %s" : "the certificate expires on %s",
+                  day);
+}
+
+static void destroy(void *domain)
+{
+    tls_domain_destroy(domain);
+}
+
+static bool staple(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf)
+{
+    struct slice answer = { 0 };
+
+    return read_path(load, scope, "ssl_stapling_file", conf->stapling_file, &answer) &&
+           (answer.size == 0 || tls_domain_staple(conf->domain, answer));
+}
+
+bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_conf *conf)
+{
+    struct tls_fault fault;
+    struct tls_wish wish = {
+        .protocols = conf->protocols,
+        .ciphers = text_of(load, conf->ciphers, ""),
+        .curves = text_of(load, conf->curves, "auto"),
+        .prefer_ours = conf->prefer,
+        .commands = conf->commands,
+        .verify = (enum tls_verify)conf->verify,
+        .verify_depth = conf->verify_depth,
+        .tickets = conf->tickets,
+        .sessions = conf->cache.sessions,
+        .session_zone = conf->cache.zone,
+        .session_timeout_s = conf->session_timeout,
+        .early_data = conf->early_data,
+        .stapled = conf->stapling,
+        .record_max = (uint32_t)conf->buffer_size,
+    };
+
+    if (!read_all(load, scope, conf, &wish))
+        return false;
+    if (wish.verify == TLS_VERIFY_ON && wish.authorities.size == 0 && wish.trusted.size == 0) {
+        conf_complain(load, CONF_EMERG, place_of(scope, "ssl_verify_client"), CONF_AT_NAME,
+                      "no ssl_client_certificate says whose certificates are good");
+        return false;
+    }
+    conf->domain = tls_domain_create(&wish, &fault);
+    if (conf->domain == NULL) {
+        complain(load, scope, conf, &fault);
+        return false;
+    }
+    conf_at_end(load, destroy, conf->domain);
+    if (conf->certificates != NULL)
+        warn_of_end(load, conf);
+    return staple(load, scope, conf);
+}
