@@ -155,6 +155,7 @@ void tls_resume_set_up(SSL_CTX *context, struct tls_domain *domain)
         mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
     }
     SSL_CTX_set_session_cache_mode(context, mode);
+    (void)SSL_CTX_set_num_tickets(context, 1); /* a client that needs more asks again */
     if (!wish->tickets)
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     (void)SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
