@@ -104,6 +104,7 @@ static struct tls *make(struct tls_home *home, struct io *io, int fd, struct tls
     t->domain = t->first = domain;
     t->ops = ops;
     t->owner = owner;
+    t->record_max = tls_domain_record_max(domain);
     t->ssl = SSL_new(context);
     if (t->ssl != NULL && bio_give(t)) {
         SSL_set_app_data(t->ssl, t);
@@ -146,8 +147,8 @@ static bool greet(struct tls *t, const struct tls_greeting *g)
     }
     if (g->session != NULL)
         (void)SSL_set_session(ssl, g->session);
-    return g->alpn.size == 0 || SSL_set_alpn_protos(ssl, (const unsigned char *)g->alpn.at,
-                                                    (unsigned)g->alpn.size) == 0;
+    return g->alpn.size == 0 ||
+           SSL_set_alpn_protos(ssl, (const unsigned char *)g->alpn.at, (unsigned)g->alpn.size) == 0;
 }
 
 struct tls *tls_connect(struct tls_home *home, struct io *io, int fd, struct tls_domain *domain,
@@ -364,7 +365,7 @@ static enum tls_step shaken(struct tls *t, enum shaken how, size_t early, struct
     switch (how) {
     case SHAKEN_DONE:
         t->phase = PHASE_OPEN;
-        t->first = NULL;
+        t->first = t->domain = NULL;
         t->early = false;
         return TLS_OPEN;
     case SHAKEN_MORE:
@@ -451,7 +452,7 @@ enum tls_step tls_feed(struct tls *t, struct io_buf *lent, struct io_buf **ret_p
     t->hello_waits = false;
     step = advance(t, &end);
     release(t, &t->spent);
-    if (!t->working)
+    if (!t->working && step != TLS_FAILED) /* an alert goes out with tls_finish() or tls_close() */
         tls_flush(t);
     return step;
 }

@@ -157,7 +157,9 @@ static EVP_PKEY *read_key(struct making *m, struct slice text)
 static bool use_key(struct making *m, const struct tls_certificate *c, unsigned number)
 {
     EVP_PKEY *key = read_key(m, c->key);
-    bool ok = key != NULL && SSL_CTX_use_PrivateKey(m->context, key) == 1;
+    bool ok = key != NULL &&
+              X509_check_private_key(SSL_CTX_get0_certificate(m->context), key) == 1 &&
+              SSL_CTX_use_PrivateKey(m->context, key) == 1;
 
     if (ok && m->library == NULL && EVP_PKEY_is_a(key, "RSA"))
         m->domain->slow = true;
@@ -310,12 +312,10 @@ static bool use_dh(struct making *m)
 
     if (size == 0)
         return true;
-    decoder = OSSL_DECODER_CTX_new_for_pkey(&parameters, "PEM", NULL, NULL,
-                                            OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS, m->library,
-                                            NULL);
+    decoder = OSSL_DECODER_CTX_new_for_pkey(
+        &parameters, "PEM", NULL, NULL, OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS, m->library, NULL);
     ok = decoder != NULL && OSSL_DECODER_from_data(decoder, &at, &size) == 1 &&
-         EVP_PKEY_is_a(parameters, "DH") &&
-         SSL_CTX_set0_tmp_dh_pkey(m->context, parameters) == 1;
+         EVP_PKEY_is_a(parameters, "DH") && SSL_CTX_set0_tmp_dh_pkey(m->context, parameters) == 1;
     OSSL_DECODER_CTX_free(decoder);
     if (ok)
         return true;
@@ -334,10 +334,9 @@ static bool use_commands(struct making *m)
         return true;
     if (words == NULL)
         return refuse(m, TLS_PART_NONE, 0);
-    SSL_CONF_CTX_set_flags(words, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_CERTIFICATE |
-                                      SSL_CONF_FLAG_SHOW_ERRORS |
-                                      (m->wish->client ? SSL_CONF_FLAG_CLIENT
-                                                       : SSL_CONF_FLAG_SERVER));
+    SSL_CONF_CTX_set_flags(
+        words, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS |
+                   (m->wish->client ? SSL_CONF_FLAG_CLIENT : SSL_CONF_FLAG_SERVER));
     SSL_CONF_CTX_set_ssl_ctx(words, m->context);
     for (const struct tls_command *c = m->wish->commands; c != NULL && ok; c = c->next) {
         ok = SSL_CONF_cmd(words, c->name, c->value) > 0;
@@ -377,13 +376,11 @@ static bool use_options(struct making *m)
 {
     SSL_CTX *c = m->context;
 
-    SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                               SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE |
-                               SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_SINGLE_DH_USE |
+                               SSL_OP_SINGLE_ECDH_USE | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                             SSL_MODE_ENABLE_PARTIAL_WRITE);
-    if (m->wish->record_max > 0)
-        (void)SSL_CTX_set_max_send_fragment(c, m->wish->record_max);
+    (void)SSL_CTX_set_max_send_fragment(c, tls_domain_record_max(m->domain));
     if (m->wish->client)
         return true;
     if (m->wish->early_data) {
@@ -399,7 +396,7 @@ static bool use_options(struct making *m)
 
 /* In this order: a command may overrule what was said before. */
 static bool (*const parts[])(struct making *) = {
-    use_options, use_protocols, use_ciphers,  use_curves, use_dh,      use_certificates,
+    use_options, use_protocols,   use_ciphers, use_curves,  use_dh,       use_certificates,
     use_verify,  use_authorities, use_trusted, use_revoked, use_commands,
 };
 
@@ -412,8 +409,8 @@ static SSL_CTX *make_context(struct tls_domain *d, struct tls_home *home, struct
                         .fault = fault };
 
     ERR_clear_error();
-    m.context = SSL_CTX_new_ex(m.library, NULL, d->wish.client ? TLS_client_method()
-                                                               : TLS_server_method());
+    m.context =
+        SSL_CTX_new_ex(m.library, NULL, d->wish.client ? TLS_client_method() : TLS_server_method());
     if (m.context == NULL) {
         (void)refuse(&m, TLS_PART_NONE, 0);
         return NULL;
@@ -538,6 +535,11 @@ SSL_CTX *tls_domain_context(struct tls_domain *d, struct tls_home *home)
     while (!atomic_compare_exchange_weak(&d->contexts, &c->next, c))
         continue;
     return c->context;
+}
+
+uint16_t tls_domain_record_max(const struct tls_domain *d)
+{
+    return (uint16_t)(d->wish.record_max > 0 ? d->wish.record_max : TLS_RECORD_MAX);
 }
 
 int64_t tls_domain_expires(const struct tls_domain *d)

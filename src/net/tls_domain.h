@@ -41,18 +41,18 @@ enum tls_sessions { TLS_SESSIONS_NONE, TLS_SESSIONS_OFF, TLS_SESSIONS_KEPT };
 struct tls_wish {
     bool client; /* the role                                                   */
     struct tls_certificate *certificates;
-    struct slice passwords;      /* of the keys, a line each                                   */
-    unsigned protocols;          /* enum tls_protocol                                          */
-    const char *ciphers;         /* of TLS 1.2 and below; NULL: the library's                  */
-    const char *curves;          /* NULL: the library's                                        */
-    struct slice dh;             /* parameters in PEM; size 0: no DHE                          */
-    bool prefer_ours;            /* of ciphers                                                 */
+    struct slice passwords; /* of the keys, a line each                                   */
+    unsigned protocols;     /* enum tls_protocol                                          */
+    const char *ciphers;    /* of TLS 1.2 and below; NULL: the library's                  */
+    const char *curves;     /* NULL: the library's                                        */
+    struct slice dh;        /* parameters in PEM; size 0: no DHE                          */
+    bool prefer_ours;       /* of ciphers                                                 */
     struct tls_command *commands;
-    enum tls_verify verify;      /* of clients; of a server: any but TLS_VERIFY_OFF            */
+    enum tls_verify verify; /* of clients; of a server: any but TLS_VERIFY_OFF            */
     int64_t verify_depth;
-    struct slice authorities;    /* whose certificates are accepted, and named to clients      */
-    struct slice trusted;        /* … and not named                                            */
-    struct slice revoked;        /* certificate revocation lists                               */
+    struct slice authorities; /* whose certificates are accepted, and named to clients      */
+    struct slice trusted;     /* … and not named                                            */
+    struct slice revoked;     /* certificate revocation lists                               */
     bool tickets;
     const struct slice *ticket_keys; /* of 48 or 80 bytes; the first one writes                */
     unsigned ticket_key_count;       /* 0: keys of our own                                     */
@@ -61,7 +61,7 @@ struct tls_wish {
     int64_t session_timeout_s;
     bool early_data;
     bool stapled; /* an OCSP answer goes with the certificate: tls_domain_staple()             */
-    uint32_t record_max; /* bytes of content in a record                                      */
+    uint32_t record_max; /* bytes of content in a record; 0: TLS_RECORD_MAX                    */
 };
 
 /* Bytes of a state in a session_zone. */
@@ -100,6 +100,7 @@ const struct tls_wish *tls_domain_wish(const struct tls_domain *);
 /* Borrowed. NULL: no memory. Any thread that holds the home. */
 SSL_CTX *tls_domain_context(struct tls_domain *, struct tls_home *) MUST_USE;
 
+uint16_t tls_domain_record_max(const struct tls_domain *);
 /* When its first certificate ends, seconds since 1970; INT64_MAX: it has none. */
 int64_t tls_domain_expires(const struct tls_domain *);
 /* A handshake takes long (a signature of RSA): a helper thread makes it. */

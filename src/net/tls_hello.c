@@ -45,8 +45,8 @@ static bool keep_name(struct tls *t)
     if (t->name == NULL)
         return false;
     for (size_t i = 0; i < name.size; i++)
-        t->name[i] = name.at[i] >= 'A' && name.at[i] <= 'Z' ? (char)(name.at[i] | 0x20)
-                                                             : name.at[i];
+        t->name[i] =
+            name.at[i] >= 'A' && name.at[i] <= 'Z' ? (char)(name.at[i] | 0x20) : name.at[i];
     t->name_size = (uint16_t)name.size;
     return true;
 }
@@ -74,8 +74,8 @@ static bool use(struct tls *t, struct tls_domain *domain)
     SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(context));
     if (wish->curves != NULL)
         (void)SSL_set1_groups_list(ssl, wish->curves);
-    if (wish->record_max > 0)
-        (void)SSL_set_max_send_fragment(ssl, wish->record_max);
+    t->record_max = tls_domain_record_max(domain);
+    (void)SSL_set_max_send_fragment(ssl, t->record_max);
     return true;
 }
 
@@ -141,8 +141,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 void tls_set_up(SSL_CTX *context, bool client)
 {
     if (client) {
-        SSL_CTX_set_session_cache_mode(context,
-                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(context, on_session);
         return;
     }

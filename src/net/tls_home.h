@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-    TLS_RECORD_MAX = 16384, /* bytes of content (RFC 8446 5.1)                            */
+    TLS_RECORD_MAX = 16384,   /* bytes of content (RFC 8446 5.1)                            */
     TLS_OUT_SIZE = 80 * 1024, /* encrypted bytes that wait for one send; a few more fit    */
     TLS_SPARE_MAX = 8,
 };
@@ -34,7 +34,7 @@ struct tls_ring;
 struct tls_home {
     OSSL_LIB_CTX *library;
     EVP_CIPHER *ticket_cipher, *ticket_cipher_128;
-    BIO_METHOD *bio; /* set by the first connection: see tls.c */
+    BIO_METHOD *bio;        /* set by the first connection: see tls.c */
     _Atomic unsigned users; /* contexts of domains, which may outlive the loop; and the loop */
     struct tls_ring *ring;
     struct tls_out *spare;

@@ -5,9 +5,9 @@
 #include "net/tls.h"
 
 enum tls_phase {
-    PHASE_HELLO,  /* a handshake, before early data was looked for          */
-    PHASE_EARLY,  /* early data may come                                     */
-    PHASE_SHAKE,  /* the rest of the handshake                               */
+    PHASE_HELLO, /* a handshake, before early data was looked for          */
+    PHASE_EARLY, /* early data may come                                     */
+    PHASE_SHAKE, /* the rest of the handshake                               */
     PHASE_OPEN,
     PHASE_BROKEN,
 };
@@ -24,10 +24,12 @@ struct tls {
     bool slow;      /* the next step is a helper's                      */
     bool refused;   /* nobody answers to that name                      */
     uint16_t name_size;
+    uint16_t record_max; /* bytes of content                                */
     int fd;
     struct io *io;
     struct tls_home *home;
-    struct tls_domain *domain, *first; /* chosen; of the beginning (NULL once shaken)         */
+    struct tls_domain *domain, *first; /* chosen; of the beginning. NULL once hands are shaken:
+                                          the connection may outlive them                     */
     const struct tls_ops *ops;
     void *owner;
     SSL *ssl;
@@ -50,10 +52,10 @@ struct tls {
     uint64_t file_offset;
     uint32_t file_left;
     struct tls_out *file_bytes;
-    int error;            /* of sending: -errno; 0                            */
-    uint64_t moved;       /* bytes that left, of sends that are over          */
-    uint64_t last_ns;     /* when something was sent last: record sizes       */
-    int shaken; /* what the helper's step came to: see shake()                   */
+    int error;        /* of sending: -errno; 0                            */
+    uint64_t moved;   /* bytes that left, of sends that are over          */
+    uint64_t last_ns; /* when something was sent last: record sizes       */
+    int shaken;       /* what the helper's step came to: see shake()                   */
     char why[160];
 };
 

@@ -40,9 +40,11 @@ static bool find_file_key(const struct tls_wish *wish, const unsigned char *name
 static bool find_key(const struct tls *t, unsigned char *name, bool writing,
                      struct tls_ticket_key *ret, bool *ret_old)
 {
-    const struct tls_wish *wish = tls_domain_wish(t->first != NULL ? t->first : t->domain);
+    const struct tls_wish *wish = t->first == NULL ? NULL : tls_domain_wish(t->first);
 
     *ret_old = false;
+    if (wish == NULL)
+        return false;
     if (!writing)
         return wish->ticket_key_count > 0 ? find_file_key(wish, name, ret, ret_old)
                                           : tls_ring_find(t->home->ring, name, ret, ret_old);
@@ -129,8 +131,7 @@ static SSL_SESSION *on_find(SSL *ssl, const unsigned char *id, int id_size, int 
     uint16_t size;
 
     *copy = 0;
-    if (zone == NULL ||
-        !zone_find(zone, slice_of((const char *)id, (size_t)id_size), &spot))
+    if (zone == NULL || !zone_find(zone, slice_of((const char *)id, (size_t)id_size), &spot))
         return NULL;
     memcpy(&size, spot.value, sizeof size);
     memcpy(text, (const char *)spot.value + sizeof size, size);

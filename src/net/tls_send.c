@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    GATHER_MAX = 4 * TLS_RECORD_MAX,  /* content encrypted ahead of a send              */
-    FILE_PIECE = 4 * TLS_RECORD_MAX,  /* read of a file at once                         */
-    FIRST_RECORD = 4096,              /* after a pause: it is complete the sooner        */
+    GATHER_MAX = 4 * TLS_RECORD_MAX, /* content encrypted ahead of a send              */
+    FILE_PIECE = 4 * TLS_RECORD_MAX, /* read of a file at once                         */
+    FIRST_RECORD = 4096,             /* after a pause: it is complete the sooner        */
     PAUSE_MS = 1000,
 };
 
@@ -49,14 +49,11 @@ void tls_flush(struct tls *t)
 
 static size_t record_max(struct tls *t)
 {
-    uint32_t most = tls_domain_wish(t->domain)->record_max;
     uint64_t now = io_now_ns(t->io);
     bool pause = now - t->last_ns > (uint64_t)PAUSE_MS * 1000000u;
 
     t->last_ns = now;
-    if (most == 0)
-        most = TLS_RECORD_MAX;
-    return pause && most > FIRST_RECORD ? FIRST_RECORD : most;
+    return pause && t->record_max > FIRST_RECORD ? FIRST_RECORD : t->record_max;
 }
 
 /* The content of the next record: at least one byte is left. */
@@ -113,9 +110,7 @@ static bool encrypt_more(struct tls *t)
             return false;
         done += content.size;
         t->moved += content.size;
-        most = tls_domain_wish(t->domain)->record_max;
-        if (most == 0)
-            most = TLS_RECORD_MAX;
+        most = t->record_max;
     }
     return true;
 }

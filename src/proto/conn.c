@@ -262,6 +262,8 @@ void conn_close(struct conn *c, enum close_reason why)
     OBJ(c, CONN_MAGIC);
     if (c->closing)
         return;
+    if (why == CLOSE_peer_reset && c->tls_step == TLS_FAILED)
+        why = CLOSE_tls_bad;
     c->why = (uint8_t)why;
     trace_put("close", c->number, c->states[c->state].name, close_reasons[why].name);
     stat_add(&c->loop->stats.closed[why], 1);

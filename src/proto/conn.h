@@ -32,6 +32,7 @@ struct conn_state {
 #define TO(state) (1u << (state))
 
 struct out;
+struct ssl_load;
 
 struct conn {
     uint32_t magic;
@@ -77,6 +78,7 @@ struct conn {
     };
     struct request *request;
     struct tls *tls;         /* NULL: in the clear                                   */
+    struct ssl_load *load;   /* its certificate is looked for: ssl_load.h; NULL: none    */
     struct site *shaking_on; /* held while hands are shaken: its servers are chosen from */
     struct proxy_told *told; /* its PROXY header; NULL: none                     */
     struct out *out;         /* answers on their way; NULL while idle                         */

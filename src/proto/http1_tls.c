@@ -59,18 +59,10 @@ static void log_failure(struct conn *c)
               tls_why(c->tls), SLICE_FMT(gather_get(&client)));
 }
 
-static void opened(struct conn *c)
-{
-    if (tls_is_open(c->tls))
-        conn_tls_shaken(c);
-    conn_goto(c, IDLE);
-}
-
 /* An alert is on its way: the client is given time to read it. */
 static void failed(struct conn *c)
 {
     log_failure(c);
-    conn_tls_shaken(c);
     stat_add(&c->loop->stats.handshakes_failed, 1);
     c->why = CLOSE_tls_bad;
     c->linger_ms = c->linger_all_ms = 1000;
@@ -88,7 +80,7 @@ void tls_bytes(struct conn *c)
     case TLS_OPEN:
     case TLS_ENDED:
         stat_add(&c->loop->stats.handshakes, 1);
-        opened(c);
+        conn_goto(c, IDLE);
         return;
     case TLS_FAILED:
         failed(c);

@@ -4,6 +4,7 @@
 #include "conf/zone.h"
 #include "proto/conn.h"
 #include "proto/http1_private.h"
+#include "proto/ssl_load.h"
 
 static uint32_t ssl_index;
 
@@ -19,22 +20,43 @@ struct tls_choice ssl_choose(struct conn *c, struct slice name)
     const struct vhosts *v = h1_vhosts(c);
     struct slice captures[CAPTURES_MAX];
     const struct regex *captures_of;
-    const struct ssl_conf *conf;
+    const struct server *server;
+    struct tls_choice choice = { .domain = NULL };
 
     if (v == NULL)
-        return (struct tls_choice){ .domain = NULL };
-    conf = ssl_conf_of(name.size > 0 ? vhosts_find(v, name, captures, &captures_of)
-                                     : v->default_server);
-    if (conf->reject)
-        return (struct tls_choice){ .domain = NULL };
-    return (struct tls_choice){
-        .domain = conf->domain != NULL ? conf->domain : ssl_first_domain(v),
-    };
+        return choice;
+    server = name.size > 0 ? vhosts_find(v, name, captures, &captures_of) : v->default_server;
+    if (ssl_conf_of(server)->reject)
+        return choice;
+    if (ssl_conf_of(server)->domain ==
+        NULL) /* it has no certificate: the default's stands for it */
+        server = v->default_server;
+    if (ssl_conf_of(server)->library != NULL)
+        choice = ssl_load_choose(c, server);
+    else
+        choice.domain = ssl_conf_of(server)->domain;
+    return choice;
 }
 
 /* ---- directives ------------------------------------------------------------------------------ */
 
-static bool add_file(struct conf_load *load, const struct conf_node *node, struct ssl_file **list)
+/* With variables, the path is known when a client asks. */
+static bool compile_path(struct conf_load *load, const struct conf_node *node, struct ssl_file *f)
+{
+    struct slice text;
+    struct expr *e = expr_compile(load, node, 0);
+
+    if (e == NULL)
+        return false;
+    if (expr_constant(e, &text))
+        return true;
+    f->expr = e;
+    f->dir = conf_dir(load);
+    return true;
+}
+
+static bool add_file(struct conf_load *load, const struct conf_node *node, bool variables,
+                     struct ssl_file **list)
 {
     struct slice text = conf_arg(node, 0), absolute = text;
     struct ssl_file *f = arena_must(conf_arena(load), sizeof *f);
@@ -54,28 +76,28 @@ static bool add_file(struct conf_load *load, const struct conf_node *node, struc
     while (*list != NULL)
         list = &(*list)->next;
     *list = f;
-    return true;
+    return !variables || slice_starts(text, SLICE("data:")) || compile_path(load, node, f);
 }
 
 static bool set_certificate(struct conf_load *load, const struct conf_node *node, void *conf,
                             const struct directive *row)
 {
     (void)row;
-    return add_file(load, node, &((struct ssl_conf *)conf)->certificates);
+    return add_file(load, node, true, &((struct ssl_conf *)conf)->certificates);
 }
 
 static bool set_key(struct conf_load *load, const struct conf_node *node, void *conf,
                     const struct directive *row)
 {
     (void)row;
-    return add_file(load, node, &((struct ssl_conf *)conf)->keys);
+    return add_file(load, node, true, &((struct ssl_conf *)conf)->keys);
 }
 
 static bool set_ticket_key(struct conf_load *load, const struct conf_node *node, void *conf,
                            const struct directive *row)
 {
     (void)row;
-    return add_file(load, node, &((struct ssl_conf *)conf)->ticket_keys);
+    return add_file(load, node, false, &((struct ssl_conf *)conf)->ticket_keys);
 }
 
 static bool set_protocols(struct conf_load *load, const struct conf_node *node, void *conf,
@@ -85,9 +107,12 @@ static bool set_protocols(struct conf_load *load, const struct conf_node *node, 
         const char *name;
         unsigned bit;
     } words[] = {
-        { "TLSv1", TLS_PROTOCOL_1_0 },   { "TLSv1.1", TLS_PROTOCOL_1_1 },
-        { "TLSv1.2", TLS_PROTOCOL_1_2 }, { "TLSv1.3", TLS_PROTOCOL_1_3 },
-        { "SSLv2", 0 },                  { "SSLv3", 0 },
+        { "TLSv1", TLS_PROTOCOL_1_0 },
+        { "TLSv1.1", TLS_PROTOCOL_1_1 },
+        { "TLSv1.2", TLS_PROTOCOL_1_2 },
+        { "TLSv1.3", TLS_PROTOCOL_1_3 },
+        { "SSLv2", 0 },
+        { "SSLv3", 0 },
     };
     struct ssl_conf *c = conf;
 
@@ -176,6 +201,23 @@ static bool set_cache(struct conf_load *load, const struct conf_node *node, void
     return true;
 }
 
+static bool set_certificate_cache(struct conf_load *load, const struct conf_node *node, void *conf,
+                                  const struct directive *row)
+{
+    enum { KEPT = 1000 };
+    struct slice most = conf_option(node, 0, "max", NULL);
+    uint64_t n = KEPT;
+
+    (void)row;
+    if (most.at != NULL && (!slice_to_u64(most, 1000000, &n) || n == 0)) {
+        conf_complain(load, CONF_EMERG, node, 0, "max=%.*s is not a number of certificates",
+                      SLICE_FMT(most));
+        return false;
+    }
+    ((struct ssl_conf *)conf)->certificates_max = (int64_t)n;
+    return true;
+}
+
 static bool ssl_merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     struct ssl_conf *conf = own;
@@ -197,22 +239,32 @@ static bool ssl_merge(struct conf_load *load, struct scope *scope, const void *p
         return true; /* the default server's certificate stands for it */
     conf_complain(load, CONF_EMERG, server->node, CONF_AT_NAME,
                   "no \"ssl_certificate\" is defined for the \"listen … ssl\" of this server");
-    conf_hint(load, "help: say ssl_certificate and ssl_certificate_key, or ssl_reject_handshake on");
+    conf_hint(load,
+              "help: say ssl_certificate and ssl_certificate_key, or ssl_reject_handshake on");
     return false;
 }
 
 #define WHERE (CTX_HTTP | CTX_SERVER)
 #define AT(member) offsetof(struct ssl_conf, member)
-#define OWN(name, least, most, setter, member, value, many, form, words)                         \
-    { name, WHERE, least, most, CONF_CUSTOM, AT(member), value, .set = setter,                   \
-      .size = sizeof(((struct ssl_conf *)0)->member), .repeats = many, .syntax = form,           \
-      .help = words }
-#define FILE_ROW(name, member, words) \
-    { name, WHERE, 1, 1, CONF_FILE, AT(member), NULL, .syntax = "file", .help = words }
-#define FLAG_ROW(name, member, value, words) \
-    { name, WHERE, 1, 1, CONF_FLAG, AT(member), value, .syntax = "on | off", .help = words }
-#define IGNORED(name, least, most, form, words) \
-    { name, WHERE, least, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, .help = words }
+#define OWN(name, least, most, setter, member, value, many, form, words)                    \
+    {                                                                                       \
+        name, WHERE, least, most, CONF_CUSTOM, AT(member), value,                           \
+            .set = setter, .size = sizeof(((struct ssl_conf *)0)->member), .repeats = many, \
+            .syntax = form, .help = words                                                   \
+    }
+#define FILE_ROW(name, member, words)                                                   \
+    {                                                                                   \
+        name, WHERE, 1, 1, CONF_FILE, AT(member), NULL, .syntax = "file", .help = words \
+    }
+#define FLAG_ROW(name, member, value, words)                                                 \
+    {                                                                                        \
+        name, WHERE, 1, 1, CONF_FLAG, AT(member), value, .syntax = "on | off", .help = words \
+    }
+#define IGNORED(name, least, most, form, words)                                         \
+    {                                                                                   \
+        name, WHERE, least, most, CONF_CUSTOM, .set = conf_set_ignored, .syntax = form, \
+                                               .help = words                            \
+    }
 
 static const struct conf_word verify_words[] = {
     { "off", TLS_VERIFY_OFF },
@@ -271,8 +323,11 @@ static const struct directive rows[] = {
     FLAG_ROW("ssl_stapling", stapling, "off", "OCSP answers go with the certificate."),
     FILE_ROW("ssl_stapling_file", stapling_file, "An OCSP answer (DER) to go with the certificate."),
     FLAG_ROW("ssl_stapling_verify", stapling_verify, "off", "OCSP answers are verified."),
-    IGNORED("ssl_certificate_cache", 1, 4, "off | max=N [inactive=time] [valid=time]",
-            "Certificates are read with the configuration, once."),
+    { "ssl_certificate_cache", WHERE, 1, 3, CONF_CUSTOM, AT(certificates_max), "off",
+      .set = set_certificate_cache, .size = sizeof(int64_t),
+      .syntax = "off | max=N [inactive=time] [valid=time]",
+      .help = "How many certificates whose paths have variables are kept at most (1,000 without "
+              "it). They are read again when their files change: the times have no meaning." },
     IGNORED("ssl_certificate_compression", 1, 1, "on | off",
             "The library cannot compress certificates."),
     IGNORED("ssl_ech_file", 1, 1, "file",
@@ -287,6 +342,7 @@ const struct feature feature_ssl = {
     .row_count = COUNT_OF(rows),
     .size = sizeof(struct ssl_conf),
     .merge = ssl_merge,
-    .about = "TLS: certificates, protocols, sessions, client certificates. `listen … ssl` turns it on.",
+    .about =
+        "TLS: certificates, protocols, sessions, client certificates. `listen … ssl` turns it on.",
     .index = &ssl_index,
 };

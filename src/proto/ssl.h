@@ -2,14 +2,19 @@
 #ifndef PROTO_SSL_H
 #define PROTO_SSL_H
 
+#include "http/pipeline.h"
 #include "http/site.h"
 #include "net/tls.h"
 
 struct conn;
+struct expr;
+struct ssl_library;
 
 /* A file that a directive names. */
 struct ssl_file {
-    struct slice path; /* absolute; or "data:" and the text itself */
+    struct slice path; /* absolute; or "data:" and the text itself               */
+    struct expr *expr; /* it has variables; else NULL                            */
+    const char *dir;   /* … and what it is below of, then: ends in "/"           */
     const struct conf_node *node;
     struct ssl_file *next;
 };
@@ -29,7 +34,9 @@ struct ssl_conf {
     unsigned protocols;
     int verify;
     bool prefer, tickets, early_data, reject, stapling, stapling_verify;
-    struct tls_domain *domain; /* of a server that listens with TLS; NULL: none of its own */
+    int64_t certificates_max;    /* of ssl_certificate_cache */
+    struct ssl_library *library; /* certificates whose paths have variables; NULL: they have none */
+    struct tls_domain *domain;   /* of a server that listens with TLS; NULL: none of its own */
 };
 
 extern const struct feature feature_ssl;
@@ -44,6 +51,11 @@ struct tls_domain *ssl_first_domain(const struct vhosts *);
 
 /* Who answers: the server of that name, or the default one. */
 struct tls_choice ssl_choose(struct conn *, struct slice name);
+
+/* ssl_client.c: refuses requests without the certificate that their server asks for (495, 496), and
+ * those for another server than the one that shook hands (421). */
+enum verdict step_ssl_client(struct request *);
+bool ssl_client_idle(const struct scope *);
 
 /* ssl_domain.c: makes conf->domain from what was said; false after complaining. */
 bool ssl_make_domain(struct conf_load *, struct scope *, struct ssl_conf *);

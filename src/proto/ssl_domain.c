@@ -1,6 +1,6 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
-#include "proto/ssl.h"
+#include "proto/ssl_load.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,6 +49,8 @@ static bool read_certificates(struct conf_load *load, const struct ssl_conf *con
     struct tls_certificate **end = &wish->certificates;
     const struct ssl_file *key = conf->keys;
 
+    if (conf->certificates != NULL && conf->certificates->expr != NULL)
+        return true; /* read when a client asks */
     for (const struct ssl_file *f = conf->certificates; f != NULL; f = f->next) {
         struct tls_certificate *c = arena_must(conf_arena(load), sizeof *c);
 
@@ -92,8 +94,8 @@ static const char *text_of(struct conf_load *load, struct slice text, const char
     return arena_printf(conf_arena(load), "%.*s", SLICE_FMT(text)).at;
 }
 
-static bool read_all(struct conf_load *load, const struct scope *scope,
-                     const struct ssl_conf *conf, struct tls_wish *w)
+static bool read_all(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf,
+                     struct tls_wish *w)
 {
     return read_certificates(load, conf, w) && read_ticket_keys(load, conf, w) &&
            read_path(load, scope, "ssl_password_file", conf->passwords, &w->passwords) &&
@@ -113,8 +115,8 @@ static const struct conf_node *nth_file(const struct ssl_file *f, unsigned n)
     return f->node;
 }
 
-static void complain(struct conf_load *load, const struct scope *scope,
-                     const struct ssl_conf *conf, const struct tls_fault *fault)
+static void complain(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf,
+                     const struct tls_fault *fault)
 {
     static const struct {
         const char *directive, *what;
@@ -171,6 +173,26 @@ static bool staple(struct conf_load *load, const struct scope *scope, const stru
            (answer.size == 0 || tls_domain_staple(conf->domain, answer));
 }
 
+/* ssl_certificate with variables: one pair, and both paths are known only later. */
+static bool make_library(struct conf_load *load, struct ssl_conf *conf, const struct tls_wish *wish)
+{
+    const struct ssl_file *c = conf->certificates, *k = conf->keys;
+
+    if (c == NULL || c->expr == NULL)
+        return true;
+    if (k == NULL || c->next != NULL || k->next != NULL || k->expr == NULL) {
+        conf_complain(
+            load, CONF_EMERG, c->node, 0,
+            "a certificate with variables needs one key with variables, and stands alone");
+        return false;
+    }
+    conf->library = ssl_library_create(wish, (unsigned)conf->certificates_max);
+    if (conf->library == NULL)
+        return false;
+    conf_at_end(load, ssl_library_destroy, conf->library);
+    return true;
+}
+
 bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_conf *conf)
 {
     struct tls_fault fault;
@@ -206,5 +228,5 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
     conf_at_end(load, destroy, conf->domain);
     if (conf->certificates != NULL)
         warn_of_end(load, conf);
-    return staple(load, scope, conf);
+    return make_library(load, conf, &wish) && staple(load, scope, conf);
 }

@@ -77,7 +77,8 @@ static bool put_reused(struct tls *t, SSL *ssl, struct gather *g)
 static bool put_early(struct tls *t, SSL *ssl, struct gather *g)
 {
     (void)ssl;
-    if (tls_is_early(t)) gather_byte(g, '1');
+    if (tls_is_early(t))
+        gather_byte(g, '1');
     return tls_is_early(t);
 }
 
@@ -96,7 +97,6 @@ static bool put_alpn(struct tls *t, SSL *ssl, struct gather *g)
     return p.size > 0;
 }
 
-
 static bool put_session_id(struct tls *t, SSL *ssl, struct gather *g)
 {
     (void)t;
@@ -107,7 +107,6 @@ static bool put_session_id(struct tls *t, SSL *ssl, struct gather *g)
     put_hex(g, id, size);
     return size > 0;
 }
-
 
 static bool put_ciphers(struct tls *t, SSL *ssl, struct gather *g)
 {
@@ -122,7 +121,6 @@ static bool put_ciphers(struct tls *t, SSL *ssl, struct gather *g)
     return sk_SSL_CIPHER_num(all) > 0;
 }
 
-
 static const char *curve_name(int id)
 {
     return id == NID_undef || (id & TLSEXT_nid_unknown) ? NULL : OBJ_nid2sn(id);
@@ -133,7 +131,6 @@ static bool put_curve(struct tls *t, SSL *ssl, struct gather *g)
     (void)t;
     return put_text(g, curve_name((int)SSL_get_negotiated_group(ssl)));
 }
-
 
 enum { LISTED_MAX = 64 };
 
@@ -157,7 +154,6 @@ static bool put_curves(struct tls *t, SSL *ssl, struct gather *g)
     return true;
 }
 
-
 static bool put_signature(struct gather *g, int got, int id)
 {
     return got == 1 && id != NID_undef && put_text(g, OBJ_nid2sn(id));
@@ -178,7 +174,6 @@ static bool put_client_sigalg(struct tls *t, SSL *ssl, struct gather *g)
     int got = SSL_get_peer_signature_type_nid(ssl, &id);
     return put_signature(g, got, id);
 }
-
 
 static bool put_sigalgs(struct tls *t, SSL *ssl, struct gather *g)
 {
@@ -201,7 +196,6 @@ static bool put_sigalgs(struct tls *t, SSL *ssl, struct gather *g)
     return count > 0;
 }
 
-
 /* ---- the client's certificate -------------------------------------------------------------------- */
 
 static bool put_verify(struct tls *t, SSL *ssl, struct gather *g)
@@ -219,7 +213,6 @@ static bool put_verify(struct tls *t, SSL *ssl, struct gather *g)
     }
     return true;
 }
-
 
 /* What `write` makes of the certificate. */
 static bool put_bio(struct gather *g, const X509 *x, bool (*write)(BIO *, const X509 *),
@@ -353,7 +346,6 @@ static bool put_v_end(const X509 *x, struct gather *g)
     return put_bio(g, x, write_end, each_plain);
 }
 
-
 static bool put_legacy(struct gather *g, X509_NAME *name)
 {
     char *text = X509_NAME_oneline(name, NULL, 0);
@@ -373,7 +365,6 @@ static bool put_i_dn_legacy(const X509 *x, struct gather *g)
     return put_legacy(g, X509_get_issuer_name(x));
 }
 
-
 static bool put_fingerprint(const X509 *x, struct gather *g)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -384,7 +375,6 @@ static bool put_fingerprint(const X509 *x, struct gather *g)
     put_hex(g, digest, size);
     return true;
 }
-
 
 static bool put_v_remain(const X509 *x, struct gather *g)
 {
@@ -397,7 +387,6 @@ static bool put_v_remain(const X509 *x, struct gather *g)
     gather_u64(g, left > 0 ? (uint64_t)left : 0);
     return true;
 }
-
 
 /* ---- the table ---------------------------------------------------------------------------------- */
 
@@ -413,32 +402,51 @@ static bool get_nothing(void *subject, const struct variable_use *use, struct ga
 static const struct variable vars[] = {
     { "ssl_protocol", get_of_tls, (uintptr_t)put_protocol, .help = "TLSv1.3 …" },
     { "ssl_cipher", get_of_tls, (uintptr_t)put_cipher, .help = "The cipher in use." },
-    { "ssl_ciphers", get_of_tls, (uintptr_t)put_ciphers, .help = "The ciphers that the client has and the library knows." },
+    { "ssl_ciphers", get_of_tls, (uintptr_t)put_ciphers,
+      .help = "The ciphers that the client has and the library knows." },
     { "ssl_curve", get_of_tls, (uintptr_t)put_curve, .help = "The curve of the key exchange." },
     { "ssl_curves", get_of_tls, (uintptr_t)put_curves, .help = "The curves that the client has." },
-    { "ssl_sigalg", get_of_tls, (uintptr_t)put_sigalg, .help = "How the server signed the handshake." },
-    { "ssl_sigalgs", get_of_tls, (uintptr_t)put_sigalgs, .help = "The signatures that the client takes." },
-    { "ssl_client_sigalg", get_of_tls, (uintptr_t)put_client_sigalg, .help = "How the client signed the handshake." },
-    { "ssl_server_name", get_of_tls, (uintptr_t)put_name, .help = "The name that the client asked for (SNI)." },
-    { "ssl_alpn_protocol", get_of_tls, (uintptr_t)put_alpn, .help = "The protocol behind TLS: h2, http/1.1 …" },
+    { "ssl_sigalg", get_of_tls, (uintptr_t)put_sigalg,
+      .help = "How the server signed the handshake." },
+    { "ssl_sigalgs", get_of_tls, (uintptr_t)put_sigalgs,
+      .help = "The signatures that the client takes." },
+    { "ssl_client_sigalg", get_of_tls, (uintptr_t)put_client_sigalg,
+      .help = "How the client signed the handshake." },
+    { "ssl_server_name", get_of_tls, (uintptr_t)put_name,
+      .help = "The name that the client asked for (SNI)." },
+    { "ssl_alpn_protocol", get_of_tls, (uintptr_t)put_alpn,
+      .help = "The protocol behind TLS: h2, http/1.1 …" },
     { "ssl_session_id", get_of_tls, (uintptr_t)put_session_id, .help = "The session's id." },
-    { "ssl_session_reused", get_of_tls, (uintptr_t)put_reused, .help = "r: a session was taken up; else a dot." },
-    { "ssl_early_data", get_of_tls, (uintptr_t)put_early, .help = "1: the request may be a replay (early data)." },
+    { "ssl_session_reused", get_of_tls, (uintptr_t)put_reused,
+      .help = "r: a session was taken up; else a dot." },
+    { "ssl_early_data", get_of_tls, (uintptr_t)put_early,
+      .help = "1: the request may be a replay (early data)." },
     { "ssl_client_verify", get_of_tls, (uintptr_t)put_verify,
       .help = "NONE, SUCCESS, or FAILED: and why; of the client's certificate." },
-    { "ssl_client_cert", get_of_certificate, (uintptr_t)put_cert, .help = "The client's certificate in PEM, folded." },
-    { "ssl_client_raw_cert", get_of_certificate, (uintptr_t)put_raw_cert, .help = "The client's certificate in PEM." },
+    { "ssl_client_cert", get_of_certificate, (uintptr_t)put_cert,
+      .help = "The client's certificate in PEM, folded." },
+    { "ssl_client_raw_cert", get_of_certificate, (uintptr_t)put_raw_cert,
+      .help = "The client's certificate in PEM." },
     { "ssl_client_escaped_cert", get_of_certificate, (uintptr_t)put_escaped_cert,
       .help = "The client's certificate in PEM, percent-encoded." },
-    { "ssl_client_fingerprint", get_of_certificate, (uintptr_t)put_fingerprint, .help = "SHA-1 of the client's certificate." },
-    { "ssl_client_s_dn", get_of_certificate, (uintptr_t)put_s_dn, .help = "The certificate's subject (RFC 2253)." },
-    { "ssl_client_i_dn", get_of_certificate, (uintptr_t)put_i_dn, .help = "The certificate's issuer (RFC 2253)." },
-    { "ssl_client_s_dn_legacy", get_of_certificate, (uintptr_t)put_s_dn_legacy, .help = "The subject in an old form." },
-    { "ssl_client_i_dn_legacy", get_of_certificate, (uintptr_t)put_i_dn_legacy, .help = "The issuer in an old form." },
-    { "ssl_client_serial", get_of_certificate, (uintptr_t)put_serial, .help = "The certificate's serial number." },
-    { "ssl_client_v_start", get_of_certificate, (uintptr_t)put_v_start, .help = "Since when the certificate is good." },
-    { "ssl_client_v_end", get_of_certificate, (uintptr_t)put_v_end, .help = "Until when it is good." },
-    { "ssl_client_v_remain", get_of_certificate, (uintptr_t)put_v_remain, .help = "How many days that is." },
+    { "ssl_client_fingerprint", get_of_certificate, (uintptr_t)put_fingerprint,
+      .help = "SHA-1 of the client's certificate." },
+    { "ssl_client_s_dn", get_of_certificate, (uintptr_t)put_s_dn,
+      .help = "The certificate's subject (RFC 2253)." },
+    { "ssl_client_i_dn", get_of_certificate, (uintptr_t)put_i_dn,
+      .help = "The certificate's issuer (RFC 2253)." },
+    { "ssl_client_s_dn_legacy", get_of_certificate, (uintptr_t)put_s_dn_legacy,
+      .help = "The subject in an old form." },
+    { "ssl_client_i_dn_legacy", get_of_certificate, (uintptr_t)put_i_dn_legacy,
+      .help = "The issuer in an old form." },
+    { "ssl_client_serial", get_of_certificate, (uintptr_t)put_serial,
+      .help = "The certificate's serial number." },
+    { "ssl_client_v_start", get_of_certificate, (uintptr_t)put_v_start,
+      .help = "Since when the certificate is good." },
+    { "ssl_client_v_end", get_of_certificate, (uintptr_t)put_v_end,
+      .help = "Until when it is good." },
+    { "ssl_client_v_remain", get_of_certificate, (uintptr_t)put_v_remain,
+      .help = "How many days that is." },
     { "ssl_ech_status", get_nothing, .help = "Empty: the library has no ECH." },
     { "ssl_ech_outer_server_name", get_nothing, .help = "Empty: the library has no ECH." },
 };

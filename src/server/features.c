@@ -120,6 +120,7 @@ static enum verdict step_location_content(struct request *r)
 enum { EVERY, MAIN_ONLY };
 
 static const struct step steps[] = {
+    { "ssl-client", step_ssl_client, ssl_client_idle, MAIN_ONLY },
     { "realip", step_realip, realip_idle, MAIN_ONLY },
     { "server-rewrite", step_server_rewrite, NULL, EVERY },
     { "find-location", step_find_location, NULL, EVERY },
@@ -163,7 +164,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2, CONTENT_STEP = 14 };
+enum { SERVER_REWRITE_STEP = 2, FIND_LOCATION_STEP = 3, CONTENT_STEP = 15 };
 
 const struct pipeline pipeline = {
     .steps = steps,
