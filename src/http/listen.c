@@ -152,6 +152,15 @@ SETTER(set_ssl)
     return flag_on(&a->tls);
 }
 
+SETTER(set_http2)
+{
+    UNUSED_ALL;
+    conf_complain(load, CONF_NOTICE, node, (int)arg,
+                  "\"listen … http2\" is obsolete; it works like \"http2 on\" for this address");
+    conf_hint(load, "help: write \"http2 on;\" in the server instead");
+    return flag_on(&a->http2);
+}
+
 SETTER(set_ignored)
 {
     UNUSED_ALL;
@@ -181,7 +190,7 @@ static const struct option options[] = {
     { "accept_filter=", set_ignored, false },
     { "multipath", set_not_yet, false },
     { "ssl", set_ssl, false },
-    { "http2", set_not_yet, false },
+    { "http2", set_http2, false },
     { "quic", set_not_yet, false },
     { "proxy_protocol", set_proxy_protocol, false },
 };
@@ -298,6 +307,7 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
             continue;
         known->proxy_protocol |= said->proxy_protocol; /* one of its listens is enough */
         known->tls |= said->tls;
+        known->http2 |= said->http2;
         if (!said->options_set)
             return known;
         if (known->options_set) {
@@ -306,11 +316,12 @@ static struct listen_addr *intern(struct conf_load *load, struct site *site,
                           known->node->file->path, known->node->line);
             return NULL;
         }
-        bool proxy_protocol = known->proxy_protocol, tls = known->tls;
+        bool proxy_protocol = known->proxy_protocol, tls = known->tls, http2 = known->http2;
 
         *known = *said;
         known->proxy_protocol = proxy_protocol;
         known->tls = tls;
+        known->http2 = http2;
         known->next = next;
         known->vhosts = vhosts;
         return known;

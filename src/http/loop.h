@@ -28,6 +28,9 @@ struct tls_ring;
 struct loop_stats {
     _Atomic uint64_t accepted, handled, requests, bytes_out;
     _Atomic uint64_t active, reading, writing, waiting;
+    /* HTTP/2: streams reset by either side, frames that brought nothing forward, answers that
+     * their client did not take. */
+    _Atomic uint64_t h2_resets, h2_glitches, h2_stalled;
     _Atomic uint64_t closed[CLOSE_REASON_COUNT];
     _Atomic uint64_t handshakes, handshakes_failed; /* of TLS, with clients */
     _Atomic uint64_t status[6];                     /* by first digit of the answer */

@@ -216,6 +216,7 @@ struct site *site_build(struct conf_load *load, struct scope *root)
         finish_vhosts(load, a->vhosts);
         a->vhosts->proxy_protocol = a->proxy_protocol;
         a->vhosts->tls = a->tls;
+        a->vhosts->listen_http2 = a->http2;
     }
     build_listeners(load, site);
     return site;

@@ -38,6 +38,7 @@ struct vhosts {
     bool default_explicit;
     bool proxy_protocol; /* connections begin with a PROXY header                    */
     bool tls;            /* … (behind it) with a TLS handshake                       */
+    bool listen_http2;   /* one of its listens says http2                            */
     const struct conf_node *default_node;
     struct map exact;             /* "a.test", ".a.test"'s own name                        */
     struct map head_wildcards;    /* "*.a.test" under ".a.test"                             */

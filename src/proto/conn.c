@@ -285,6 +285,8 @@ static void conn_free(struct conn *c)
 
     if (c->out != NULL)
         slab_give(&loop->out_slab, c->out);
+    if (c->session != NULL)
+        c->session_ops->freed(c);
     proxy_told_destroy(c->told);
     conn_tls_shaken(c);
     if (c->tls != NULL)
@@ -312,10 +314,12 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result r)
 
 void conn_over(struct conn *c)
 {
+    c->live_requests++; /* until all of them have been ended */
     if (c->request != NULL)
         request_end(c->request);
-    else if (c->live_requests == 0)
-        conn_free(c);
+    if (c->session != NULL)
+        c->session_ops->closed(c);
+    conn_request_freed(c);
 }
 
 void conn_request_made(struct conn *c)
@@ -350,6 +354,16 @@ void conn_busy(struct conn *c)
         return;
     list_remove(&c->idle);
     stat_sub(&c->loop->stats.waiting, 1);
+}
+
+void conn_leave(struct conn *c)
+{
+    if (c->closing)
+        return;
+    if (c->session != NULL)
+        c->session_ops->leave(c);
+    else if (list_linked(&c->idle))
+        conn_close(c, CLOSE_shutting_down);
 }
 
 unsigned conn_close_idle(struct loop *loop, unsigned most, enum close_reason why)

@@ -34,6 +34,13 @@ struct conn_state {
 struct out;
 struct ssl_load;
 
+/* What a protocol that keeps more than one request keeps of a connection. */
+struct session_ops {
+    void (*leave)(struct conn *);  /* the worker leaves: finish what was begun, no more  */
+    void (*closed)(struct conn *); /* ends its requests                                   */
+    void (*freed)(struct conn *);  /* the connection is about to be freed: frees itself   */
+};
+
 struct conn {
     uint32_t magic;
 #define CONN_MAGIC 0x77656972u
@@ -53,6 +60,7 @@ struct conn {
     uint16_t in_count;      /* buffers queued                                        */
     uint8_t why;            /* enum close_reason, once closing                       */
     uint8_t tls_step;       /* enum tls_step: what its last bytes came to            */
+    uint8_t preface_seen;   /* bytes of HTTP/2's preface, taken off the input        */
     int fd;
     uint32_t listener_id;
     uint32_t keepalive_ms;             /* how long it may be idle                              */
@@ -81,8 +89,10 @@ struct conn {
     struct ssl_load *load;   /* its certificate is looked for: ssl_load.h; NULL: none    */
     struct site *shaking_on; /* held while hands are shaken: its servers are chosen from */
     struct proxy_told *told; /* its PROXY header; NULL: none                     */
-    struct out *out;         /* answers on their way; NULL while idle                         */
-    struct link all;         /* in loop->conns                                                */
+    void *session;           /* the protocol's own; NULL: `request` is all it has             */
+    const struct session_ops *session_ops;
+    struct out *out; /* answers on their way; NULL while idle                         */
+    struct link all; /* in loop->conns                                                */
     uint64_t number, opened_ns;
     struct addr peer; /* AF_UNSPEC until asked for                              */
 };
@@ -155,6 +165,9 @@ void conn_close(struct conn *, enum close_reason why);
 /* Idle bookkeeping: conn_idle() when it waits for a request, conn_busy() when one begins. */
 void conn_idle(struct conn *);
 void conn_busy(struct conn *);
+
+/* The worker leaves. */
+void conn_leave(struct conn *);
 
 /* Closes up to `most` of the longest-idle connections of this loop; returns how many. For
  * shutdown (shutting_down) and for want of descriptors (reclaimed). */

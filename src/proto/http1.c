@@ -2,6 +2,7 @@
  *
  * Where a listener asks for it, a connection begins in PROXY, with a header that is not HTTP's, and
  * goes on in TLS.
+ * Where HTTP/2 is on, SNIFF looks at the first bytes: its preface is no request of HTTP/1.
  * A keep-alive request goes IDLE, HEAD, RUN, ANSWER, FLUSH, IDLE. Small answers are copied into
  * the connection's out buffer, so pipelined requests are answered by one send; larger bodies go
  * ANSWER, SEND, SEND … A request whose body somebody reads goes RUN, BODY, ANSWER. What nobody
@@ -10,18 +11,24 @@
  */
 #include "proto/http1_private.h"
 
+#include "http/http2_conf.h"
+#include "proto/http2.h"
 #include "wire/h1_write.h"
+#include "wire/h2_frame.h"
 
-static conn_event_fn idle_enter, idle_bytes, idle_late, head_enter, head_bytes, head_late,
-    run_enter, run_bytes, run_sent, queue_bytes, send_bytes, closing_enter;
+enum { SNIFFED = 4 }; /* "PRI ": no method of HTTP/1 (RFC 9113 §11.6) */
+
+static conn_event_fn sniff_enter, sniff_bytes, idle_enter, idle_bytes, idle_late, head_enter,
+    head_bytes, head_late, run_enter, run_bytes, run_sent, queue_bytes, send_bytes, closing_enter;
 
 /* The whole of HTTP/1, in the order a request meets it. */
 static const struct conn_state states[] = {
     /*            name       enter          bytes          sent          late
      *            exits */
     [PROXY] = { "proxy", proxy_enter, proxy_bytes, NULL, proxy_late,
-                TO(TLS) | TO(IDLE) | TO(CLOSING) },
+                TO(TLS) | TO(SNIFF) | TO(IDLE) | TO(CLOSING) },
     [TLS] = { "tls", tls_enter, tls_bytes, NULL, tls_late, TO(IDLE) | TO(LINGER) | TO(CLOSING) },
+    [SNIFF] = { "sniff", sniff_enter, sniff_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
     [IDLE] = { "idle", idle_enter, idle_bytes, NULL, idle_late, TO(HEAD) | TO(CLOSING) },
     [HEAD] = { "head", head_enter, head_bytes, NULL, head_late, TO(RUN) | TO(FLUSH) | TO(CLOSING) },
     [RUN] = { "run", run_enter, run_bytes, run_sent, NULL, TO(BODY) | TO(ANSWER) | TO(CLOSING) },
@@ -67,8 +74,56 @@ bool http1_open(struct loop *loop, struct io *io, int fd, unsigned listener_id)
 
         c->keepalive_ms = (uint32_t)core->client_header_timeout;
     }
-    conn_start(c, v == NULL ? IDLE : v->proxy_protocol ? PROXY : v->tls ? TLS : IDLE);
+    conn_start(c, v != NULL && v->proxy_protocol ? PROXY : h1_first_state(v));
     return true;
+}
+
+unsigned h1_first_state(const struct vhosts *v)
+{
+    if (v == NULL)
+        return IDLE;
+    return v->tls ? TLS : http2_on(v, NULL) ? SNIFF : IDLE;
+}
+
+/* ---- SNIFF: HTTP/2 by prior knowledge? (RFC 9113 §3.3) ---------------------------- */
+
+static void sniff_enter(struct conn *c)
+{
+    sniff_bytes(c);
+    if (c->closing || c->next != SNIFF)
+        return;
+    conn_idle(c);
+    conn_deadline(c, c->keepalive_ms);
+    conn_receive(c);
+}
+
+/* What is taken off as the preface's beginning is given back to HEAD, if it was none. */
+static void sniff_bytes(struct conn *c)
+{
+    for (struct slice in = conn_peek(c); in.size > 0; in = conn_peek(c)) {
+        size_t same = 0;
+
+        while (same < in.size && c->preface_seen < SNIFFED &&
+               in.at[same] == H2_PREFACE[c->preface_seen]) {
+            same++;
+            c->preface_seen++;
+        }
+        if (c->preface_seen < SNIFFED && same < in.size) {
+            conn_goto(c, HEAD);
+            return;
+        }
+        conn_consume(c, same);
+        if (c->preface_seen < SNIFFED)
+            continue;
+        conn_busy(c);
+        http2_begin(c);
+        return;
+    }
+    if (!c->in_ended)
+        return;
+    conn_close(c, c->in_failed          ? CLOSE_peer_reset
+                  : c->preface_seen > 0 ? CLOSE_peer_broke_off
+                                        : CLOSE_peer_closed);
 }
 
 /* ---- IDLE: between requests, holding nothing ------------------------------------- */
@@ -147,6 +202,13 @@ static void head_enter(struct conn *c)
     conn_busy(c);
     if (c->request == NULL && !request_begin(c))
         return;
+    if (c->preface_seen > 0) {
+        size_t taken;
+
+        (void)h1_head_feed(&c->request->head, H2_PREFACE, c->preface_seen, &taken);
+        c->request->head_bytes = c->preface_seen;
+        c->preface_seen = 0;
+    }
     head_bytes(c);
     if (c->next != HEAD || c->closing)
         return;

@@ -7,7 +7,22 @@
 #include "proto/http1.h"
 #include "wire/chunked.h"
 
-enum { PROXY, TLS, IDLE, HEAD, RUN, BODY, DISCARD, ANSWER, SEND, PACE, FLUSH, LINGER, CLOSING };
+enum {
+    PROXY,
+    TLS,
+    SNIFF,
+    IDLE,
+    HEAD,
+    RUN,
+    BODY,
+    DISCARD,
+    ANSWER,
+    SEND,
+    PACE,
+    FLUSH,
+    LINGER,
+    CLOSING
+};
 
 enum {
     OUT_SIZE = HTTP1_OUT_SLOT, /* one slot of loop->out_slab                        */
@@ -78,6 +93,9 @@ conn_event_fn tunnel_bytes, body_enter, body_bytes, body_sent, body_late, discar
     discard_bytes, discard_late;
 /* request_ops.read_body: the request's body is wanted, from its beginning or again. */
 void h1_read_body(struct request *);
+
+/* The state of a connection that is about to say its first word. */
+unsigned h1_first_state(const struct vhosts *);
 
 /* Whom the connection may reach; NULL: its listener left the configuration. Borrowed. */
 const struct vhosts *h1_vhosts(struct conn *);

@@ -49,10 +49,8 @@ static void finish(struct conn *c, const struct proxy_line *line)
             return;
         }
     }
-    const struct vhosts *v = h1_vhosts(c);
-
     c->out->used = 0;
-    conn_goto(c, v != NULL && v->tls ? TLS : IDLE);
+    conn_goto(c, h1_first_state(h1_vhosts(c)));
 }
 
 /* Adds what came to what is there. False: nothing to be had, or the state is left. */

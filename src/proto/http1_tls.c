@@ -5,6 +5,7 @@
  */
 #include "http/log_target.h"
 #include "proto/http1_private.h"
+#include "proto/http2.h"
 #include "proto/ssl.h"
 
 enum { HANDSHAKE_MS = 15000, RECORD_HANDSHAKE = 0x16 };
@@ -80,7 +81,10 @@ void tls_bytes(struct conn *c)
     case TLS_OPEN:
     case TLS_ENDED:
         stat_add(&c->loop->stats.handshakes, 1);
-        conn_goto(c, IDLE);
+        if (slice_eq(tls_protocol_agreed(c->tls), SLICE("h2")))
+            http2_begin(c);
+        else
+            conn_goto(c, IDLE);
         return;
     case TLS_FAILED:
         failed(c);

@@ -2,6 +2,7 @@
 #include "proto/ssl.h"
 
 #include "conf/zone.h"
+#include "http/http2_conf.h"
 #include "proto/conn.h"
 #include "proto/http1_private.h"
 #include "proto/ssl_load.h"
@@ -20,12 +21,13 @@ struct tls_choice ssl_choose(struct conn *c, struct slice name)
     const struct vhosts *v = h1_vhosts(c);
     struct slice captures[CAPTURES_MAX];
     const struct regex *captures_of;
-    const struct server *server;
+    const struct server *server, *named;
     struct tls_choice choice = { .domain = NULL };
 
     if (v == NULL)
         return choice;
-    server = name.size > 0 ? vhosts_find(v, name, captures, &captures_of) : v->default_server;
+    named = name.size > 0 ? vhosts_find(v, name, captures, &captures_of) : v->default_server;
+    server = named;
     if (ssl_conf_of(server)->reject)
         return choice;
     if (ssl_conf_of(server)->domain ==
@@ -35,6 +37,7 @@ struct tls_choice ssl_choose(struct conn *c, struct slice name)
         choice = ssl_load_choose(c, server);
     else
         choice.domain = ssl_conf_of(server)->domain;
+    choice.h2 = http2_on(v, named);
     return choice;
 }
 

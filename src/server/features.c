@@ -21,6 +21,7 @@
 #include "http/early_hints.h"
 #include "http/encoding.h"
 #include "http/error_page.h"
+#include "http/http2_conf.h"
 #include "http/log_target.h"
 #include "http/rewrite.h"
 #include "http/site.h"
@@ -47,6 +48,7 @@ const struct feature *const features[] = {
     &feature_http_core,
     &feature_ssl,
     &feature_ssl_vars,
+    &feature_http2,
     &feature_vars,
     &feature_types,
     &feature_headers,

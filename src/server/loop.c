@@ -188,7 +188,7 @@ static void close_idle(struct loop_thread *t)
 
         next = l->next;
         if (c->requests > 0 || now - c->opened_ns > (uint64_t)FRESH_MS * NS_PER_MS)
-            conn_close(c, CLOSE_shutting_down);
+            conn_leave(c);
     }
 }
 
@@ -224,6 +224,13 @@ void loop_begin_leaving(struct loop_thread *t, void *arg)
     t->loop.draining = t->leaving = true;
     t->leaving_since_ns = io_now_ns(t->loop.io);
     accept_follow(t, NULL, NULL, *alone);
+    for (struct link *l = t->loop.conns.head.next, *next; l != &t->loop.conns.head; l = next) {
+        struct conn *c = container_of(l, struct conn, all);
+
+        next = l->next;
+        if (c->session != NULL)
+            conn_leave(c);
+    }
     on_tick(t->loop.io, &t->tick);
 }
 

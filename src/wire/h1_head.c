@@ -290,14 +290,14 @@ static enum step read_name(struct h1_head *h)
     return read_value(h);
 }
 
-static bool name_wanted(const struct h1_head *h)
+bool h1_name_wanted(const struct h1_head *h)
 {
     bool odd = (h->name_seen & TOKEN_ODD) != 0 ||
                ((h->name_seen & TOKEN_UNDERSCORE) != 0 && !h->limits->underscores);
     return h->field_id != FIELD_OTHER || !odd || !h->limits->ignore_invalid;
 }
 
-static bool fields_grow(struct h1_head *h)
+bool h1_fields_grow(struct h1_head *h)
 {
     uint32_t room = h->field_room == 0 ? FIELD_ROOM_FIRST : 2 * h->field_room;
     struct field *fields = arena_alloc(h->arena, room * sizeof *fields);
@@ -327,11 +327,11 @@ static enum step field_done(struct h1_head *h, uint32_t value_end)
 {
     if (h->field_lines++ >= h->limits->fields_max)
         return refuse(h, 431, "too many fields");
-    if (!name_wanted(h)) {
+    if (!h1_name_wanted(h)) {
         line_begin(h, ST_FIELD);
         return STEP_ON;
     }
-    if (h->field_count == h->field_room && !fields_grow(h))
+    if (h->field_count == h->field_room && !h1_fields_grow(h))
         return refuse(h, 500, "no memory for the fields");
     struct field *f = &h->fields[h->field_count]; /* in place: a copy would wait for itself */
     f->name = line_part(h, 0, h->mark);

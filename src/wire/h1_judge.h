@@ -1,5 +1,6 @@
-/* h1_judge.h - what a request line and fields mean for framing and routing. Only for h1_head.c and
- * h1_response.c: those find where things begin and end, this one says whether they may be.
+/* h1_judge.h - what a request line and fields mean for framing and routing. Only for h1_head.c,
+ * h1_response.c and h2_headers.c: those find where things begin and end, this one says whether they
+ * may be.
  *
  * Each returns true, or false after h1_refuse().
  */
@@ -21,6 +22,11 @@ bool h1_judge_field(struct h1_head *, const struct field *);
 
 /* All fields are there: Host, Transfer-Encoding against Content-Length, Expect. */
 bool h1_judge_head(struct h1_head *);
+
+/* h1_head.c. May a field of this name (name_seen, field_id) be kept? Else it is left out. */
+bool h1_name_wanted(const struct h1_head *);
+/* h1_head.c. Room for more fields. False: no memory. */
+bool h1_fields_grow(struct h1_head *);
 
 /* Content-Length (RFC 9110 §8.6): 1*DIGIT of at most 63 bits, leading zeros allowed. False: it is
  * none, and *ret is 0. */

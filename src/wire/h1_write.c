@@ -68,7 +68,7 @@ struct slice status_phrase(unsigned status)
 }
 
 /* Control bytes are rare, so whether one is of the forbidden three is asked only then. */
-static bool value_safe(struct slice value)
+bool h1_value_safe(struct slice value)
 {
     for (size_t i = 0; i < value.size; i++) {
         i += scan_ctl(value.at + i, value.size - i);
@@ -80,7 +80,7 @@ static bool value_safe(struct slice value)
 
 bool h1_field(struct gather *g, struct slice name, struct slice value)
 {
-    if (!field_name_ok(name) || !value_safe(value))
+    if (!field_name_ok(name) || !h1_value_safe(value))
         return false;
     size_t size = name.size + value.size + 4;
     if (!gather_room(g, size))
@@ -97,7 +97,7 @@ bool h1_field(struct gather *g, struct slice name, struct slice value)
 
 bool h1_field_known(struct gather *g, struct slice line_begin, struct slice value)
 {
-    if (!value_safe(value))
+    if (!h1_value_safe(value))
         return false;
     size_t size = line_begin.size + value.size + 2;
     if (!gather_room(g, size))

@@ -25,6 +25,9 @@ bool h1_field(struct gather *, struct slice name, struct slice value) MUST_USE;
 #define h1_field_lit(g, name, value) h1_field_known((g), SLICE(name ": "), (value))
 bool h1_field_known(struct gather *, struct slice line_begin, struct slice value) MUST_USE;
 
+/* No CR, LF or NUL in it. */
+bool h1_value_safe(struct slice value) MUST_USE;
+
 /* The size line of one chunk: "1f\r\n". The data and "\r\n" follow; the last is "0\r\n\r\n". */
 void h1_chunk_size(struct gather *, uint64_t size);
 
