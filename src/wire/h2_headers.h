@@ -32,12 +32,12 @@ struct h2_headers {
     const struct h1_limits *limits;
     struct slice method, scheme, authority, path, protocol; /* at == NULL: not there */
     uint32_t list_size, lines;
-    bool regular;    /* a field without ':' has come: no other may follow           */
-    const char *why; /* malformed; NULL: not                                     */
+    bool regular;          /* a field without ':' has come: none with it may follow    */
+    const char *why;       /* malformed; NULL: not                                     */
     struct h2_crumb *crumbs, **crumbs_end;
-    uint32_t cookie_at; /* its place in head->fields                                */
+    uint32_t cookie_at; /* its place in head->fields */
     size_t cookie_size;
-    struct slice priority; /* RFC 9218's field; at == NULL: none                        */
+    struct slice priority; /* RFC 9218's field; at == NULL: none */
 };
 
 /* Borrows head, limits and arena. Initialises the head of a REQUEST; TRAILERS need neither head nor arena (NULL). */

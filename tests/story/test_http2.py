@@ -1,4 +1,4 @@
-"""HTTP/2 over cleartext by prior knowledge: requests, bodies both ways, what curl and h2load say."""
+"""HTTP/2 over cleartext by prior knowledge: requests and answers, and what curl and h2load say."""
 import re
 import subprocess
 import time
@@ -15,7 +15,8 @@ BIG = bytes(range(256)) * 2000
 def site(shared):
     return shared('''
         http2 on;
-        location = /say { return 200 "$http2 $server_protocol $host $http_host $http_cookie $request"; }
+        location = /say {
+            return 200 "$http2 $server_protocol $host $http_host $http_cookie $request"; }
         location = /none { return 204; }
         location = /gone { return 444; }
         location = /where { return 301 /there; }
