@@ -2,6 +2,7 @@
 #include "conf/load_private.h"
 #include "conf/registry_private.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* ---- life ---------------------------------------------------------------------------- */
@@ -75,6 +76,16 @@ const char *conf_prefix(const struct conf_load *load)
 int conf_read(struct conf_load *load, const char *path, struct slice *ret)
 {
     return load->source->read(load->source, path, ret);
+}
+
+int conf_stay(struct conf_load *load, const char *path, struct slice *ret)
+{
+    return load->source->stay != NULL ? load->source->stay(load->source, path, ret) : -ENOENT;
+}
+
+bool conf_words_only(const struct conf_load *load)
+{
+    return load->source->words_only;
 }
 
 const char *conf_dir(const struct conf_load *load)

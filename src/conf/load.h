@@ -35,6 +35,12 @@ struct conf_source {
      * (-ENOENT: a pattern without wildcards that names nothing). */
     int (*glob)(struct conf_source *, const char *pattern,
                 void (*each)(void *arg, const char *path), void *arg);
+    /* From now on the file is what the configuration in force read of it, if there is one (a
+     * reload) and it could. 0 or -ENOENT. NULL: there is none. */
+    int (*stay)(struct conf_source *, const char *path, struct slice *ret);
+    /* Only what the directives say is asked for (where the pid file is, for `-s`): what is in the
+     * files that they name is nobody's concern now. */
+    bool words_only;
 };
 
 /* A directive as written. `args` excludes the name; quotes and escapes are already undone,
@@ -100,6 +106,13 @@ const char *conf_dir(const struct conf_load *);
 /* A file that the configuration names, for looking at what is in it; path is absolute. Borrowed
  * from the source. 0 or -errno. */
 int conf_read(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
+
+/* The file that was read is of no use: gives what the configuration in force has in its place, which
+ * stays in its place for the worker, too. -ENOENT: there is nothing of that kind. */
+int conf_stay(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
+
+/* See conf_source: certificates and their like need not be looked at. */
+bool conf_words_only(const struct conf_load *);
 
 /* run(arg) when the load is destroyed, the latest first: for what is not the arena's. */
 void conf_at_end(struct conf_load *, void (*run)(void *arg), void *arg);

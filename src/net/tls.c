@@ -79,12 +79,19 @@ static bool bio_give(struct tls *t)
     return true;
 }
 
+void tls_note(struct tls *t, const char *why)
+{
+    free(t->why);
+    t->why = strdup(why);
+}
+
 void tls_note_error(struct tls *t, const char *doing)
 {
-    int n = snprintf(t->why, sizeof t->why, "%s failed (SSL: ", doing);
+    char reason[TLS_WHY_MAX - 64], text[TLS_WHY_MAX];
 
-    tls_error_text(t->why + n, sizeof t->why - (size_t)n - 1);
-    strcat(t->why, ")");
+    tls_error_text(reason, sizeof reason);
+    snprintf(text, sizeof text, "%s failed (SSL: %s)", doing, reason);
+    tls_note(t, text);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -217,6 +224,7 @@ void tls_destroy(struct tls *t)
     give_out(t, &t->flying);
     give_out(t, &t->file_bytes);
     free(t->name);
+    free(t->why);
     OBJ_DEAD(t);
     free(t);
 }
@@ -284,7 +292,7 @@ static void on_worked(struct io *io, struct io_op *op, struct io_result r)
     OBJ(t, TLS_MAGIC);
     if (r.res < 0) { /* it never began */
         t->shaken = SHAKEN_FAILED;
-        snprintf(t->why, sizeof t->why, "the handshake was cancelled");
+        tls_note(t, "the handshake was cancelled");
     }
     t->ops->ready(t->owner);
 }
@@ -326,7 +334,7 @@ static enum tls_step fail(struct tls *t)
 
 static enum tls_step fail_of_memory(struct tls *t)
 {
-    snprintf(t->why, sizeof t->why, "no memory");
+    tls_note(t, "no memory");
     return fail(t);
 }
 
@@ -461,7 +469,7 @@ enum tls_step tls_feed(struct tls *t, struct io_buf *lent, struct io_buf **ret_p
 
 const char *tls_why(const struct tls *t)
 {
-    return t->why;
+    return t->why != NULL ? t->why : "no memory";
 }
 
 bool tls_is_open(const struct tls *t)

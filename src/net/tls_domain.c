@@ -113,6 +113,10 @@ static bool use_chain(struct making *m, const struct tls_certificate *c, unsigne
     if (x != NULL && m->library == NULL && end_of(x) < m->domain->expires_s)
         m->domain->expires_s = end_of(x);
     X509_free(x);
+    if (x == NULL && !broken) {
+        BIO_free(bio);
+        return refuse_for(m, TLS_PART_CERTIFICATE, number, "there is none in it");
+    }
     while (ok && (x = read_certificate(m, bio, &broken)) != NULL)
         if (SSL_CTX_add0_chain_cert(m->context, x) != 1) {
             X509_free(x);

@@ -12,7 +12,7 @@ enum tls_phase {
     PHASE_BROKEN,
 };
 
-enum { TLS_NAME_MAX = 255 };
+enum { TLS_NAME_MAX = 255, TLS_WHY_MAX = 200 };
 
 struct tls {
     uint32_t magic;
@@ -45,7 +45,8 @@ struct tls {
     struct io_op tx, side;        /* side: a helper's work, or a read of a file            */
     struct io_timer soon;         /* tells of a send that never left               */
     struct iovec flying_iov;
-    struct iovec iov[IO_IOV_MAX];
+    const struct iovec *iov; /* the caller's, or file_iov                              */
+    struct iovec file_iov;
     int iov_count, iov_at;
     size_t iov_done; /* of iov[iov_at] */
     int file;
@@ -56,7 +57,7 @@ struct tls {
     uint64_t moved;   /* bytes that left, of sends that are over          */
     uint64_t last_ns; /* when something was sent last: record sizes       */
     int shaken;       /* what the helper's step came to: see shake()                   */
-    char why[160];
+    char *why; /* malloc'ed; NULL: nothing went wrong, or there was no memory         */
 };
 
 static inline struct tls *tls_of(const SSL *ssl)
@@ -68,6 +69,7 @@ static inline struct tls *tls_of(const SSL *ssl)
 void tls_set_up(SSL_CTX *, bool client);
 /* tls.c: the library's newest error becomes what tls_why() says. */
 void tls_note_error(struct tls *, const char *doing);
+void tls_note(struct tls *, const char *why);
 /* tls_send.c: what was gathered goes out, if nothing is on its way. */
 void tls_flush(struct tls *);
 /* The buffer that is gathered into; NULL: no memory. */

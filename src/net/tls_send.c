@@ -192,7 +192,8 @@ static void on_read(struct io *io, struct io_op *op, struct io_result r)
     if (r.res <= 0) {
         t->error = t->error != 0 ? t->error : r.res == 0 ? -ENODATA : r.res;
     } else {
-        t->iov[0] = (struct iovec){ t->file_bytes->bytes, (size_t)r.res };
+        t->file_iov = (struct iovec){ t->file_bytes->bytes, (size_t)r.res };
+        t->iov = &t->file_iov;
         t->iov_count = 1;
         t->iov_at = 0;
         t->iov_done = 0;
@@ -213,7 +214,7 @@ void tls_send(struct tls *t, const struct iovec *iov, int count)
     OBJ(t, TLS_MAGIC);
     CHECK(!t->sending && count <= IO_IOV_MAX);
     t->sending = true;
-    memcpy(t->iov, iov, (size_t)count * sizeof *iov);
+    t->iov = iov;
     t->iov_count = count;
     t->iov_at = 0;
     t->iov_done = 0;

@@ -234,7 +234,7 @@ static bool ssl_merge(struct conf_load *load, struct scope *scope, const void *p
         listens |= l->tls;
         shared |= l->addr->tls;
     }
-    if (!shared)
+    if (!shared || conf_words_only(load))
         return true;
     if (conf->certificates != NULL || conf->reject)
         return ssl_make_domain(load, scope, conf);

@@ -43,6 +43,45 @@ static bool read_path(struct conf_load *load, const struct scope *scope, const c
     return path.size == 0 || read_text(load, place_of(scope, directive), path, ret);
 }
 
+/* A certificate's file that cannot be read, or used: what is in force stays. */
+static bool stay(struct conf_load *load, struct slice path, struct slice *ret)
+{
+    return !slice_starts(path, SLICE("data:")) &&
+           conf_stay(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(path)).at, ret) == 0;
+}
+
+static bool read_pem(struct conf_load *load, const struct ssl_file *f, struct slice *ret)
+{
+    int error = 0;
+
+    if (!slice_starts(f->path, SLICE("data:")))
+        error = conf_read(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(f->path)).at, ret);
+    if (error == 0 || !stay(load, f->path, ret))
+        return read_text(load, f->node, f->path, ret);
+    conf_complain(load, CONF_WARN, f->node, 0, "\"%.*s\" cannot be read: %s", SLICE_FMT(f->path),
+                  strerror(-error));
+    conf_hint(load, "note: what is in force stays");
+    return true;
+}
+
+/* On a reload, one server's certificate is no reason to refuse all others' changes: those of before
+ * stay, both files of each pair. True: there were some. */
+static bool keep_certificates(struct conf_load *load, const struct ssl_conf *conf,
+                              struct tls_wish *wish)
+{
+    struct tls_certificate *c = wish->certificates;
+    const struct ssl_file *key = conf->keys;
+    bool any = false;
+
+    for (const struct ssl_file *f = conf->certificates; f != NULL && c != NULL; f = f->next) {
+        any |= stay(load, f->path, &c->chain);
+        any |= stay(load, key->path, &c->key);
+        key = key->next;
+        c = c->next;
+    }
+    return any;
+}
+
 static bool read_certificates(struct conf_load *load, const struct ssl_conf *conf,
                               struct tls_wish *wish)
 {
@@ -60,8 +99,7 @@ static bool read_certificates(struct conf_load *load, const struct ssl_conf *con
                           SLICE_FMT(f->path));
             return false;
         }
-        if (!read_text(load, f->node, f->path, &c->chain) ||
-            !read_text(load, key->node, key->path, &c->key))
+        if (!read_pem(load, f, &c->chain) || !read_pem(load, key, &c->key))
             return false;
         *end = c;
         end = &c->next;
@@ -116,7 +154,7 @@ static const struct conf_node *nth_file(const struct ssl_file *f, unsigned n)
 }
 
 static void complain(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf,
-                     const struct tls_fault *fault)
+                     const struct tls_fault *fault, enum conf_severity severity)
 {
     static const struct {
         const char *directive, *what;
@@ -142,7 +180,7 @@ static void complain(struct conf_load *load, const struct scope *scope, const st
         node = nth_file(conf->keys, fault->number);
     if (fault->part == TLS_PART_TICKET_KEY)
         node = nth_file(conf->ticket_keys, fault->number);
-    conf_complain(load, CONF_EMERG, node, node->arg_count > 0 ? 0 : CONF_AT_NAME, "%s: %s",
+    conf_complain(load, severity, node, node->arg_count > 0 ? 0 : CONF_AT_NAME, "%s: %s",
                   parts[fault->part].what, fault->text);
 }
 
@@ -221,8 +259,19 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
         return false;
     }
     conf->domain = tls_domain_create(&wish, &fault);
+    if (conf->domain == NULL &&
+        (fault.part == TLS_PART_CERTIFICATE || fault.part == TLS_PART_KEY)) {
+        struct tls_fault again;
+
+        if (keep_certificates(load, conf, &wish))
+            conf->domain = tls_domain_create(&wish, &again);
+        if (conf->domain != NULL) {
+            complain(load, scope, conf, &fault, CONF_WARN);
+            conf_hint(load, "note: the certificate in force stays for this server");
+        }
+    }
     if (conf->domain == NULL) {
-        complain(load, scope, conf, &fault);
+        complain(load, scope, conf, &fault, CONF_EMERG);
         return false;
     }
     conf_at_end(load, destroy, conf->domain);

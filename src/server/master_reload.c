@@ -25,7 +25,9 @@ struct config *master_load(const struct master *m)
 
     if (o->conf_text != NULL)
         source_add(&c->source, SOURCE_FILE, o->conf, 0, slice_str(o->conf_text), false);
+    c->source.before = m->config != NULL ? &m->config->source : NULL;
     config_read(c);
+    c->source.before = NULL;
     if (m->config != NULL)
         zones_compare(c->load, m->config->load);
     return c;

@@ -25,6 +25,7 @@ struct source {
     struct conf_source base; /* first: the loader's view                               */
     bool disk;               /* unknown names are looked up on the disk               */
     struct source_item *items, **end;
+    const struct source *before; /* of the configuration in force; NULL: there is none     */
 };
 
 void source_init(struct source *, bool disk);

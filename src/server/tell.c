@@ -13,11 +13,13 @@
 
 enum { ANSWER_TIMEOUT_SEC = 90, ANSWER_SIZE = 4096 };
 
-static struct config *load(const struct options *o, const struct registry *registry)
+static struct config *load(const struct options *o, const struct registry *registry,
+                           bool words_only)
 {
     struct config_place place = { o->prefix, o->conf, o->globals };
     struct config *c = config_create(registry, &place, true);
 
+    c->source.base.words_only = words_only;
     config_read(c);
     return c;
 }
@@ -35,7 +37,7 @@ static void dump(const struct config *c)
 
 int tell_test(const struct options *o, const struct registry *registry)
 {
-    struct config *c = load(o, registry);
+    struct config *c = load(o, registry, false);
     bool good = config_good(c);
 
     config_print(c, o->quiet);
@@ -156,7 +158,7 @@ static int tell_master(const struct options *o, const struct config *c)
 
 int tell_signal(const struct options *o, const struct registry *registry)
 {
-    struct config *c = load(o, registry);
+    struct config *c = load(o, registry, true); /* the master looks at certificates itself */
     int status = 1;
 
     config_print(c, true);

@@ -500,6 +500,33 @@ def test_a_new_certificate_comes_with_a_reload(weir):
     old.close()
 
 
+@pytest.mark.parametrize('what', ['garbage', 'another key', 'gone', 'empty'])
+def test_a_bad_certificate_leaves_the_old_one_in_force(weir, what):
+    """… for that server; the others' changes come into force."""
+    s = weir(servers=PLAIN + 'location /x { return 200 old; } }' + f"""
+        server {{ {LISTEN} server_name x.wild.test; ssl_certificate w.crt; ssl_certificate_key w.key;
+                  return 200 wild; }}""", files=FILES)
+    with shake(s) as t:
+        serial = t.getpeercert()['serialNumber']
+    bad = {'garbage': 'nonsense', 'another key': R.crt, 'empty': '', 'gone': None}[what]
+    for name in ('a.crt', 'a.key') if what == 'gone' else ('a.crt',):
+        (s.dir / name).unlink()
+        if bad is not None:
+            (s.dir / name).write_text(bad)
+    s.rewrite(s.conf.read_text().replace('return 200 old', 'return 200 new')
+              .replace('return 200 wild', 'return 200 wilder'))
+    for _ in range(2):
+        reload(s)
+        with shake(s) as t:
+            assert t.getpeercert()['serialNumber'] == serial and ask(t, '/x')[1] == b'new'
+        assert body(s, name='x.wild.test')[1] == b'wilder'
+    assert 'stays' in s.log()
+    (s.dir / 'a.crt').write_text(A.crt)
+    (s.dir / 'a.key').write_text(A.key)
+    reload(s)
+    assert body(s)[0] == 200
+
+
 def test_connections_outlive_many_reloads(weir):
     s = one(weir)
     with shake(s) as t:
