@@ -33,7 +33,7 @@ NO_IO = ('src/http/', 'src/wire/', 'src/conf/')
 IO_HEADERS = {'sys/socket.h', 'pthread.h', 'sys/uio.h', 'sys/sendfile.h', 'threads.h'}
 FEATURE_TESTS = ('src/base/', 'src/io/')
 BANNED_NAMES = re.compile(r'\b(?:ctx|data|info|mgr|handle|process|do_\w+|tmp)\b'
-                          r'|\b\w+_(?:ctx|mgr)\b')
+                          r'|\b[a-z]\w*_(?:ctx|mgr)\b')
 FUNCTION_MAX, FILE_MAX, LINE_MAX = 70, 600, 100
 
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)

@@ -107,8 +107,8 @@ const char *conf_dir(const struct conf_load *);
  * from the source. 0 or -errno. */
 int conf_read(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
 
-/* The file that was read is of no use: gives what the configuration in force has in its place, which
- * stays in its place for the worker, too. -ENOENT: there is nothing of that kind. */
+/* The file that was read is of no use: gives what the configuration in force has in its place,
+ * which stays in its place for the worker, too. -ENOENT: there is nothing of that kind. */
 int conf_stay(struct conf_load *, const char *path, struct slice *ret) MUST_USE;
 
 /* See conf_source: certificates and their like need not be looked at. */

@@ -34,8 +34,8 @@ struct conf_zone {
 struct conf_zone *zone_declare(struct conf_load *, const struct conf_node *, unsigned arg,
                                struct slice text, const char *kind) MUST_USE;
 
-/* The same for a zone that may be declared in several places, by the same directive and with the same
- * size (or, after the first, without one). */
+/* The same for a zone that may be declared in several places, by the same directive and with the
+ * same size (or, after the first, without one). */
 struct conf_zone *zone_share(struct conf_load *, const struct conf_node *, unsigned arg,
                              struct slice text, const char *kind) MUST_USE;
 

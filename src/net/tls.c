@@ -1,6 +1,7 @@
 /* tls.c - a TLS connection: its two ends of memory, the handshake, decrypting. */
 #include "net/tls_private.h"
 
+#include "base/block.h"
 #include "net/progress.h"
 
 #include <openssl/err.h>
@@ -223,7 +224,7 @@ void tls_destroy(struct tls *t)
     give_out(t, &t->out);
     give_out(t, &t->flying);
     give_out(t, &t->file_bytes);
-    free(t->name);
+    block_free(t->name);
     free(t->why);
     OBJ_DEAD(t);
     free(t);
@@ -310,7 +311,7 @@ static bool hand_over(struct tls *t)
     return true;
 }
 
-/* ---- decrypting -------------------------------------------------------------------------------- */
+/* ---- decrypting ------------------------------------------------------------------------------ */
 
 /* What lies in the scratch, behind what was decrypted before. */
 static bool give(struct io_buf ***end, const struct tls *t, size_t size)
@@ -465,7 +466,7 @@ enum tls_step tls_feed(struct tls *t, struct io_buf *lent, struct io_buf **ret_p
     return step;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 const char *tls_why(const struct tls *t)
 {

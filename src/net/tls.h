@@ -12,8 +12,8 @@
  * Laws:
  *   - ops are called from completions, never from inside a call;
  *   - a connection that neither sends nor shakes hands holds no buffer;
- *   - a handshake that waits for a helper thread (TLS_WAITS) takes no calls but tls_feed() with what
- *     came meanwhile: ops->ready() says when it goes on.
+ *   - a handshake that waits for a helper thread (TLS_WAITS) takes no calls but tls_feed() with
+ *     what came meanwhile: ops->ready() says when it goes on.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -72,8 +72,8 @@ void tls_destroy(struct tls *);
 /* Its requests are served elsewhere from now on (see io_leave()): nothing may be in flight. */
 void tls_move(struct tls *, struct io *, void *owner);
 
-/* Takes `lent` (may be NULL) and decrypts what it can. *ret_plain: a list of buffers, for the caller
- * to release; it may be there beside every step. */
+/* Takes `lent` (may be NULL) and decrypts what it can. *ret_plain: a list of buffers, for the
+ * caller to release; it may be there beside every step. */
 enum tls_step tls_feed(struct tls *, struct io_buf *lent, struct io_buf **ret_plain);
 
 /* Borrows the vector and its bytes until ops->sent(). One at a time, once TLS_OPEN was said. */

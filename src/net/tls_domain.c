@@ -1,6 +1,7 @@
 /* tls_domain.c - from a wish to OpenSSL's contexts, one part after the other. */
 #include "net/tls_domain.h"
 
+#include "base/block.h"
 #include "net/tls_private.h"
 
 #include <openssl/core_names.h>
@@ -354,7 +355,7 @@ static bool use_commands(struct making *m)
     return ok;
 }
 
-/* ---- what goes with the handshake -------------------------------------------------------------- */
+/* ---- what goes with the handshake ------------------------------------------------------------ */
 
 static int on_status(SSL *ssl, void *arg)
 {
@@ -432,7 +433,7 @@ static SSL_CTX *make_context(struct tls_domain *d, struct tls_home *home, struct
     return m.context;
 }
 
-/* ---- the domain ---------------------------------------------------------------------------------- */
+/* ---- the domain ------------------------------------------------------------------------------ */
 
 static void put(EVP_MD_CTX *digest, struct slice text)
 {
@@ -507,7 +508,7 @@ void tls_domain_destroy(struct tls_domain *d)
         free(c);
         c = next;
     }
-    free((void *)(uintptr_t)d->staple.at);
+    block_free((void *)(uintptr_t)d->staple.at);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
@@ -558,7 +559,7 @@ bool tls_domain_is_slow(const struct tls_domain *d)
 
 bool tls_domain_staple(struct tls_domain *d, struct slice answer)
 {
-    char *copy = answer.size > 0 ? malloc(answer.size) : NULL;
+    char *copy = answer.size > 0 ? block_alloc(answer.size) : NULL;
     void *before;
 
     if (answer.size > 0 && copy == NULL)
@@ -569,6 +570,6 @@ bool tls_domain_staple(struct tls_domain *d, struct slice answer)
     before = (void *)(uintptr_t)d->staple.at;
     d->staple = slice_of(copy, answer.size);
     pthread_mutex_unlock(&d->lock);
-    free(before);
+    block_free(before);
     return true;
 }

@@ -2,7 +2,7 @@
  *
  *   struct tls_wish wish = TLS_WISH_SERVER; … texts that were read, nothing is opened here
  *   struct tls_domain *d = tls_domain_create(&wish, &fault);   NULL: fault says which part and why
- *   SSL_CTX *c = tls_domain_context(d, home);                  each loop's own, made when first used
+ *   SSL_CTX *c = tls_domain_context(d, home);             each loop's own, made when first used
  *
  * Immutable once made; the contexts behind it are made by the loops as they need them. Borrows
  * all that the wish names.

@@ -2,7 +2,8 @@
  * the protocol behind TLS (RFC 6066 section 3, RFC 7301). */
 #include "net/tls_private.h"
 
-#include <stdlib.h>
+#include "base/block.h"
+
 #include <string.h>
 
 /* The name of a server_name extension (RFC 6066 3): a list, of which one host_name counts. */
@@ -41,7 +42,7 @@ static bool keep_name(struct tls *t)
         return true;
     if (name.at[name.size - 1] == '.')
         name.size--;
-    t->name = malloc(name.size + 1);
+    t->name = block_alloc(name.size + 1);
     if (t->name == NULL)
         return false;
     for (size_t i = 0; i < name.size; i++)

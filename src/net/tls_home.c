@@ -72,7 +72,7 @@ struct tls_out *tls_out_take(struct tls_home *home)
     if (out == NULL)
         return NULL;
     out->size = TLS_OUT_SIZE;
-    out->bytes = malloc(out->size);
+    out->bytes = realloc(NULL, out->size); /* it may have to grow */
     if (out->bytes != NULL)
         return out;
     free(out);

@@ -1,7 +1,7 @@
 /* tls_home.h - what the TLS connections of one loop share, and the ticket keys that all loops do.
  *
  *   struct tls_ring *ring = tls_ring_create();            once a worker
- *   struct tls_home *home = tls_home_create(ring);        once a loop that meets TLS; tls_home_drop()
+ *   struct tls_home *home = tls_home_create(ring);        once a loop that meets TLS
  *
  * OpenSSL 3.0 takes locks wherever threads share a library context; a home has its own, so loops do
  * not meet in them.

@@ -84,7 +84,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return old || (!writing && SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
-/* ---- sessions in a zone ------------------------------------------------------------------------- */
+/* ---- sessions in a zone ---------------------------------------------------------------------- */
 
 enum { SESSION_MAX = TLS_SESSION_ROOM - 2 };
 

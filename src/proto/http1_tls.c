@@ -1,7 +1,7 @@
 /* http1_tls.c - in front of a connection's first request: the state TLS, in which hands are shaken.
  *
- * Its deadline is for the whole handshake. A connection that says nothing has no TLS object yet; one
- * that speaks HTTP on a port for HTTPS is told so (497, which is a 400).
+ * Its deadline is for the whole handshake. A connection that says nothing has no TLS object yet;
+ * one that speaks HTTP on a port for HTTPS is told so (497, which is a 400).
  */
 #include "http/log_target.h"
 #include "proto/http1_private.h"

@@ -280,17 +280,19 @@ static const struct conf_word verify_words[] = {
 /* clang-format off */
 static const struct directive rows[] = {
     OWN("ssl_certificate", 1, 1, set_certificate, certificates, NULL, true, "file",
-        "The certificate of the server, and the chain behind it, in PEM. Several of different kinds "
-        "(RSA, ECDSA) may stand beside one another."),
+        "The certificate of the server, and the chain behind it, in PEM. Several of different "
+        "kinds (RSA, ECDSA) may stand beside one another."),
     OWN("ssl_certificate_key", 1, 1, set_key, keys, NULL, true, "file",
         "The private key of the certificate, in PEM."),
-    FILE_ROW("ssl_password_file", passwords, "Pass phrases of the keys, a line each; all are tried."),
+    FILE_ROW("ssl_password_file", passwords,
+             "Pass phrases of the keys, a line each; all are tried."),
     OWN("ssl_protocols", 1, 6, set_protocols, protocols, "TLSv1.2 TLSv1.3", false,
         "[TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]", "The protocols that are spoken."),
     { "ssl_ciphers", WHERE, 1, 1, CONF_STRING, AT(ciphers), "HIGH:!aNULL:!MD5", .syntax = "ciphers",
       .help = "Ciphers of TLS 1.2 and below, in OpenSSL's words." },
-    FLAG_ROW("ssl_prefer_server_ciphers", prefer, "off",
-             "The server's order of ciphers decides, and not the client's."),
+    FLAG_ROW("ssl_prefer_server_ciphers", prefer, "on",
+             "The server's order of ciphers decides, and not the client's; but a client that likes "
+             "ChaCha20 best gets it."),
     { "ssl_ecdh_curve", WHERE, 1, 1, CONF_STRING, AT(curves), "auto", .syntax = "curve[:curve…]",
       .help = "Curves of key exchanges, in order; auto: the library's." },
     FILE_ROW("ssl_dhparam", dhparam, "Parameters of DHE ciphers; without it there are none."),
@@ -311,10 +313,11 @@ static const struct directive rows[] = {
         "Where sessions are kept that clients may take up without a ticket: shared by all loops."),
     { "ssl_session_timeout", WHERE, 1, 1, CONF_SEC, AT(session_timeout), "5m", .min = 1,
       .max = INT32_MAX, .syntax = "time", .help = "How long a session may be taken up." },
-    FLAG_ROW("ssl_session_tickets", tickets, "on", "Clients are given tickets to take sessions up."),
+    FLAG_ROW("ssl_session_tickets", tickets, "on",
+             "Clients are given tickets to take sessions up."),
     OWN("ssl_session_ticket_key", 1, 1, set_ticket_key, ticket_keys, NULL, true, "file",
-        "A key of tickets, of 80 or 48 random bytes, which several machines can share. The first one "
-        "writes, the others only read. Without one, keys are made here, and a new one each hour."),
+        "A key of tickets, of 80 or 48 random bytes, which several machines can share. The first "
+        "one writes, the others only read. Without one, keys are made here, a new one each hour."),
     FLAG_ROW("ssl_early_data", early_data, "off",
              "Accepts requests before the handshake is over (TLS 1.3). They may be replays: tell "
              "servers behind by $ssl_early_data."),
@@ -324,7 +327,8 @@ static const struct directive rows[] = {
     FLAG_ROW("ssl_reject_handshake", reject, "off",
              "Refuses handshakes for the names of this server (alert unrecognized_name)."),
     FLAG_ROW("ssl_stapling", stapling, "off", "OCSP answers go with the certificate."),
-    FILE_ROW("ssl_stapling_file", stapling_file, "An OCSP answer (DER) to go with the certificate."),
+    FILE_ROW("ssl_stapling_file", stapling_file,
+             "An OCSP answer (DER) to go with the certificate."),
     FLAG_ROW("ssl_stapling_verify", stapling_verify, "off", "OCSP answers are verified."),
     { "ssl_certificate_cache", WHERE, 1, 3, CONF_CUSTOM, AT(certificates_max), "off",
       .set = set_certificate_cache, .size = sizeof(int64_t),

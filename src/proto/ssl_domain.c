@@ -1,6 +1,7 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
 #include "proto/ssl_load.h"
+#include "wire/date.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,11 +23,11 @@ static const struct conf_node *place_of(const struct scope *scope, const char *n
 static bool read_text(struct conf_load *load, const struct conf_node *node, struct slice path,
                       struct slice *ret)
 {
-    struct slice data = SLICE("data:");
+    struct slice literal = SLICE("data:");
     int error;
 
-    if (slice_starts(path, data)) {
-        *ret = slice_skip(path, data.size);
+    if (slice_starts(path, literal)) {
+        *ret = slice_skip(path, literal.size);
         return true;
     }
     error = conf_read(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(path)).at, ret);
@@ -144,7 +145,7 @@ static bool read_all(struct conf_load *load, const struct scope *scope, const st
            read_path(load, scope, "ssl_crl", conf->crl, &w->revoked);
 }
 
-/* ---- what is wrong ----------------------------------------------------------------------------- */
+/* ---- what is wrong --------------------------------------------------------------------------- */
 
 static const struct conf_node *nth_file(const struct ssl_file *f, unsigned n)
 {
@@ -187,15 +188,14 @@ static void complain(struct conf_load *load, const struct scope *scope, const st
 static void warn_of_end(struct conf_load *load, const struct ssl_conf *conf)
 {
     int64_t ends = tls_domain_expires(conf->domain), now = (int64_t)time(NULL);
-    time_t then = (time_t)ends;
-    char day[32];
+    char day[DATE_ISO_SIZE];
 
     if (ends == INT64_MAX || ends - now > (int64_t)WARN_DAYS * 86400)
         return;
-    strftime(day, sizeof day, "%Y-%m-%d", gmtime(&then));
-    conf_complain(load, CONF_WARN, conf->certificates->node, 0,
-                  ends < now ? "the certificate expired on %s" : "the certificate expires on %s",
-                  day);
+    date_iso(ends, 0, day);
+    conf_complain(
+        load, CONF_WARN, conf->certificates->node, 0,
+        ends < now ? "the certificate expired on %.10s" : "the certificate expires on %.10s", day);
 }
 
 static void destroy(void *domain)

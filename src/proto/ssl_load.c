@@ -1,6 +1,7 @@
 /* ssl_load.c - certificates whose paths have variables: looked for, read, kept while in use. */
 #include "proto/ssl_load.h"
 
+#include "base/block.h"
 #include "http/log_target.h"
 #include "proto/conn.h"
 #include "proto/http1_private.h"
@@ -26,7 +27,7 @@ struct stamp {
 struct pair {
     char *paths[2]; /* of the certificate; of the key          */
     struct stamp stamps[2];
-    struct slice texts[2]; /* malloc'ed; the domain borrows them      */
+    struct slice texts[2]; /* block_alloc()'s; the domain borrows them */
     struct tls_certificate certificate;
     struct tls_domain *domain;
     unsigned users; /* handshakes                              */
@@ -53,7 +54,7 @@ struct ssl_load {
     char paths[2][PATH_ROOM];
 };
 
-/* ---- the library ------------------------------------------------------------------------------ */
+/* ---- the library ----------------------------------------------------------------------------- */
 
 struct ssl_library *ssl_library_create(const struct tls_wish *wish, unsigned most)
 {
@@ -75,7 +76,7 @@ static void pair_free(struct pair *p)
         free(p->paths[i]);
         if (p->texts[i].at != NULL)
             OPENSSL_cleanse((void *)(uintptr_t)p->texts[i].at, p->texts[i].size);
-        free((void *)(uintptr_t)p->texts[i].at);
+        block_free((void *)(uintptr_t)p->texts[i].at);
     }
     free(p);
 }
@@ -167,7 +168,7 @@ static void leave(struct ssl_library *l, struct pair *p)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* ---- reading, on a helper's thread -------------------------------------------------------------- */
+/* ---- reading, on a helper's thread ----------------------------------------------------------- */
 
 static int read_file(const char *path, struct slice *ret, struct stamp *stamp)
 {
@@ -180,13 +181,13 @@ static int read_file(const char *path, struct slice *ret, struct stamp *stamp)
         return errno;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > CERTIFICATE_FILE_MAX)
         error = EINVAL;
-    else if ((bytes = malloc((size_t)st.st_size + 1)) == NULL)
+    else if ((bytes = block_alloc((size_t)st.st_size + 1)) == NULL)
         error = ENOMEM;
     else if ((n = read(fd, bytes, (size_t)st.st_size)) < 0)
         error = errno;
     close(fd);
     if (error != 0) {
-        free(bytes);
+        block_free(bytes);
         return error;
     }
     *stamp = (struct stamp){ st.st_dev, st.st_ino, st.st_mtim, st.st_size };
@@ -244,7 +245,7 @@ static int32_t work(struct io_op *op)
     return 0;
 }
 
-/* ---- a handshake's --------------------------------------------------------------------------------- */
+/* ---- a handshake's --------------------------------------------------------------------------- */
 
 static void load_free(struct ssl_load *load)
 {

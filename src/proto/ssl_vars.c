@@ -53,7 +53,7 @@ static void put_hex(struct gather *g, const unsigned char *at, size_t size)
     }
 }
 
-/* ---- the connection ------------------------------------------------------------------------------ */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static bool put_protocol(struct tls *t, SSL *ssl, struct gather *g)
 {
@@ -196,7 +196,7 @@ static bool put_sigalgs(struct tls *t, SSL *ssl, struct gather *g)
     return count > 0;
 }
 
-/* ---- the client's certificate -------------------------------------------------------------------- */
+/* ---- the client's certificate ---------------------------------------------------------------- */
 
 static bool put_verify(struct tls *t, SSL *ssl, struct gather *g)
 {
@@ -388,7 +388,7 @@ static bool put_v_remain(const X509 *x, struct gather *g)
     return true;
 }
 
-/* ---- the table ---------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 /* The library has no ECH. */
 static bool get_nothing(void *subject, const struct variable_use *use, struct gather *g)

@@ -166,13 +166,15 @@ static int source_stay(struct conf_source *base, const char *path, struct slice 
     struct source *s = container_of(base, struct source, base);
     struct source_item *item = (struct source_item *)(uintptr_t)find(s, SOURCE_FILE, path);
     const struct source_item *old = s->before != NULL ? find(s->before, SOURCE_FILE, path) : NULL;
+    char *copy;
 
     if (item == NULL || old == NULL || old->error != 0 || slice_eq(item->bytes, old->bytes))
         return -ENOENT;
     if (item->owned)
         free((void *)(uintptr_t)item->bytes.at);
-    item->bytes = slice_of(memcpy(must(malloc(old->bytes.size + 1)), old->bytes.at, old->bytes.size),
-                           old->bytes.size);
+    copy = must(malloc(old->bytes.size + 1));
+    memcpy(copy, old->bytes.at, old->bytes.size);
+    item->bytes = slice_of(copy, old->bytes.size);
     item->owned = true;
     item->error = 0;
     *ret = item->bytes;
@@ -183,7 +185,8 @@ static int source_stay(struct conf_source *base, const char *path, struct slice 
 
 void source_init(struct source *s, bool disk)
 {
-    *s = (struct source){ .base = { .read = source_read, .glob = source_glob, .stay = source_stay }, .disk = disk };
+    *s = (struct source){ .base = { .read = source_read, .glob = source_glob, .stay = source_stay },
+                          .disk = disk };
     s->end = &s->items;
 }
 

@@ -32,15 +32,16 @@ struct h2_headers {
     const struct h1_limits *limits;
     struct slice method, scheme, authority, path, protocol; /* at == NULL: not there */
     uint32_t list_size, lines;
-    bool regular;          /* a field without ':' has come: none with it may follow    */
-    const char *why;       /* malformed; NULL: not                                     */
+    bool regular;    /* a field without ':' has come: none with it may follow    */
+    const char *why; /* malformed; NULL: not                                     */
     struct h2_crumb *crumbs, **crumbs_end;
     uint32_t cookie_at; /* its place in head->fields */
     size_t cookie_size;
     struct slice priority; /* RFC 9218's field; at == NULL: none */
 };
 
-/* Borrows head, limits and arena. Initialises the head of a REQUEST; TRAILERS need neither head nor arena (NULL). */
+/* Borrows head, limits and arena. Initialises the head of a REQUEST; TRAILERS need neither head
+   nor arena (NULL). */
 void h2_headers_begin(struct h2_headers *, enum h2_block_kind, struct h1_head *,
                       const struct h1_limits *, struct arena *);
 

@@ -1,8 +1,9 @@
 /* fuzz_tls.c - a TLS server between a real client and whatever changes its bytes on the way.
  *
- * The input's first byte says how the connection goes: raw bytes alone, or a client of OpenSSL whose
- * bytes are cut, changed and mixed with others as the rest of the input says. Nothing may crash, be
- * lent for good, or stay in flight; and content that arrives is a beginning of what was sent.
+ * The input's first byte says how the connection goes: raw bytes alone, or a client of OpenSSL
+ * whose bytes are cut, changed and mixed with others as the rest of the input says. Nothing may
+ * crash, be lent for good, or stay in flight; and content that arrives is a beginning of what
+ * was sent.
  */
 #include "io/sim.h"
 #include "net/tls.h"
@@ -135,7 +136,7 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result r)
     container_of(op, struct world, end)->done = true;
 }
 
-/* ---- the client, and who changes its bytes ----------------------------------------------------- */
+/* ---- the client, and who changes its bytes --------------------------------------------------- */
 
 struct client {
     SSL *ssl;

@@ -16,7 +16,8 @@ R = certificate('rsa.test', kind='rsa')
 W = certificate('*.wild.test')
 FILES = files(a=A, r=R, w=W)
 LISTEN = 'listen 127.0.0.1:PORT ssl;'
-PLAIN = f'server {{ {LISTEN} server_name a.test; ssl_certificate a.crt; ssl_certificate_key a.key; root html; '
+PAIR = 'ssl_certificate a.crt; ssl_certificate_key a.key; '
+PLAIN = f'server {{ {LISTEN} server_name a.test; {PAIR} root html; '
 
 
 def context(verify=True, **settings):
@@ -107,7 +108,8 @@ def test_only_the_protocols_that_were_said(weir):
 
 
 def test_each_server_has_its_own_protocols_and_ciphers(weir):
-    s = weir(servers=PLAIN + 'ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; }' + f'''
+    s = weir(servers=PLAIN + '''ssl_protocols TLSv1.2;
+        ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; }''' + f'''
         server {{ {LISTEN} server_name x.wild.test; ssl_certificate w.crt; ssl_protocols TLSv1.3;
                   ssl_certificate_key w.key; return 200 $ssl_protocol; }}''', files=FILES)
     with shake(s) as t:
@@ -128,10 +130,12 @@ def test_protocols_behind_tls_are_agreed_strictly(weir):
 
 
 def test_variables(weir):
-    s = one(weir, '''location /v { return 200
-        "$ssl_curve|$ssl_server_name|$ssl_session_reused|$ssl_session_id|$ssl_client_verify|$ssl_early_data|$ssl_curves|$ssl_ciphers"; }
+    s = one(weir, '''location /v {
+        set $a "$ssl_curve|$ssl_server_name|$ssl_session_reused|$ssl_session_id";
+        return 200 "$a|$ssl_client_verify|$ssl_early_data|$ssl_curves|$ssl_ciphers"; }
         location /plain { return 200 $https; }''')
-    curve, name, reused, session, verify, early, curves, ciphers = body(s, '/v')[1].decode().split('|')
+    text = body(s, '/v')[1].decode()
+    curve, name, reused, session, verify, early, curves, ciphers = text.split('|')
     assert curve == 'X25519' and name == 'a.test' and reused == '.' and verify == 'NONE'
     assert early == '' and 'prime256v1' in curves and 'TLS_AES_256_GCM_SHA384' in ciphers
     assert re.fullmatch(r'[0-9a-f]{64}', session)
@@ -153,7 +157,8 @@ def test_large_answers_and_ranges(weir):
     s = one(weir, files={'html/big': big})
     with shake(s) as t:
         assert ask(t, '/big') == (200, big)
-        assert ask(t, '/big', more='Range: bytes=1000000-1099999\r\n') == (206, big[1000000:1100000])
+        part = ask(t, '/big', more='Range: bytes=1000000-1099999\r\n')
+        assert part == (206, big[1000000:1100000])
         t.sendall(b'GET /big HTTP/1.1\r\nHost: a.test\r\n\r\n' * 3)
         for _ in range(3):
             assert answer(t) == (200, big)
@@ -165,7 +170,8 @@ def test_large_bodies_arrive(weir):
     (s.dir / 'html/up').chmod(0o777)
     sent = bytes(range(256)) * 10000
     with shake(s) as t:
-        status, _ = ask(t, '/up/x', more=f'Content-Length: {len(sent)}\r\n', method='PUT', body=sent)
+        length = f'Content-Length: {len(sent)}\r\n'
+        status, _ = ask(t, '/up/x', more=length, method='PUT', body=sent)
         assert status == 201
     assert (s.dir / 'html/up/x').read_bytes() == sent
 
@@ -281,15 +287,16 @@ def test_sessions_outlive_a_reload_and_reach_other_loops(weir, version):
 
 def test_ticket_keys_of_files(weir):
     old, new = bytes(range(48)), bytes(range(100, 180))
-    s = one(weir, 'ssl_session_ticket_key old.key;' + R_LOCATION, files={'old.key': old, 'new.key': new})
+    s = one(weir, 'ssl_session_ticket_key old.key;' + R_LOCATION,
+            files={'old.key': old, 'new.key': new})
     v = ssl.TLSVersion.TLSv1_2
     c = context(minimum_version=v, maximum_version=v)
     with shake(s, c=c) as t:
         ask(t)
         session = t.session
     text = s.conf.read_text()
-    s.conf.write_text(text.replace('ssl_session_ticket_key old.key;',
-                                   'ssl_session_ticket_key new.key; ssl_session_ticket_key old.key;'))
+    said = 'ssl_session_ticket_key old.key;'
+    s.conf.write_text(text.replace(said, 'ssl_session_ticket_key new.key;' + said))
     reload(s)
     with shake(s, c=c, session=session) as t:
         assert ask(t, '/r')[1] == b'r'
@@ -324,7 +331,8 @@ def client(pair, **kw):
 
 
 CLIENT = '''ssl_verify_client %s; ssl_client_certificate ca.crt; ssl_verify_depth 2;
-    location /who { return 200 "$ssl_client_verify|$ssl_client_s_dn|$ssl_client_i_dn|$ssl_client_serial|$ssl_client_fingerprint|$ssl_client_v_remain"; }
+    location /who { set $who "$ssl_client_verify|$ssl_client_s_dn|$ssl_client_i_dn";
+        return 200 "$who|$ssl_client_serial|$ssl_client_fingerprint|$ssl_client_v_remain"; }
     location /pem { return 200 $ssl_client_escaped_cert; }'''
 
 
@@ -335,9 +343,11 @@ def verifying(weir, how, more=''):
 def test_a_client_with_a_certificate(weir):
     s = verifying(weir, 'on')
     me = certificate('me', subject='/O=Weir/CN=me')
-    verify, subject, issuer, serial, print_, days = body(s, '/who', c=client(me))[1].decode().split('|')
+    text = body(s, '/who', c=client(me))[1].decode()
+    verify, subject, issuer, serial, print_, days = text.split('|')
     assert (verify, subject, issuer) == ('SUCCESS', 'CN=me,O=Weir', 'CN=weir test ca')
-    assert re.fullmatch('[0-9A-F]+', serial) and re.fullmatch('[0-9a-f]{40}', print_) and 88 <= int(days) <= 90
+    assert re.fullmatch('[0-9A-F]+', serial) and re.fullmatch('[0-9a-f]{40}', print_)
+    assert 88 <= int(days) <= 90
     assert body(s, '/pem', c=client(me))[1].startswith(b'-----BEGIN%20CERTIFICATE-----%0A')
     status, text = body(s)
     assert status == 400 and b'none came with this connection' in text
@@ -355,7 +365,8 @@ def test_certificates_that_may_be_left_out(weir):
 
 
 def test_error_pages_of_certificates(weir):
-    s = verifying(weir, 'on', 'error_page 495 496 =403 /no.html; location /no.html { return 403 "none here"; }')
+    s = verifying(weir, 'on', '''error_page 495 496 =403 /no.html;
+        location /no.html { return 403 "none here"; }''')
     assert body(s) == (403, b'none here')
 
 
@@ -368,7 +379,8 @@ def test_revoked_certificates(weir, tmp_path):
     conf = tmp_path / 'ca.cnf'
     conf.write_text(f'[ca]\ndefault_ca=d\n[d]\ndatabase={index}\ncrlnumber={tmp_path}/number\n'
                     f'default_md=sha256\ndefault_crl_days=30\n')
-    ca = ['-config', conf, '-keyfile', DIRECTORY / 'revoking.key', '-cert', DIRECTORY / 'revoking.crt']
+    ca = ['-config', conf, '-keyfile', DIRECTORY / 'revoking.key', '-cert',
+          DIRECTORY / 'revoking.crt']
     openssl('ca', *ca, '-revoke', gone.paths[0])
     openssl('ca', *ca, '-gencrl', '-out', tmp_path / 'crl')
     s = one(weir, 'ssl_verify_client on; ssl_client_certificate r.ca; ssl_crl list;',
@@ -504,8 +516,8 @@ def test_a_new_certificate_comes_with_a_reload(weir):
 def test_a_bad_certificate_leaves_the_old_one_in_force(weir, what):
     """… for that server; the others' changes come into force."""
     s = weir(servers=PLAIN + 'location /x { return 200 old; } }' + f"""
-        server {{ {LISTEN} server_name x.wild.test; ssl_certificate w.crt; ssl_certificate_key w.key;
-                  return 200 wild; }}""", files=FILES)
+        server {{ {LISTEN} server_name x.wild.test; ssl_certificate w.crt;
+                  ssl_certificate_key w.key; return 200 wild; }}""", files=FILES)
     with shake(s) as t:
         serial = t.getpeercert()['serialNumber']
     bad = {'garbage': 'nonsense', 'another key': R.crt, 'empty': '', 'gone': None}[what]
@@ -567,19 +579,20 @@ def test_certificates_by_variable(weir):
 # ---- mistakes
 
 MISTAKES = [
-    ('ssl_certificate none.crt; ssl_certificate_key a.key;', 'none.crt" cannot be read: No such file'),
+    ('ssl_certificate none.crt; ssl_certificate_key a.key;',
+     'none.crt" cannot be read: No such file'),
     ('ssl_certificate a.crt;', 'no "ssl_certificate_key" is defined'),
     ('ssl_certificate a.crt; ssl_certificate_key r.key;', "this is not the certificate's key"),
     ('ssl_certificate a.key; ssl_certificate_key a.key;', 'this is not a certificate in PEM'),
     ('', 'no "ssl_certificate" is defined'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_ciphers nonsense;', 'no cipher fits'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_ecdh_curve nonsense;', 'not curves'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_protocols TLSv9;', 'is not a protocol'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_session_ticket_key a.key;', 'it has'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_verify_client on;', 'whose certificates'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_conf_command No Such;', 'refuses'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_dhparam a.key;', 'DH parameters'),
-    ('ssl_certificate a.crt; ssl_certificate_key a.key; ssl_session_cache shared:x;', 'size'),
+    (PAIR + 'ssl_ciphers nonsense;', 'no cipher fits'),
+    (PAIR + 'ssl_ecdh_curve nonsense;', 'not curves'),
+    (PAIR + 'ssl_protocols TLSv9;', 'is not a protocol'),
+    (PAIR + 'ssl_session_ticket_key a.key;', 'it has'),
+    (PAIR + 'ssl_verify_client on;', 'whose certificates'),
+    (PAIR + 'ssl_conf_command No Such;', 'refuses'),
+    (PAIR + 'ssl_dhparam a.key;', 'DH parameters'),
+    (PAIR + 'ssl_session_cache shared:x;', 'size'),
     ('ssl_certificate engine:x; ssl_certificate_key a.key;', 'engines'),
 ]
 
