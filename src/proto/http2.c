@@ -473,9 +473,9 @@ const struct request_ops h2_ops = {
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-static void session_leave(struct conn *c)
+static void session_leave(struct conn *c, enum close_reason why)
 {
-    h2_warn(h2_of(c), CLOSE_shutting_down);
+    h2_warn(h2_of(c), why);
 }
 
 static void session_closed(struct conn *c)

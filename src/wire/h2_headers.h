@@ -32,8 +32,8 @@ struct h2_headers {
     const struct h1_limits *limits;
     struct slice method, scheme, authority, path, protocol; /* at == NULL: not there */
     uint32_t list_size, lines;
-    bool regular;          /* a field without ':' has come: none with it may follow    */
-    const char *why;       /* malformed; NULL: not                                     */
+    bool regular;    /* a field without ':' has come: none with it may follow    */
+    const char *why; /* malformed; NULL: not                                     */
     struct h2_crumb *crumbs, **crumbs_end;
     uint32_t cookie_at; /* its place in head->fields */
     size_t cookie_size;
