@@ -229,6 +229,17 @@ def test_a_shut_window(weir):
         assert 0.8 < time.monotonic() - begin < 4
 
 
+def test_counters(weir):
+    s = weir('http2 on; location / { return 200 "$http2_resets $http2_glitches $http2_stalled"; } '
+             'location /slow { limit_rate 1; return 200 ..........; }')
+    assert s.get('/').text == '0 0 0'
+    with H2(s) as c:
+        c.started().ask(1, '/slow').rst(1).frame(PRIORITY, 0, 3, b'\0' * 5).window(1, 100)
+        assert c.get(3).body == b'1 2 0'
+        c.ask(5, '/slow').window(5, 0).answer(5)
+        assert c.get(7).body == b'2 2 0'
+
+
 def test_begun_and_reset_before_it_is_run(site):
     with H2(site) as c:
         block = c.block(c.fields('/say'))
