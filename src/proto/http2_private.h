@@ -17,6 +17,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+enum { EARNED_MAX = 1000, /* late and small frames that answers may call for */ };
 enum { PREFACE, OPEN, WARNED, DRAINING, ENDING, LINGER, CLOSING, BEGUN };
 
 enum {
@@ -159,6 +160,7 @@ struct h2 {
     bool leaving; /* a graceful end is due                                  */
 
     struct bucket resets, glitches;
+    uint32_t earned;     /* small or late frames that what we sent has called for       */
     enum h2_error error; /* the connection's; H2_NO_ERROR: none */
     const char *why;
 };
@@ -278,6 +280,9 @@ void h2_ledger_open(struct h2 *);
 /* A frame that brings nothing forward, a reset: false, and h2->error is set, when there were more
  * than anybody needs. */
 bool h2_glitch(struct h2 *);
+/* One that would be a glitch, if not some frames of ours had called for it. */
+bool h2_late_frame(struct h2 *);
+void h2_earn(struct h2 *, unsigned frames);
 bool h2_count_reset(struct h2 *);
 
 #endif

@@ -234,10 +234,21 @@ def test_counters(weir):
              'location /slow { limit_rate 1; return 200 ..........; }')
     assert s.get('/').text == '0 0 0'
     with H2(s) as c:
-        c.started().ask(1, '/slow').rst(1).frame(PRIORITY, 0, 3, b'\0' * 5).window(1, 100)
+        c.windows = False
+        c.started().ask(1, '/slow').rst(1).frame(PRIORITY, 0, 3, b'\0' * 5)
+        c.frame(0x4a, 0, 0, b'unknown')
         assert c.get(3).body == b'1 2 0'
         c.ask(5, '/slow').window(5, 0).answer(5)
         assert c.get(7).body == b'2 2 0'
+
+
+def test_small_answers_are_no_waste(weir):
+    """A client may tell of every byte that it took, however many answers there are."""
+    s = weir('http2 on; keepalive_requests 1000000; '
+             'location / { return 200 "$http2_glitches"; }')
+    with H2(s) as c:
+        for i in range(3000):
+            assert c.get(2 * i + 1).body == b'0'
 
 
 def test_begun_and_reset_before_it_is_run(site):
