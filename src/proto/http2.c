@@ -123,12 +123,9 @@ static void note_stall(struct conn *c)
 {
     struct h2 *h2 = h2_of(c);
 
-    if (!blocked(h2)) {
-        if (h2->send_window > 0 && h2->sent_bytes - h2->stall_mark > (uint64_t)H2_WINDOW_FIRST)
-            h2->stall_until_ns = 0;
-        return;
-    }
-    if (h2->stall_until_ns != 0)
+    if (h2->send_window >= WINDOW_FAIR)
+        h2->stall_until_ns = 0;
+    if (!blocked(h2) || h2->stall_until_ns != 0)
         return;
     h2->stall_until_ns = io_now_ns(c->io) + ms(c->send_ms);
     h2->stall_mark = h2->sent_bytes;

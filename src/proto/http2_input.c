@@ -147,6 +147,8 @@ static bool on_window_update(struct h2 *h2, const struct h2_frame *f, struct sli
     s->send_window += more;
     if (s->send_window > H2_WINDOW_MAX)
         return h2_reset(h2, f->stream, H2_FLOW_CONTROL_ERROR);
+    if (s->send_window >= WINDOW_FAIR && s->head_written)
+        io_timer_stop(h2->conn->io, &s->timer);
     if (s->send_window > 0)
         h2_make_ready(s);
     return true;

@@ -17,7 +17,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-enum { EARNED_MAX = 1000, /* late and small frames that answers may call for */ };
 enum { PREFACE, OPEN, WARNED, DRAINING, ENDING, LINGER, CLOSING, BEGUN };
 
 enum {
@@ -31,6 +30,8 @@ enum {
     GLITCHES_BURST = 10000,
     GLITCHES_PER_SEC = 330, /* frames that bring nothing forward   */
     UPDATE_LEAST = 64,      /* a WINDOW_UPDATE of less is one of them                */
+    EARNED_MAX = 1000,      /* late and small frames that answers may call for       */
+    WINDOW_FAIR = 2048,     /* a window that is opened so far is no drip             */
     STREAM_RATE_MIN = 500,  /* bytes a second a client must take                     */
     FILE_PIECE = 64 * 1024, /* read of a file at a time                              */
     BUCKETS = 16,           /* of the table of streams                               */
