@@ -355,7 +355,7 @@ static bool window_stuck(struct conn *c)
     struct h2 *h2 = h2_of(c);
     uint64_t least = (uint64_t)c->send_ms * STREAM_RATE_MIN / 1000;
 
-    if (h2->sent_bytes - h2->stall_mark < least && blocked(h2))
+    if (h2->sent_bytes - h2->stall_mark < least && blocked(h2) && !conn_sending(c))
         return true;
     h2->stall_until_ns = 0;
     return false;
