@@ -57,7 +57,7 @@ struct tls {
     uint64_t moved;   /* bytes that left, of sends that are over          */
     uint64_t last_ns; /* when something was sent last: record sizes       */
     int shaken;       /* what the helper's step came to: see shake()                   */
-    char *why; /* malloc'ed; NULL: nothing went wrong, or there was no memory         */
+    char *why;        /* malloc'ed; NULL: nothing went wrong, or there was no memory         */
 };
 
 static inline struct tls *tls_of(const SSL *ssl)

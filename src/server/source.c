@@ -171,8 +171,8 @@ static int source_stay(struct conf_source *base, const char *path, struct slice 
         return -ENOENT;
     if (item->owned)
         free((void *)(uintptr_t)item->bytes.at);
-    item->bytes = slice_of(memcpy(must(malloc(old->bytes.size + 1)), old->bytes.at, old->bytes.size),
-                           old->bytes.size);
+    item->bytes = slice_of(
+        memcpy(must(malloc(old->bytes.size + 1)), old->bytes.at, old->bytes.size), old->bytes.size);
     item->owned = true;
     item->error = 0;
     *ret = item->bytes;
@@ -183,7 +183,8 @@ static int source_stay(struct conf_source *base, const char *path, struct slice 
 
 void source_init(struct source *s, bool disk)
 {
-    *s = (struct source){ .base = { .read = source_read, .glob = source_glob, .stay = source_stay }, .disk = disk };
+    *s = (struct source){ .base = { .read = source_read, .glob = source_glob, .stay = source_stay },
+                          .disk = disk };
     s->end = &s->items;
 }
 
