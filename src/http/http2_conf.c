@@ -76,7 +76,30 @@ static bool get_http2(void *subject, const struct variable_use *use, struct gath
     return true;
 }
 
+/* A counter of all loops of the worker; row->arg is its place in struct loop_stats. */
+static bool get_count(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct loop *here = ((const struct request *)subject)->loop, *l = here;
+    uint64_t sum = 0;
+
+    do {
+        sum += __atomic_load_n((const uint64_t *)((const char *)&l->stats + use->row->arg),
+                               __ATOMIC_RELAXED);
+        l = l->next;
+    } while (l != NULL && l != here);
+    gather_u64(g, sum);
+    return true;
+}
+
+#define COUNT(name, member, text)                                                        \
+    {                                                                                    \
+        "http2_" name, get_count, offsetof(struct loop_stats, member), false, text, NULL \
+    }
+
 static const struct variable vars[] = {
+    COUNT("resets", h2_resets, "Streams that a side reset, on all connections"),
+    COUNT("glitches", h2_glitches, "Frames that brought nothing forward, on all connections"),
+    COUNT("stalled", h2_stalled, "Answers given up because their client did not take them"),
     { "http2", get_http2, 0, false, "\"h2\" over TLS, \"h2c\" without; empty on HTTP/1", NULL },
 };
 

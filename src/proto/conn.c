@@ -356,14 +356,14 @@ void conn_busy(struct conn *c)
     stat_sub(&c->loop->stats.waiting, 1);
 }
 
-void conn_leave(struct conn *c)
+void conn_leave(struct conn *c, enum close_reason why)
 {
     if (c->closing)
         return;
     if (c->session != NULL)
-        c->session_ops->leave(c);
+        c->session_ops->leave(c, why);
     else if (list_linked(&c->idle))
-        conn_close(c, CLOSE_shutting_down);
+        conn_close(c, why);
 }
 
 unsigned conn_close_idle(struct loop *loop, unsigned most, enum close_reason why)

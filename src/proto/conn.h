@@ -36,9 +36,9 @@ struct ssl_load;
 
 /* What a protocol that keeps more than one request keeps of a connection. */
 struct session_ops {
-    void (*leave)(struct conn *);  /* the worker leaves: finish what was begun, no more  */
-    void (*closed)(struct conn *); /* ends its requests                                   */
-    void (*freed)(struct conn *);  /* the connection is about to be freed: frees itself   */
+    void (*leave)(struct conn *, enum close_reason); /* finish what was begun; no more     */
+    void (*closed)(struct conn *);                   /* ends its requests                  */
+    void (*freed)(struct conn *); /* the connection is about to be freed: frees itself     */
 };
 
 struct conn {
@@ -166,8 +166,8 @@ void conn_close(struct conn *, enum close_reason why);
 void conn_idle(struct conn *);
 void conn_busy(struct conn *);
 
-/* The worker leaves. */
-void conn_leave(struct conn *);
+/* Closes it if it is idle; one with a session is told, and finishes what was begun. */
+void conn_leave(struct conn *, enum close_reason why);
 
 /* Closes up to `most` of the longest-idle connections of this loop; returns how many. For
  * shutdown (shutting_down) and for want of descriptors (reclaimed). */

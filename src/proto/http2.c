@@ -123,12 +123,9 @@ static void note_stall(struct conn *c)
 {
     struct h2 *h2 = h2_of(c);
 
-    if (!blocked(h2)) {
-        if (h2->send_window > 0 && h2->sent_bytes - h2->stall_mark > (uint64_t)H2_WINDOW_FIRST)
-            h2->stall_until_ns = 0;
-        return;
-    }
-    if (h2->stall_until_ns != 0)
+    if (h2->send_window >= WINDOW_FAIR)
+        h2->stall_until_ns = 0;
+    if (!blocked(h2) || h2->stall_until_ns != 0)
         return;
     h2->stall_until_ns = io_now_ns(c->io) + ms(c->send_ms);
     h2->stall_mark = h2->sent_bytes;
@@ -358,7 +355,7 @@ static bool window_stuck(struct conn *c)
     struct h2 *h2 = h2_of(c);
     uint64_t least = (uint64_t)c->send_ms * STREAM_RATE_MIN / 1000;
 
-    if (h2->sent_bytes - h2->stall_mark < least && blocked(h2))
+    if (h2->sent_bytes - h2->stall_mark < least && blocked(h2) && !conn_sending(c))
         return true;
     h2->stall_until_ns = 0;
     return false;
@@ -473,9 +470,9 @@ const struct request_ops h2_ops = {
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-static void session_leave(struct conn *c)
+static void session_leave(struct conn *c, enum close_reason why)
 {
-    h2_warn(h2_of(c), CLOSE_shutting_down);
+    h2_warn(h2_of(c), why);
 }
 
 static void session_closed(struct conn *c)

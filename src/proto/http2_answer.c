@@ -49,6 +49,7 @@ static void finish(struct h2_stream *s)
     uint32_t id = s->id;
     bool cut = !s->remote_ended;
 
+    h2_earn(h2, 1);
     h2_stream_end(s, true, cut);
     if (cut) /* the rest of its body is of no use (RFC 9113 §8.1) */
         h2_put_rst(h2, id, H2_NO_ERROR);
@@ -160,6 +161,7 @@ static void frame_sent(struct h2_stream *s, size_t size)
     struct h2 *h2 = s->h2;
     struct body *b = s->request->response.body;
 
+    h2_earn(h2, 2);
     s->request->body_sent += size;
     s->paced_bytes += size;
     s->send_window -= (int64_t)size;

@@ -20,13 +20,14 @@ static bool bodiless(unsigned status)
 /* Fields of HTTP/1 connections do not exist here (RFC 9113 §8.2.2). */
 static bool of_connection(struct slice name)
 {
-    static const char *const NAMES[] = { "connection", "keep-alive", "proxy-connection",
-                                         "transfer-encoding", "upgrade" };
+    static const struct slice NAMES[] = { { "upgrade", 7 },
+                                          { "connection", 10 },
+                                          { "keep-alive", 10 },
+                                          { "proxy-connection", 16 },
+                                          { "transfer-encoding", 17 } };
 
-    if (name.size < 7 || name.size > 17)
-        return false;
     for (size_t i = 0; i < COUNT_OF(NAMES); i++)
-        if (slice_eq_nocase(name, slice_str(NAMES[i])))
+        if (name.size == NAMES[i].size && slice_eq_nocase(name, NAMES[i]))
             return true;
     return false;
 }
@@ -47,26 +48,28 @@ static bool write_headers(struct request *r, const struct header *h, struct gath
     return true;
 }
 
-static bool write_number(struct gather *g, enum hpack_name name, uint64_t n)
+static void write_number(struct gather *g, enum hpack_name name, uint64_t n)
 {
     char digits[24];
     struct gather text;
 
     gather_init(&text, digits, sizeof digits, NULL, 0);
     gather_u64(&text, n);
-    return hpack_known(g, name, gather_get(&text));
+    hpack_own(g, name, gather_get(&text));
 }
 
-static bool write_modified(struct gather *g, const struct response *a)
+static void write_modified(struct gather *g, const struct response *a)
 {
     char date[DATE_HTTP_SIZE];
 
     if (a->last_modified < 0)
-        return true;
-    if (a->last_modified_text.size > 0)
-        return hpack_known(g, HPACK_LAST_MODIFIED, a->last_modified_text);
+        return;
+    if (a->last_modified_text.size > 0) {
+        hpack_own(g, HPACK_LAST_MODIFIED, a->last_modified_text);
+        return;
+    }
     date_http(a->last_modified, date);
-    return hpack_known(g, HPACK_LAST_MODIFIED, slice_of(date, sizeof date));
+    hpack_own(g, HPACK_LAST_MODIFIED, slice_of(date, sizeof date));
 }
 
 static bool write_own(struct h2_stream *s, struct gather *g)
@@ -76,20 +79,20 @@ static bool write_own(struct h2_stream *s, struct gather *g)
     bool ok = true;
 
     if (!a->has_server)
-        ok = hpack_known(g, HPACK_SERVER,
-                         h2_core(s)->server_tokens == TOKENS_OFF ? SLICE("weir")
-                                                                 : SLICE("weir/" WEIR_VERSION));
+        hpack_own(g, HPACK_SERVER,
+                  h2_core(s)->server_tokens == TOKENS_OFF ? SLICE("weir")
+                                                          : SLICE("weir/" WEIR_VERSION));
     if (!a->has_date)
-        ok = ok && hpack_known(g, HPACK_DATE, loop_date(s->h2->conn->loop));
+        hpack_own(g, HPACK_DATE, loop_date(s->h2->conn->loop));
     if (a->content_type.size > 0 && !bodiless(a->status))
-        ok = ok && hpack_known(g, HPACK_CONTENT_TYPE, a->content_type);
+        ok = hpack_known(g, HPACK_CONTENT_TYPE, a->content_type);
     if (a->length >= 0 && !bodiless(a->status))
-        ok = ok && write_number(g, HPACK_CONTENT_LENGTH, (uint64_t)a->length);
-    ok = ok && write_modified(g, a);
+        write_number(g, HPACK_CONTENT_LENGTH, (uint64_t)a->length);
+    write_modified(g, a);
     if (a->etag.size > 0)
         ok = ok && hpack_known(g, HPACK_ETAG, a->etag);
     if (a->accept_ranges)
-        ok = ok && hpack_known(g, HPACK_ACCEPT_RANGES, SLICE("bytes"));
+        hpack_own(g, HPACK_ACCEPT_RANGES, SLICE("bytes"));
     if (a->location.size > 0)
         ok = ok && hpack_known(g, HPACK_LOCATION, a->location);
     return ok;

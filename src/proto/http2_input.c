@@ -26,7 +26,7 @@ static bool on_rst_stream(struct h2 *h2, const struct h2_frame *f, struct slice 
     if (s == NULL && (f->stream > h2->last_id || f->stream % 2 == 0))
         return h2_fail(h2, H2_PROTOCOL_ERROR, "RST_STREAM of a stream that was never begun");
     if (s == NULL)
-        return h2_glitch(h2);
+        return h2_late_frame(h2);
     h2_stream_end(s, false, false);
     return h2_count_reset(h2);
 }
@@ -133,11 +133,11 @@ static bool on_window_update(struct h2 *h2, const struct h2_frame *f, struct sli
     if (f->stream != 0 && s == NULL && (f->stream > h2->last_id || f->stream % 2 == 0))
         return h2_fail(h2, H2_PROTOCOL_ERROR, "WINDOW_UPDATE of a stream that was never begun");
     if (f->stream != 0 && s == NULL)
-        return h2_glitch(h2);
+        return h2_late_frame(h2);
     if (more == 0)
         return s != NULL ? h2_reset(h2, f->stream, H2_PROTOCOL_ERROR)
                          : h2_fail(h2, H2_PROTOCOL_ERROR, "WINDOW_UPDATE of nothing");
-    if (more < UPDATE_LEAST && !h2_glitch(h2))
+    if (more < UPDATE_LEAST && !h2_late_frame(h2))
         return false;
     if (s == NULL) {
         h2->send_window += more;
@@ -147,6 +147,8 @@ static bool on_window_update(struct h2 *h2, const struct h2_frame *f, struct sli
     s->send_window += more;
     if (s->send_window > H2_WINDOW_MAX)
         return h2_reset(h2, f->stream, H2_FLOW_CONTROL_ERROR);
+    if (s->send_window >= WINDOW_FAIR && s->head_written)
+        io_timer_stop(h2->conn->io, &s->timer);
     if (s->send_window > 0)
         h2_make_ready(s);
     return true;

@@ -39,6 +39,22 @@ bool h2_glitch(struct h2 *h2)
            h2_fail(h2, H2_ENHANCE_YOUR_CALM, "too many frames that bring nothing forward");
 }
 
+/* A client may tell of every frame that it took, on its stream and on the connection, also when the
+ * stream has ended meanwhile; and it may reset what has just been answered. */
+void h2_earn(struct h2 *h2, unsigned frames)
+{
+    if (h2->earned < EARNED_MAX)
+        h2->earned += frames;
+}
+
+bool h2_late_frame(struct h2 *h2)
+{
+    if (h2->earned == 0)
+        return h2_glitch(h2);
+    h2->earned--;
+    return true;
+}
+
 bool h2_count_reset(struct h2 *h2)
 {
     stat_add(&h2->conn->loop->stats.h2_resets, 1);

@@ -30,6 +30,8 @@ enum {
     GLITCHES_BURST = 10000,
     GLITCHES_PER_SEC = 330, /* frames that bring nothing forward   */
     UPDATE_LEAST = 64,      /* a WINDOW_UPDATE of less is one of them                */
+    EARNED_MAX = 1000,      /* late and small frames that answers may call for       */
+    WINDOW_FAIR = 2048,     /* a window that is opened so far is no drip             */
     STREAM_RATE_MIN = 500,  /* bytes a second a client must take                     */
     FILE_PIECE = 64 * 1024, /* read of a file at a time                              */
     BUCKETS = 16,           /* of the table of streams                               */
@@ -159,6 +161,7 @@ struct h2 {
     bool leaving; /* a graceful end is due                                  */
 
     struct bucket resets, glitches;
+    uint32_t earned;     /* small or late frames that what we sent has called for       */
     enum h2_error error; /* the connection's; H2_NO_ERROR: none */
     const char *why;
 };
@@ -278,6 +281,9 @@ void h2_ledger_open(struct h2 *);
 /* A frame that brings nothing forward, a reset: false, and h2->error is set, when there were more
  * than anybody needs. */
 bool h2_glitch(struct h2 *);
+/* One that would be a glitch, if not some frames of ours had called for it. */
+bool h2_late_frame(struct h2 *);
+void h2_earn(struct h2 *, unsigned frames);
 bool h2_count_reset(struct h2 *);
 
 #endif

@@ -177,15 +177,17 @@ void h2_stream_wait(struct h2_stream *s, int64_t after_ms)
 }
 
 /* The client's window was shut, or opened by drops, for send_timeout: its share of the work that
- * answers cost is over. */
+ * answers cost is over. It cannot open what it has not got: what is on its way has a deadline of
+ * its own. */
 static void stalled(struct h2_stream *s)
 {
     const struct http_core *core = h2_core(s);
     uint64_t least = (uint64_t)core->send_timeout * STREAM_RATE_MIN / 1000;
 
-    if (s->request->body_sent - s->stall_mark >= least || s->send_window > 0) {
-        if (s->send_window <= 0)
-            h2_stream_wait(s, core->send_timeout);
+    if (s->send_window > 0)
+        return;
+    if (s->request->body_sent - s->stall_mark >= least || conn_sending(s->h2->conn)) {
+        h2_stream_wait(s, core->send_timeout);
         return;
     }
     request_log(s->request, LOG_INFO, 0, "client took too little of an answer for send_timeout");

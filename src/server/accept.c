@@ -295,7 +295,7 @@ static bool conns_left(struct loop *loop, uint32_t listener_id)
             continue;
         any = true;
         if (!c->closing && list_linked(&c->idle) && c->requests > 0)
-            conn_close(c, CLOSE_listener_gone);
+            conn_leave(c, CLOSE_listener_gone);
     }
     return any;
 }

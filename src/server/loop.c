@@ -188,7 +188,7 @@ static void close_idle(struct loop_thread *t)
 
         next = l->next;
         if (c->requests > 0 || now - c->opened_ns > (uint64_t)FRESH_MS * NS_PER_MS)
-            conn_leave(c);
+            conn_leave(c, CLOSE_shutting_down);
     }
 }
 
@@ -229,7 +229,7 @@ void loop_begin_leaving(struct loop_thread *t, void *arg)
 
         next = l->next;
         if (c->session != NULL)
-            conn_leave(c);
+            conn_leave(c, CLOSE_shutting_down);
     }
     on_tick(t->loop.io, &t->tick);
 }

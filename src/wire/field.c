@@ -78,6 +78,17 @@ enum field_id field_from(struct slice name)
     return FIELD_OTHER;
 }
 
+struct slice field_text(enum field_id id)
+{
+    static const unsigned char SIZES[FIELD_COUNT] = {
+#define X(id, name) [FIELD_##id] = sizeof name - 1,
+        FIELDS(X)
+#undef X
+    };
+
+    return slice_of(NAMES[id], SIZES[id]);
+}
+
 bool field_name_ok(struct slice name)
 {
     for (size_t i = 0; i < name.size; i++)

@@ -37,6 +37,9 @@ struct field {
 /* Case-insensitive. */
 enum field_id field_from(struct slice name);
 
+/* In small letters; size 0 for FIELD_OTHER. */
+struct slice field_text(enum field_id);
+
 /* RFC 9110 §5.6.2 and §5.5: what a name and a value may consist of. */
 bool field_name_ok(struct slice name);
 bool field_value_ok(struct slice value); /* no control byte but HTAB */

@@ -59,35 +59,36 @@ static bool keep(struct h2_headers *b, struct slice text, struct slice *ret)
 
 /* ---- pseudo-fields --------------------------------------------------------------------- */
 
+/* Where a pseudo-field goes; NULL: there is none of that name. Their names differ in the third byte,
+ * if not in size. */
+static struct slice *place_of(struct h2_headers *b, struct slice name)
+{
+    static const struct slice NAMES[] = {
+        { ":path", 5 }, { ":method", 7 }, { ":scheme", 7 }, { ":protocol", 9 }, { ":authority", 10 }
+    };
+    struct slice *const places[] = { &b->path, &b->method, &b->scheme, &b->protocol,
+                                     &b->authority };
+
+    for (size_t i = 0; i < COUNT_OF(NAMES); i++)
+        if (name.size == NAMES[i].size && name.at[2] == NAMES[i].at[2])
+            return slice_eq(name, NAMES[i]) ? places[i] : NULL;
+    return NULL;
+}
+
 static void add_pseudo(struct h2_headers *b, struct slice name, struct slice value)
 {
-    const struct {
-        const char *name;
-        struct slice *into;
-    } KNOWN[] = { { ":method", &b->method },
-                  { ":scheme", &b->scheme },
-                  { ":path", &b->path },
-                  { ":authority", &b->authority },
-                  { ":protocol", &b->protocol } };
+    struct slice *into = place_of(b, name);
 
-    if (b->kind == H2_TRAILERS) {
+    if (b->kind == H2_TRAILERS)
         malformed(b, "a pseudo-field in trailers");
-        return;
-    }
-    if (b->regular) {
+    else if (b->regular)
         malformed(b, "a pseudo-field behind a field");
-        return;
-    }
-    for (size_t i = 0; i < COUNT_OF(KNOWN); i++) {
-        if (!slice_eq(name, slice_str(KNOWN[i].name)))
-            continue;
-        if (KNOWN[i].into->at != NULL)
-            malformed(b, "a pseudo-field came twice");
-        else
-            keep(b, value, KNOWN[i].into);
-        return;
-    }
-    malformed(b, "an unknown pseudo-field");
+    else if (into == NULL)
+        malformed(b, "an unknown pseudo-field");
+    else if (into->at != NULL)
+        malformed(b, "a pseudo-field came twice");
+    else
+        keep(b, value, into);
 }
 
 /* ---- fields ---------------------------------------------------------------------------- */
@@ -175,8 +176,8 @@ static void add_crumb(struct h2_headers *b, struct slice value)
 static void add_field(struct h2_headers *b, struct slice name, struct slice value)
 {
     struct h1_head *h = b->head;
-    enum field_id id = field_from(name);
     unsigned seen = name_classes(name);
+    enum field_id id = field_from(name);
 
     b->regular = true;
     if (seen == 0) {
@@ -201,7 +202,9 @@ static void add_field(struct h2_headers *b, struct slice name, struct slice valu
         add_crumb(b, value);
         return;
     }
-    if (!keep(b, name, &name))
+    if (id != FIELD_OTHER)
+        name = field_text(id);
+    else if (!keep(b, name, &name))
         return;
     if (slice_eq(name, SLICE("priority")))
         b->priority = value;

@@ -40,8 +40,8 @@ struct h2_headers {
     struct slice priority; /* RFC 9218's field; at == NULL: none */
 };
 
-/* Borrows head, limits and arena. Initialises the head of a REQUEST; TRAILERS need neither head
-   nor arena (NULL). */
+/* Borrows head, limits and arena. Initialises the head of a REQUEST; TRAILERS need neither head nor
+ * arena (NULL). */
 void h2_headers_begin(struct h2_headers *, enum h2_block_kind, struct h1_head *,
                       const struct h1_limits *, struct arena *);
 

@@ -49,47 +49,52 @@ void hpack_status(struct gather *g, unsigned status)
     gather_u64(g, status);
 }
 
-bool hpack_known(struct gather *g, enum hpack_name name, struct slice value)
+void hpack_own(struct gather *g, enum hpack_name name, struct slice value)
 {
-    if (!h1_value_safe(value))
-        return false;
     if (!gather_room(g, 2 * INTEGER_MAX + value.size))
-        return true;
+        return;
     uint8_t *from = (uint8_t *)g->at + g->used;
     uint8_t *at = put_bytes(put_integer(from, 4, 0, name), value);
 
     g->used += (size_t)(at - from);
+}
+
+bool hpack_known(struct gather *g, enum hpack_name name, struct slice value)
+{
+    if (!h1_value_safe(value))
+        return false;
+    hpack_own(g, name, value);
     return true;
 }
 
-/* Names that have a place in the static table, by their lengths; most others are rare. */
+/* Names that have a place in the static table, by size. */
+static const struct known {
+    struct slice name;
+    uint8_t index;
+} KNOWN[] = {
+    { { "age", 3 }, 21 },
+    { { "link", 4 }, 45 },
+    { { "vary", 4 }, 59 },
+    { { "allow", 5 }, 22 },
+    { { "expires", 7 }, 36 },
+    { { "refresh", 7 }, 52 },
+    { { "set-cookie", 10 }, 55 },
+    { { "retry-after", 11 }, 53 },
+    { { "cache-control", 13 }, 24 },
+    { { "content-range", 13 }, 30 },
+    { { "content-encoding", 16 }, 26 },
+    { { "content-language", 16 }, 27 },
+    { { "www-authenticate", 16 }, 61 },
+    { { "content-disposition", 19 }, 25 },
+    { { "strict-transport-security", 25 }, 56 },
+    { { "access-control-allow-origin", 27 }, 20 },
+};
+
 static unsigned static_index(struct slice name)
 {
-    static const struct {
-        const char *name;
-        uint8_t index;
-    } NAMES[] = {
-        { "age", 21 },
-        { "link", 45 },
-        { "vary", 59 },
-        { "allow", 22 },
-        { "expires", 36 },
-        { "refresh", 52 },
-        { "set-cookie", 55 },
-        { "retry-after", 53 },
-        { "cache-control", 24 },
-        { "content-range", 30 },
-        { "content-encoding", 26 },
-        { "content-language", 27 },
-        { "www-authenticate", 61 },
-        { "content-disposition", 25 },
-        { "access-control-allow-origin", 20 },
-        { "strict-transport-security", 56 },
-    };
-
-    for (size_t i = 0; i < COUNT_OF(NAMES); i++)
-        if (slice_eq_nocase(name, slice_str(NAMES[i].name)))
-            return NAMES[i].index;
+    for (size_t i = 0; i < COUNT_OF(KNOWN) && KNOWN[i].name.size <= name.size; i++)
+        if (KNOWN[i].name.size == name.size && slice_eq_nocase(name, KNOWN[i].name))
+            return KNOWN[i].index;
     return 0;
 }
 

@@ -25,6 +25,9 @@ enum hpack_name {
 
 void hpack_status(struct gather *, unsigned status);
 
+/* A value of our own, which is not looked at. */
+void hpack_own(struct gather *, enum hpack_name, struct slice value);
+
 /* False, and nothing written: the value has CR, LF or NUL. */
 bool hpack_known(struct gather *, enum hpack_name, struct slice value) MUST_USE;
 
