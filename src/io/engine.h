@@ -44,6 +44,8 @@ struct io_engine {
     uint64_t (*clock)(struct io *);
     int (*shut)(struct io *, int fd);    /* instead of close(2)                   */
     void (*finish)(struct io *, int fd); /* instead of shutdown(2)                */
+    int (*socket)(struct io *);          /* instead of socket(2) and adopt()      */
+    bool (*silent)(struct io *, int fd); /* instead of recv(2)                    */
 };
 
 enum { IO_READABLE = 1, IO_WRITABLE = 2 };

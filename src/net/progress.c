@@ -1,7 +1,6 @@
 /* progress.c - asks the kernel how far a peer has come. */
 #include "net/progress.h"
 
-#include <errno.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -19,13 +18,6 @@ uint64_t net_taken(int fd)
     if (ioctl(fd, SIOCOUTQ, &queued) == 0)
         return UINT64_MAX - (uint64_t)queued;
     return 0;
-}
-
-bool net_is_silent(int fd)
-{
-    char byte;
-
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void net_reset_on_close(int fd)

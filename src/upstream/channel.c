@@ -6,8 +6,6 @@
  */
 #include "upstream/channel.h"
 
-#include "net/progress.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <netinet/tcp.h>
@@ -124,14 +122,9 @@ static int set_options(int fd, const struct endpoint *peer, const struct channel
 /* A descriptor that is ready to be connected, or -errno. */
 static int socket_for(struct io *io, const struct endpoint *peer, const struct channel_manner *m)
 {
-    int fd = socket(peer->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int error;
+    int fd = io_socket(io, peer->address.any.sa_family);
+    int error = fd < 0 ? 0 : set_options(fd, peer, m);
 
-    if (fd < 0)
-        return -errno;
-    error = set_options(fd, peer, m);
-    if (error == 0)
-        error = -io_adopt(io, fd);
     if (error == 0)
         return fd;
     close(fd);
@@ -193,7 +186,7 @@ static struct channel *take_idle(struct request *r, const struct endpoint *peer,
         next = l->next;
         if (!fits(c, peer, m))
             continue;
-        if ((m->careful || !io_busy(&c->rx)) && !net_is_silent(c->fd)) {
+        if ((m->careful || !io_busy(&c->rx)) && !io_silent(c->io, c->fd)) {
             channel_close(c);
             continue;
         }
