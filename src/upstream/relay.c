@@ -351,6 +351,8 @@ static void head_complete(struct relay *y)
         return;
     }
     y->state = RELAY_ANSWER;
+    if (y->source == SOURCE_STREAM && !y->request->client_body->complete)
+        y->deaf = true; /* what the client still sends is thrown away before the answer goes out */
     channel_deadline(y->channel, 0);
     y->waits = false;
     request_resume(y->request);
