@@ -30,6 +30,8 @@ struct channel {
     int64_t idle_ms; /* how long it may be idle */
     struct link idle;
     void *last; /* see channel_frees()                                          */
+    void *lent; /* see channel_lend()                                           */
+    void (*let_go)(void *lent);
     struct endpoint peer, bind;
     struct channel_manner manner;
 };
@@ -230,12 +232,20 @@ struct io *channel_io(const struct channel *c)
     return c->io;
 }
 
+static void give_back(struct channel *c)
+{
+    if (c->lent != NULL)
+        c->let_go(c->lent);
+    c->lent = NULL;
+}
+
 /* Its request has done with it. */
 static void part(struct channel *c)
 {
     struct request *r = c->request;
 
     c->parting = false;
+    give_back(c);
     if (c->io == c->loop->io) {
         channel_receive(c);
     } else {
@@ -426,6 +436,13 @@ void channel_frees(struct channel *c, void *memory)
     c->last = memory;
 }
 
+void channel_lend(struct channel *c, void *lent, void (*let_go)(void *lent))
+{
+    CHECK(c->lent == NULL);
+    c->lent = lent;
+    c->let_go = let_go;
+}
+
 static void on_closed(struct io *io, struct io_op *op, struct io_result result)
 {
     struct channel *c = container_of(op, struct channel, end);
@@ -435,6 +452,7 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result result)
     (void)io;
     (void)result;
     free(c->last);
+    give_back(c);
     OBJ_DEAD(c);
     slab_give(&all->slab, c);
     all->open--;

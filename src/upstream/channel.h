@@ -108,4 +108,8 @@ void channel_close(struct channel *);
 /* Memory of free() that goes with the channel, when its close has completed. May be NULL. */
 void channel_frees(struct channel *, void *memory);
 
+/* What is lent to the channel for this request: let_go(lent) when it is kept, or its close has
+ * completed. */
+void channel_lend(struct channel *, void *lent, void (*let_go)(void *lent));
+
 #endif

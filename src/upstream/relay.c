@@ -228,6 +228,8 @@ static bool try_peer(struct relay *y, const struct peer *peer)
         balance_done(&y->pick, true);
         return false;
     }
+    if (y->source == SOURCE_READ || y->source == SOURCE_STREAM)
+        channel_lend(y->channel, client_body_hold(y->request), client_body_let_go);
     if (channel_reused(y->channel))
         connected(y);
     else
