@@ -46,6 +46,7 @@ struct io_engine {
     void (*finish)(struct io *, int fd); /* instead of shutdown(2)                */
     int (*socket)(struct io *);          /* instead of socket(2) and adopt()      */
     bool (*silent)(struct io *, int fd); /* instead of recv(2)                    */
+    void (*reset_on_close)(struct io *, int fd); /* instead of setsockopt(2)      */
 };
 
 enum { IO_READABLE = 1, IO_WRITABLE = 2 };

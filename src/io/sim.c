@@ -78,6 +78,11 @@ static bool sim_silent(struct io *io, int fd)
     return e->used == 0 && !e->got_fin && !e->got_reset;
 }
 
+static void sim_reset_on_close(struct io *io, int fd)
+{
+    sim_end_at(io, fd)->resets = true;
+}
+
 /* The loop never sleeps: there is nobody to wake. */
 static void sim_wake(struct io *io)
 {
@@ -475,4 +480,5 @@ const struct io_engine io_engine_sim = {
     .finish = sim_finish,
     .socket = sim_connectable,
     .silent = sim_silent,
+    .reset_on_close = sim_reset_on_close,
 };

@@ -119,7 +119,7 @@ void sim_end_close(struct sim_peer *e)
         sim_end_close(q);
     }
     if (o != NULL && o->open) {
-        if (e->used > 0)
+        if (e->used > 0 || e->resets)
             end_reset(o);
         o->got_fin = true;
         return;

@@ -1,4 +1,4 @@
-/* socket.c - sockets for io_connect(): made, and asked whether their peer is silent. */
+/* socket.c - sockets: made for io_connect(), asked whether their peer is silent, to be reset. */
 #include "io/engine.h"
 
 #include <errno.h>
@@ -25,4 +25,16 @@ bool io_silent(struct io *io, int fd)
         return io->engine->silent(io, fd);
     io->stats->syscalls++;
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+void io_reset_on_close(struct io *io, int fd)
+{
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+    if (io->engine->reset_on_close != NULL) {
+        io->engine->reset_on_close(io, fd);
+        return;
+    }
+    io->stats->syscalls++;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }

@@ -19,10 +19,3 @@ uint64_t net_taken(int fd)
         return UINT64_MAX - (uint64_t)queued;
     return 0;
 }
-
-void net_reset_on_close(int fd)
-{
-    struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-}

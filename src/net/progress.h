@@ -9,7 +9,4 @@
  * unix sockets: what left the queue). 0 when the kernel does not tell. */
 uint64_t net_taken(int fd);
 
-/* The next close sends RST instead of FIN and forgets unsent bytes (socket(7) SO_LINGER). */
-void net_reset_on_close(int fd);
-
 #endif

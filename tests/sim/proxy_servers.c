@@ -414,7 +414,7 @@ static struct trip *trip_of(struct slice line)
     struct slice method = slice_cut(&line, ' '), path = slice_cut(&line, ' ');
     uint64_t number;
 
-    MUST(slice_eq(line, SLICE("HTTP/1.1")) && path.size > 3);
+    MUST(slice_eq(line, path.at[1] == 'o' ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1")));
     MUST(slice_to_u64(slice_skip(path, 3), TRIPS_MAX - 1, &number));
     MUST(trips[number].method != NULL && slice_eq(method, slice_str(trips[number].method)));
     return &trips[number];

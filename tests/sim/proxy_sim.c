@@ -40,7 +40,7 @@ bool verbose;
 
 struct world {
     struct conf_source source;
-    char text[4096];
+    char text[8192];
     char dir[64];
     struct arena arena;
     struct registry *registry;
@@ -80,7 +80,8 @@ static void complain(void *arg, struct slice text, enum conf_severity severity)
 }
 
 /* /s/: as it stands by default; /n/: nothing is buffered; /r/: every request may be asked again;
- * /u/: upgrades; /i/: clients that leave do not end requests. */
+ * /u/: upgrades; /i/: clients that leave do not end requests; /o/: HTTP/1.0 with servers; /f/: a
+ * filter reads each body; /l/: not too fast; /e/: an error is asked about elsewhere. */
 static void write_conf(struct io *io)
 {
     static const char *const methods[] = { "", "least_conn;", "hash $uri;", "least_time header;" };
@@ -105,7 +106,12 @@ static void write_conf(struct io *io)
              "               invalid_header non_idempotent; }\n"
              "location /u/ { proxy_pass http://g; proxy_set_header Upgrade $http_upgrade;\n"
              "               proxy_set_header Connection $http_connection; }\n"
-             "location /i/ { proxy_pass http://g; proxy_ignore_client_abort on; } } }\n",
+             "location /i/ { proxy_pass http://g; proxy_ignore_client_abort on; }\n"
+             "location /o/ { proxy_pass http://g; proxy_http_version 1.0; }\n"
+             "location /f/ { proxy_pass http://g; sub_filter_types *; sub_filter never y; }\n"
+             "location /l/ { proxy_pass http://g; proxy_limit_rate 20k; }\n"
+             "location /e/ { proxy_pass http://g; error_page 502 504 = @again; }\n"
+             "location @again { proxy_pass http://g; } } }\n",
              verbose ? "/dev/stderr info" : "/dev/null crit",
              methods[sim_random(io, COUNT_OF(methods))], keeps[sim_random(io, COUNT_OF(keeps))],
              fail, fail, fail, sim_random(io, 2) ? "16" : "16k", world.dir,
@@ -188,6 +194,7 @@ struct client {
     size_t out_size, out_done, out_stop, in_size, in_room;
     uint64_t moved_ns, stalled_until;
     bool over;     /* the connection has ended */
+    bool reset;    /* … by a reset */
     bool finishes; /* its way ends, too, when all was sent */
 };
 
@@ -238,7 +245,7 @@ static void ask(struct io *io, struct client *c, struct trip *t, bool last)
 {
     static const char *const methods[] = { "GET", "GET", "HEAD", "POST", "PUT", "DELETE" };
     static const uint32_t sizes[] = { 1, 20, 2000, 20000 };
-    char place = "snri"[sim_random(io, 4)];
+    char place = "snriofle"[sim_random(io, 8)];
 
     t->method = methods[sim_random(io, COUNT_OF(methods))];
     t->upgrade = last && sim_random(io, 6) == 0;
@@ -249,12 +256,13 @@ static void ask(struct io *io, struct client *c, struct trip *t, bool last)
         place = 'u';
     }
     t->up_chunked = t->method[0] == 'P' && sim_random(io, 2);
-    t->repeats = place == 'r';
-    put_text(c, "%s /%c/%u HTTP/1.1\r\nHost: a.test\r\n", t->method, place, t->number);
+    t->repeats = place == 'r' || place == 'e';
+    t->old = last && !t->up_chunked && !t->upgrade && sim_random(io, 4) == 0;
+    put_text(c, "%s /%c/%u HTTP/1.%d\r\nHost: a.test\r\n", t->method, place, t->number, !t->old);
     if (t->upgrade)
         put_text(c, "Connection: upgrade\r\nUpgrade: x\r\n");
     else if (last && sim_random(io, 4) == 0)
-        put_text(c, "Connection: close\r\n");
+        put_text(c, "Connection: %s\r\n", t->old ? "keep-alive" : "close");
     if (t->up_chunked)
         put_text(c, "Transfer-Encoding: chunked\r\n\r\n");
     else if (t->up_size > 0 && !t->upgrade)
@@ -309,7 +317,8 @@ static void client_reads(struct io *io, struct client *c)
         c->moved_ns = io_now_ns(io);
         mood.touched = true;
     }
-    c->over |= n == 0 || errno == ECONNRESET;
+    c->reset |= n < 0 && errno == ECONNRESET;
+    c->over |= n == 0 || c->reset;
 }
 
 static void rudeness(struct io *io, struct client *c)
@@ -429,8 +438,11 @@ static size_t read_chunks(struct slice *in, struct got *g, const struct trip *t,
 
     for (;;) {
         end = slice_search(*in, SLICE("\r\n"));
-        if (end == in->size)
+        if (end == in->size) {
+            MUST(end < sizeof line);
+            *in = slice_skip(*in, end);
             return size;
+        }
         MUST(end > 0 && end < sizeof line);
         memcpy(line, in->at, end);
         line[end] = '\0';
@@ -455,12 +467,13 @@ static size_t read_chunks(struct slice *in, struct got *g, const struct trip *t,
     }
 }
 
-static size_t read_body(struct slice *in, struct got *g, const struct trip *t)
+static size_t read_body(struct slice *in, struct got *g, const struct trip *t, bool reset)
 {
     bool theirs = g->status == 200 || g->status == 101;
+    bool cut = g->status == 408 || g->status == 400; /* the method may not be known then */
     struct slice body;
 
-    if (g->status == 204 || g->status == 304 || strcmp(t->method, "HEAD") == 0) {
+    if (g->status == 204 || g->status == 304 || (strcmp(t->method, "HEAD") == 0 && !cut)) {
         g->whole = true;
         return 0;
     }
@@ -468,7 +481,7 @@ static size_t read_body(struct slice *in, struct got *g, const struct trip *t)
         return read_chunks(in, g, t, theirs);
     body = g->has_length ? slice_head(*in, g->length) : *in;
     MUST(g->has_length || g->close || g->status == 101);
-    g->whole = !g->has_length || body.size == g->length;
+    g->whole = g->has_length ? body.size == g->length : !reset;
     if (theirs)
         check_down(t, body, 0);
     *in = slice_skip(*in, body.size);
@@ -510,13 +523,15 @@ static void judge(const struct client *c)
             MUST(!is_judged(c));
             return;
         }
-        size_t size = read_body(&in, &g, t);
+        size_t size = read_body(&in, &g, t, c->reset);
 
         if (is_judged(c))
             judge_answer(t, &g, size);
         if (!g.whole || g.close || g.status == 101)
             break;
     }
+    if (verbose && in.size > 0)
+        fprintf(stderr, "  behind the last answer: %.*s\n", SLICE_FMT(in));
     MUST(in.size == 0);
 }
 

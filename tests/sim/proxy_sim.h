@@ -36,7 +36,7 @@ struct trip {
     unsigned number;
     const char *method;
     size_t up_size; /* of the request's body, or of what goes up a tunnel */
-    bool up_chunked, upgrade, repeats;
+    bool up_chunked, upgrade, repeats, old; /* old: HTTP/1.0 */
     /* what servers made of it */
     unsigned asked;
     enum fate fate; /* of the last that was asked */
