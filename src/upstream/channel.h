@@ -45,7 +45,7 @@ struct channel_manner {
     bool keepalive;              /* SO_KEEPALIVE                                           */
     int rcvbuf, sndbuf;          /* bytes; 0: the system's choice                          */
     bool careful;                /* the kernel is asked whether a kept one still holds: for
-                                    requests that must not be lost on one that does not    */
+                                    requests that cannot be sent twice                     */
     uint64_t identity;           /* what else must be the same: certificates, protocol …   */
 };
 

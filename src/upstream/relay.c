@@ -218,7 +218,7 @@ static bool try_peer(struct relay *y, const struct peer *peer)
     struct channel_manner manner = manner_of(y);
     int error = 0;
 
-    manner.careful = !idempotent(y->request);
+    manner.careful = !idempotent(y->request) || y->source == SOURCE_STREAM;
     y->channel = channel_open(y->request, &peer->at, &manner, &channel_events, y, &error);
     y->state = RELAY_CONNECT;
     if (y->channel == NULL) {

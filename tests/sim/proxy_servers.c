@@ -169,7 +169,7 @@ static void answer_well(struct io *io, struct conn *c)
         return;
     }
     if (c->manner == BY_CLOSE) {
-        say(c, "\r\n");
+        say(c, is_head(c) ? "Connection: close\r\n\r\n" : "\r\n");
         say_bytes(c, 0, is_head(c) ? 0 : t->down_size);
         c->ending = FIN;
         return;
