@@ -1,7 +1,9 @@
 /* proxy_sim.c - the proxy between clients and servers of which neither behave: the real protocol,
  * pipeline, relay and channels over a simulated network.
  *
- *   proxy_sim [--seeds COUNT] [--seed FIRST] [--verbose]    a failure prints its seed
+ *   proxy_sim [--seeds COUNT] [--seed FIRST] [--verbose]
+ *
+ * A failure prints its seed; --seed alone repeats it.
  *
  * Each seed makes a configuration, a few clients that ask through weir, and servers
  * (proxy_servers.c) that refuse, freeze, break off, lie about lengths, answer too early, too
@@ -85,7 +87,10 @@ static void complain(void *arg, struct slice text, enum conf_severity severity)
 static void write_conf(struct io *io)
 {
     static const char *const methods[] = { "", "least_conn;", "hash $uri;", "least_time header;" };
-    static const char *const keeps[] = { "", "keepalive 1;", "keepalive 8;", "keepalive 0;",
+    static const char *const keeps[] = { "",
+                                         "keepalive 1;",
+                                         "keepalive 8;",
+                                         "keepalive 0;",
                                          "keepalive 8; keepalive_requests 2;",
                                          "keepalive 8; keepalive_timeout 1s;" };
     static const char *const fails[] = { "", "max_fails=0", "fail_timeout=1s", "max_conns=2" };
@@ -295,12 +300,6 @@ static void make_client(struct io *io, struct client *c, unsigned number)
     MUST(http1_open(&world.loop, io, fd, 0));
 }
 
-/* All that was asked for will be judged. */
-static bool is_judged(const struct client *c)
-{
-    return c->manner == POLITE;
-}
-
 static void client_reads(struct io *io, struct client *c)
 {
     char bytes[16384];
@@ -373,168 +372,6 @@ static void client_step(struct io *io, struct client *c)
          io_now_ns(io) - c->moved_ns < PATIENCE_MS * (uint64_t)NS_PER_MS);
 }
 
-/* ---- judging what came -------------------------------------------------------------------- */
-
-/* One answer, as a client finds it. */
-struct got {
-    unsigned status;
-    bool close, chunked, has_length, whole, ended;
-    size_t length;
-};
-
-static void read_field(struct slice line, struct got *g, const struct trip *t)
-{
-    struct slice value = slice_skip(line, slice_search(line, SLICE(": ")) + 2);
-    uint64_t n = 0;
-
-    if (slice_starts(line, SLICE("Content-Length: "))) {
-        MUST(!g->has_length && !g->chunked && slice_to_u64(value, SIZE_MAX / 2, &n));
-        g->length = (size_t)n;
-        g->has_length = true;
-    } else if (slice_starts(line, SLICE("Transfer-Encoding: "))) {
-        MUST(!g->has_length && !g->chunked && slice_eq(value, SLICE("chunked")));
-        g->chunked = true;
-    } else if (slice_starts(line, SLICE("Connection: "))) {
-        g->close |= slice_eq(value, SLICE("close"));
-    } else if (slice_starts(line, SLICE("X-Trip: "))) {
-        MUST(slice_to_u64(value, TRIPS_MAX, &n) && n == t->number);
-    }
-}
-
-/* False: the head is not there, or not whole. */
-static bool read_head(struct slice *in, struct got *g, const struct trip *t)
-{
-    size_t end = slice_search(*in, SLICE("\r\n\r\n"));
-    struct slice head = slice_head(*in, end + 2);
-    uint64_t status;
-
-    memset(g, 0, sizeof *g);
-    if (end == in->size)
-        return false;
-    MUST(slice_starts(head, SLICE("HTTP/1.1 ")));
-    MUST(slice_to_u64(slice_head(slice_skip(head, 9), 3), 999, &status));
-    g->status = (unsigned)status;
-    while (head.size > 0) {
-        size_t line = slice_search(head, SLICE("\r\n"));
-
-        read_field(slice_head(head, line), g, t);
-        head = slice_skip(head, line + 2);
-    }
-    *in = slice_skip(*in, end + 4);
-    return true;
-}
-
-static void check_down(const struct trip *t, struct slice piece, size_t from)
-{
-    for (size_t i = 0; i < piece.size; i++)
-        MUST(piece.at[i] == trip_byte(t->number, false, from + i));
-}
-
-/* Cuts a body in chunks off; its size. */
-static size_t read_chunks(struct slice *in, struct got *g, const struct trip *t, bool check)
-{
-    size_t size = 0, n, end;
-    char line[16];
-
-    for (;;) {
-        end = slice_search(*in, SLICE("\r\n"));
-        if (end == in->size) {
-            MUST(end < sizeof line);
-            *in = slice_skip(*in, end);
-            return size;
-        }
-        MUST(end > 0 && end < sizeof line);
-        memcpy(line, in->at, end);
-        line[end] = '\0';
-        n = strtoul(line, NULL, 16);
-        *in = slice_skip(*in, end + 2);
-        struct slice piece = slice_head(*in, n);
-
-        if (check)
-            check_down(t, piece, size);
-        size += piece.size;
-        *in = slice_skip(*in, piece.size);
-        if (in->size < 2) {
-            *in = slice_of(in->at + in->size, 0);
-            return size;
-        }
-        MUST(slice_starts(*in, SLICE("\r\n")));
-        *in = slice_skip(*in, 2);
-        if (n == 0) {
-            g->whole = true;
-            return size;
-        }
-    }
-}
-
-static size_t read_body(struct slice *in, struct got *g, const struct trip *t, bool reset)
-{
-    bool theirs = g->status == 200 || g->status == 101;
-    bool cut = g->status == 408 || g->status == 400; /* the method may not be known then */
-    struct slice body;
-
-    if (g->status == 204 || g->status == 304 || (strcmp(t->method, "HEAD") == 0 && !cut)) {
-        g->whole = true;
-        return 0;
-    }
-    if (g->chunked)
-        return read_chunks(in, g, t, theirs);
-    body = g->has_length ? slice_head(*in, g->length) : *in;
-    MUST(g->has_length || g->close || g->status == 101);
-    g->whole = g->has_length ? body.size == g->length : !reset;
-    if (theirs)
-        check_down(t, body, 0);
-    *in = slice_skip(*in, body.size);
-    return body.size;
-}
-
-static void judge_answer(const struct trip *t, const struct got *g, size_t size)
-{
-    bool made_up = g->status == 502 || g->status == 504;
-
-    if (verbose)
-        fprintf(stderr, "  trip %u: %u, %zu bytes, %swhole; fate %d, %zu\n", t->number, g->status,
-                size, g->whole ? "" : "not ", t->fate, t->down_size);
-    MUST(!made_up || (!mood.calm && t->fate <= FATE_NONE && g->whole));
-    MUST(made_up || g->status == t->status);
-    MUST(g->status != 504 || mood.silent);
-    if (made_up)
-        return;
-    MUST(t->fate != FATE_WHOLE || g->whole);
-    MUST(t->fate != FATE_BROKEN || !g->whole);
-    MUST(t->fate != FATE_TUNNEL || size == t->down_size);
-    if (t->fate == FATE_WHOLE && strcmp(t->method, "HEAD") != 0)
-        MUST(size == t->down_size);
-    MUST(size <= t->down_size);
-}
-
-static void judge(const struct client *c)
-{
-    struct slice in = slice_of(c->in, c->in_size);
-    struct got g = { 0 };
-
-    for (unsigned i = 0; i < c->ask_count; i++) {
-        const struct trip *t = c->asks[i];
-        bool any;
-
-        while ((any = read_head(&in, &g, t)) && (g.status == 100 || g.status == 103))
-            ;
-        if (!any) {
-            MUST(!is_judged(c));
-            return;
-        }
-        size_t size = read_body(&in, &g, t, c->reset);
-
-        if (is_judged(c))
-            judge_answer(t, &g, size);
-        if (!g.whole || g.close || g.status == 101)
-            break;
-    }
-    if (verbose && in.size > 0)
-        fprintf(stderr, "  behind the last answer: %.*s\n", SLICE_FMT(in));
-    MUST(in.size == 0);
-}
-
 /* ---- one seed -------------------------------------------------------------------------------- */
 
 static void check_books(struct loop *loop, const struct sim_ledger *before)
@@ -597,7 +434,13 @@ static void run(uint64_t seed)
         make_client(io, &clients[i], i);
     let_talk(loop, clients, count);
     for (unsigned i = 0; i < count; i++) {
-        judge(&clients[i]);
+        struct client *c = &clients[i];
+
+        judge(&(struct outcome){ .asks = c->asks,
+                                 .ask_count = c->ask_count,
+                                 .in = slice_of(c->in, c->in_size),
+                                 .reset = c->reset,
+                                 .polite = c->manner == POLITE });
         free(clients[i].in);
         free(clients[i].out);
         if (clients[i].peer != NULL)
@@ -615,8 +458,8 @@ static void run(uint64_t seed)
 static void tell_seed(int number)
 {
     char text[64];
-    int size = snprintf(text, sizeof text, "proxy_sim --seed %llu fails\n",
-                        (unsigned long long)seed_now);
+    int size =
+        snprintf(text, sizeof text, "proxy_sim --seed %llu fails\n", (unsigned long long)seed_now);
 
     (void)!write(STDERR_FILENO, text, (size_t)size);
     signal(number, SIG_DFL);
@@ -625,7 +468,7 @@ static void tell_seed(int number)
 
 int main(int argc, char **argv)
 {
-    uint64_t count = 1000, first = 1;
+    uint64_t count = 0, first = 0;
     char command[128];
 
     for (int i = 1; i < argc; i++) {
@@ -636,8 +479,10 @@ int main(int argc, char **argv)
         else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0)
             first = strtoull(argv[++i], NULL, 10);
     }
-    if (argc == 3 && first != 1)
-        count = 1;
+    if (count == 0)
+        count = first > 0 ? 1 : 1000;
+    if (first == 0)
+        first = 1;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGABRT, tell_seed);
     signal(SIGSEGV, tell_seed);

@@ -1,5 +1,5 @@
-/* proxy_sim.h - what proxy_sim.c (clients, and the judge) and proxy_servers.c (servers that
- * misbehave) know of each other: the trips, one for each request of a client.
+/* proxy_sim.h - what proxy_sim.c (clients), proxy_servers.c (servers that misbehave) and proxy_judge.c
+ * know of each other: the trips, one for each request of a client.
  */
 #ifndef TESTS_SIM_PROXY_SIM_H
 #define TESTS_SIM_PROXY_SIM_H
@@ -35,7 +35,7 @@ enum fate {
 struct trip {
     unsigned number;
     const char *method;
-    size_t up_size; /* of the request's body, or of what goes up a tunnel */
+    size_t up_size;                         /* of the request's body, or of what goes up a tunnel */
     bool up_chunked, upgrade, repeats, old; /* old: HTTP/1.0 */
     /* what servers made of it */
     unsigned asked;
@@ -57,12 +57,23 @@ static inline char trip_byte(unsigned n, bool up, size_t i)
 }
 
 struct servers_mood {
-    bool calm;     /* every answer is whole */
-    bool silent;   /* some server left somebody waiting: 504 is possible */
-    bool touched;  /* bytes of a connection moved since somebody looked */
+    bool calm;    /* every answer is whole */
+    bool silent;  /* some server left somebody waiting: 504 is possible */
+    bool touched; /* bytes of a connection moved since somebody looked */
 };
 
 extern struct servers_mood mood;
+
+/* What came of a connection of a client. */
+struct outcome {
+    struct trip *const *asks;
+    unsigned ask_count;
+    struct slice in; /* all that it got                                            */
+    bool reset;      /* … and then a reset                                          */
+    bool polite;     /* it asked for all of it, and waited; else: it may be less    */
+};
+
+void judge(const struct outcome *);
 
 void servers_open(struct io *, bool calm);
 void servers_step(struct io *);
