@@ -10,8 +10,7 @@ static void say(struct conn *c, const char *format, ...)
     va_list list;
 
     va_start(list, format);
-    c->out_size +=
-        (size_t)vsnprintf(c->out + c->out_size, OUT_ROOM - c->out_size, format, list);
+    c->out_size += (size_t)vsnprintf(c->out + c->out_size, OUT_ROOM - c->out_size, format, list);
     va_end(list);
     MUST(c->out_size < OUT_ROOM);
 }

@@ -1,4 +1,4 @@
-/* proxy_sim.h - what proxy_sim.c (clients), proxy_servers.c (servers that misbehave) and proxy_judge.c
+/* proxy_sim.h - what proxy_sim.c (clients), proxy_servers.c (servers that misbehave) and the judge
  * know of each other: the trips, one for each request of a client.
  */
 #ifndef TESTS_SIM_PROXY_SIM_H
