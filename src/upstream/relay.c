@@ -406,6 +406,7 @@ static void ended(struct relay *y, int error)
 {
     y->in_ended = true;
     if (y->state != RELAY_HEAD) {
+        channel_deadline(y->channel, 0); /* the client may take its time with what came */
         y->why = error != 0 ? "recv() failed" : NULL;
         relay_settle(y);
         return;
