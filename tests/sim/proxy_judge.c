@@ -10,7 +10,8 @@ struct got {
 
 static void read_field(struct slice line, struct got *g, const struct trip *t)
 {
-    struct slice value = slice_skip(line, slice_search(line, SLICE(": ")) + 2);
+    size_t colon = slice_search(line, SLICE(": "));
+    struct slice value = slice_skip(line, colon < line.size ? colon + 2 : colon);
     uint64_t n = 0;
 
     if (slice_starts(line, SLICE("Content-Length: "))) {
