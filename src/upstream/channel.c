@@ -6,6 +6,8 @@
  */
 #include "upstream/channel.h"
 
+#include "net/progress.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <netinet/tcp.h>
@@ -359,6 +361,13 @@ void channel_send_file(struct channel *c, int file, uint64_t offset, uint32_t si
 bool channel_sending(const struct channel *c)
 {
     return io_busy(&c->tx);
+}
+
+uint64_t channel_taken(const struct channel *c)
+{
+    uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
+
+    return net_taken(c->fd) + moved;
 }
 
 void channel_receive(struct channel *c)

@@ -87,6 +87,8 @@ bool channel_reused(const struct channel *);
 void channel_send(struct channel *, const struct iovec *, int count, unsigned flags);
 void channel_send_file(struct channel *, int file, uint64_t offset, uint32_t size);
 bool channel_sending(const struct channel *);
+/* Grows while the kernel or the peer takes bytes of what is being sent. */
+uint64_t channel_taken(const struct channel *);
 
 /* Asks for one piece; does nothing when it is asked for already, or after the end. */
 void channel_receive(struct channel *);

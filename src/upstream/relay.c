@@ -419,6 +419,8 @@ static void ended(struct relay *y, int error)
 
 static void late(struct relay *y)
 {
+    if (y->state != RELAY_CONNECT && relay_still_sends(y))
+        return;
     if (y->state == RELAY_CONNECT || y->state == RELAY_HEAD) {
         relay_fail(y, FAULT_TIMEOUT, "upstream timed out", ETIMEDOUT);
         return;

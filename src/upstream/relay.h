@@ -163,6 +163,8 @@ struct relay {
     struct iovec iov[4];
     bool head_sent, file_next, end_sent, any_sent, all_sent;
     bool deaf; /* the peer takes no more; its answer may be on its way                */
+    bool taken_known;
+    uint64_t taken; /* channel_taken() when the time for a send was over               */
 
     /* from the peer */
     struct io_buf *in_first, *in_last;
@@ -204,6 +206,8 @@ void relay_use_bytes(struct relay *, struct slice);
 /* relay_send.c: goes on sending. */
 void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
+/* The deadline is over: true if the peer takes bytes of a send, and has more time for it. */
+bool relay_still_sends(struct relay *);
 
 /* relay_body.c */
 void relay_take(struct relay *, struct io_buf *);
