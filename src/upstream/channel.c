@@ -36,6 +36,7 @@ struct channel {
     void (*let_go)(void *lent);
     struct endpoint peer, bind;
     struct channel_manner manner;
+    char greeting[CHANNEL_GREETING_MAX];
 };
 
 enum { PER_BLOCK = 32 };
@@ -98,7 +99,8 @@ static bool same_manner(const struct channel *c, const struct channel_manner *m)
 static bool fits(const struct channel *c, const struct endpoint *peer,
                  const struct channel_manner *m)
 {
-    return endpoint_eq(&c->peer, peer) && same_manner(c, m);
+    return endpoint_eq(&c->peer, peer) && same_manner(c, m) &&
+           slice_eq(c->manner.greeting, m->greeting);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -173,6 +175,10 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
         c->bind = *m->bind;
         c->manner.bind = &c->bind;
     }
+    CHECK(m->greeting.size <= sizeof c->greeting);
+    if (m->greeting.size > 0)
+        memcpy(c->greeting, m->greeting.at, m->greeting.size);
+    c->manner.greeting = slice_of(c->greeting, m->greeting.size);
     all->open++;
     return c;
 }
@@ -401,7 +407,7 @@ static void make_room(struct channel *c, struct list *place, unsigned most)
     for (struct link *l = place->head.next; l != &place->head; l = l->next) {
         struct channel *other = container_of(l, struct channel, idle);
 
-        if (!fits(other, &c->peer, &c->manner))
+        if (!endpoint_eq(&other->peer, &c->peer) || !same_manner(other, &c->manner))
             continue;
         oldest = other;
         count++;

@@ -47,11 +47,16 @@ struct channel_manner {
     bool careful;                /* the kernel is asked whether a kept one still holds: for
                                     requests that cannot be sent twice                     */
     uint64_t identity;           /* what else must be the same: certificates, protocol …   */
+    struct slice greeting;       /* what its user says before all else, when it is new, and
+                                    what is true of every request on it; may be empty      */
 };
+
+enum { CHANNEL_GREETING_MAX = 128 };
 
 /* How one is kept. */
 struct channel_keeping {
-    unsigned most;      /* idle ones of one peer and manner; 0: none is kept          */
+    unsigned most;      /* idle ones of one peer and manner, whatever their greeting; 0: none is
+                           kept                                                       */
     int64_t requests;   /* a connection is closed behind that many                    */
     int64_t time_ms;    /* … or when it is that old                                   */
     int64_t timeout_ms; /* … or was idle that long                                    */
@@ -74,7 +79,7 @@ void channels_leave(struct channels *);
 bool channels_gone(const struct channels *);
 void channels_destroy(struct channels *);
 
-/* Borrows all until it is kept or closed; endpoint and bind are copied. NULL: *error (an errno) is
+/* Borrows all until it is kept or closed; endpoint, bind and greeting are copied. NULL: *error (an errno) is
  * why not even trying was possible: descriptors, memory, an address that cannot be bound. */
 struct channel *channel_open(struct request *, const struct endpoint *,
                              const struct channel_manner *, const struct channel_ops *, void *owner,

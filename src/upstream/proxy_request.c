@@ -275,7 +275,8 @@ bool proxy_write_head(struct relay *y, struct gather *g)
             return false;
         relay_use_bytes(y, body);
     }
-    if (!proxy_write_line(r, px, g) || !write_standard(px, g) || !write_sets(r, px, g))
+    if (!proxy_write_greeting(y, px->conf) || !proxy_write_line(r, px, g) ||
+        !write_standard(px, g) || !write_sets(r, px, g))
         return false;
     write_framing(y, px, g);
     if (px->conf->relay.pass_fields)

@@ -191,7 +191,8 @@ static struct channel_manner manner_of(const struct relay *y)
                                     .transparent = c->transparent,
                                     .keepalive = c->keepalive,
                                     .rcvbuf = (int)c->rcvbuf,
-                                    .sndbuf = (int)c->sndbuf };
+                                    .sndbuf = (int)c->sndbuf,
+                                    .greeting = y->greeting };
 }
 
 static void connected(struct relay *y)

@@ -152,7 +152,8 @@ struct relay {
     uint16_t failed_with; /* a status, when no answer is to be had; 0: there is one */
 
     /* to the peer */
-    struct slice head; /* what protocol->write_head() wrote                           */
+    struct slice head;     /* what protocol->write_head() wrote                           */
+    struct slice greeting; /* … and what stands before it on a new connection; empty: nothing */
     const struct relay_framing *framing;
     enum relay_source source;
     struct slice fixed; /* of SOURCE_FIXED                                            */
@@ -160,7 +161,7 @@ struct relay {
     int64_t up_left;    /* -1: until its end                                          */
     struct chunk chunk;
     char frame[RELAY_FRAME_MAX];
-    struct iovec iov[4];
+    struct iovec iov[5];
     bool head_sent, file_next, end_sent, any_sent, all_sent;
     bool deaf; /* the peer takes no more; its answer may be on its way                */
     bool taken_known;
