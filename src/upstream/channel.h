@@ -79,8 +79,9 @@ void channels_leave(struct channels *);
 bool channels_gone(const struct channels *);
 void channels_destroy(struct channels *);
 
-/* Borrows all until it is kept or closed; endpoint, bind and greeting are copied. NULL: *error (an errno) is
- * why not even trying was possible: descriptors, memory, an address that cannot be bound. */
+/* Borrows all until it is kept or closed; endpoint, bind and greeting are copied. NULL: *error (an
+ * errno) is why not even trying was possible: descriptors, memory, an address that cannot be
+ * bound. */
 struct channel *channel_open(struct request *, const struct endpoint *,
                              const struct channel_manner *, const struct channel_ops *, void *owner,
                              int *error) MUST_USE;

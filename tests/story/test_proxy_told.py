@@ -76,7 +76,7 @@ def test_forwarded_quotes_ipv6(weir):
         assert up.last['Forwarded'] == 'for="[::1]"'
 
 
-# ---- PROXY headers ---------------------------------------------------------------------------------
+# ---- PROXY headers -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('word', ['on', 'v1'])
 def test_version_1(weir, up, word):

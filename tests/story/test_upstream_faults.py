@@ -240,7 +240,7 @@ def test_5_many_fields(weir, up, fields, status):
     still_well(s, up)
 
 
-# ---- 6: interim answers ----------------------------------------------------------------------------
+# ---- 6: interim answers --------------------------------------------------------------------------
 
 @pytest.mark.parametrize('count, status', [(1, 200), (16, 200), (17, 502), (100_000, 502)])
 def test_6_interim_answers(weir, up, count, status):
@@ -285,7 +285,7 @@ def test_7_framing(weir, up, version, fields):
     still_well(s, up)
 
 
-# ---- 8: half a body --------------------------------------------------------------------------------
+# ---- 8: half a body ------------------------------------------------------------------------------
 
 HALVES = {'short': b'Content-Length: 100\r\n\r\nhalf', 'none': b'Content-Length: 100\r\n\r\n',
           'in a chunk': b'Transfer-Encoding: chunked\r\n\r\n64\r\nhalf',
@@ -352,7 +352,7 @@ def test_8_a_body_without_a_length_is_reset(weir, up):
     assert reset and b'chunked' not in got
 
 
-# ---- 9: bytes behind the end -----------------------------------------------------------------------
+# ---- 9: bytes behind the end ---------------------------------------------------------------------
 
 @pytest.mark.parametrize('behind_it', [b'x', b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil',
                                        b'\r\n', b'x' * 100_000])
@@ -388,7 +388,7 @@ def test_9_bytes_when_idle(weir, up):
     assert up.connections == 3
 
 
-# ---- 10: a body where none belongs ---------------------------------------------------------------------
+# ---- 10: a body where none belongs ---------------------------------------------------------------
 
 @pytest.mark.parametrize('method, status', [('HEAD', '200 OK'), ('GET', '204 No Content'),
                                             ('GET', '304 Not Modified')])
@@ -407,7 +407,7 @@ def test_10_a_body_where_none_belongs(weir, up, method, status):
     assert up.connections == 3
 
 
-# ---- 11: answers before the end of the request -----------------------------------------------------------
+# ---- 11: answers before the end of the request ---------------------------------------------------
 
 def early(peer, then):
     while peer.line() not in ('\r\n', ''):
@@ -429,8 +429,8 @@ def test_11_an_early_answer(weir, up, then, size, pause, chunked):
     up.raw = lambda peer: early(peer, then)
     s = behind(weir, up, more='proxy_request_buffering off;')
     with s.connect(timeout=10) as c:
-        c.send('POST / HTTP/1.1\r\nHost: a.test\r\n' +
-               ('Transfer-Encoding: chunked\r\n\r\n' if chunked else f'Content-Length: {size}\r\n\r\n'))
+        framing = 'Transfer-Encoding: chunked' if chunked else f'Content-Length: {size}'
+        c.send(f'POST / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n')
         half = b'x' * (size // 2)
         framed = b'%x\r\n%s\r\n' % (len(half), half) if chunked else half
         try:
@@ -509,7 +509,7 @@ def test_11_a_slow_server_is_not_late(weir, up, buffering):
         assert a.text == 'hello' and time.monotonic() - start > 1.4
 
 
-# ---- 12: 101 -----------------------------------------------------------------------------------------
+# ---- 12: 101 -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('ask', ['', 'Connection: upgrade\r\nUpgrade: x\r\n'])
 @pytest.mark.parametrize('behind_it', [b'', b'\0garbage', reply('evil')])
@@ -523,7 +523,7 @@ def test_12_switching_unasked(weir, up, ask, behind_it):
     still_well(s, up)
 
 
-# ---- 13, 14: stalls ----------------------------------------------------------------------------------
+# ---- 13, 14: stalls ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('buffering', ['on', 'off'])
 @pytest.mark.parametrize('half', ['short', 'none', 'in a chunk', 'between chunks'])
@@ -561,7 +561,7 @@ def test_14_a_slow_client_stops_the_server(weir, up, buffering):
         assert sent[0] == first < 20_000_000
 
 
-# ---- 15: never answers --------------------------------------------------------------------------------
+# ---- 15: never answers ---------------------------------------------------------------------------
 
 def test_15_never_answers(weir, up):
     """It counts as failed, is left alone, limited to its max_conns, and comes back."""
@@ -591,7 +591,7 @@ def test_15_never_answers(weir, up):
             time.sleep(0.1)
 
 
-# ---- 16: not used again --------------------------------------------------------------------------------
+# ---- 16: not used again --------------------------------------------------------------------------
 
 @pytest.mark.parametrize('answer, connections', [
     (reply('hello'), 1),
@@ -607,7 +607,7 @@ def test_16_not_used_again(weir, up, answer, connections):
     assert up.connections == connections
 
 
-# ---- what must not pass ---------------------------------------------------------------------------------
+# ---- what must not pass --------------------------------------------------------------------------
 
 @pytest.mark.parametrize('path', ['/a%0d%0aX-Evil:%201', '/a%0aX-Evil:%201', '/a%0dX-Evil:%201',
                                   '/a%0d%0a%0d%0a<html>'])
@@ -728,7 +728,7 @@ def test_c8_names_that_look_like_others(weir, up):
     assert up.last.all('X-Real-IP') == ['127.0.0.1'] and up.last['X-Well'] == '1'
 
 
-# ---- rows of the catalogue of bad requests that say what a server gets -------------------------------
+# ---- rows of the catalogue of bad requests that say what a server gets ---------------------------
 
 @pytest.mark.parametrize('name, ask, check', [
     ('CL35', 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhello<<FIN>>', None),
@@ -743,7 +743,8 @@ def test_c8_names_that_look_like_others(weir, up):
     ('OK10', 'GET http://b.test/x?y HTTP/1.1\r\nHost: a.test\r\n\r\n',
      lambda a: a['X-Host'] == 'b.test' and a.target == '/x?y'),
     ('SM12', 'POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n'
-     'X-Http-Method-Override: GET\r\n\r\nhello', lambda a: a.method == 'POST' and a.body == b'hello'),
+     'X-Http-Method-Override: GET\r\n\r\nhello',
+     lambda a: a.method == 'POST' and a.body == b'hello'),
     ('CH44', 'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n'
      '5\r\nhello\r\n0\r\nHost: evil\r\nContent-Length: 9\r\n\r\n',
      lambda a: a.body == b'hello' and 'evil' not in str(a.fields)),
@@ -752,7 +753,8 @@ def test_c8_names_that_look_like_others(weir, up):
      lambda a: a.body == b'hello' and not [n for n, _ in a.fields if '_' in n])])
 @pytest.mark.parametrize('buffering', ['on', 'off'])
 def test_what_the_catalogue_says_of_servers(weir, up, name, ask, check, buffering):
-    s = behind(weir, up, more=f'proxy_request_buffering {buffering}; proxy_set_header X-Host $host;')
+    s = behind(weir, up, more=f'proxy_request_buffering {buffering}; '
+                              'proxy_set_header X-Host $host;')
     ask, _, finish = ask.partition('<<FIN>>')
     with s.connect() as c:
         c.send(ask)
@@ -767,7 +769,7 @@ def test_what_the_catalogue_says_of_servers(weir, up, name, ask, check, bufferin
             assert check(up.last), (name, up.last.line, up.last.fields)
 
 
-# ---- the tables above -----------------------------------------------------------------------------------
+# ---- the tables above ----------------------------------------------------------------------------
 
 def test_every_row_has_its_test():
     rows = {}

@@ -44,7 +44,8 @@ def story(weir, conf, raw, ask, client):
     """Pairs of a client and a server: bytes that were moved soon do not become more, and the memory
     that is held for them has a bound."""
     moved, stopping = [0], threading.Event()
-    with Upstream(raw=lambda peer: raw(peer, moved, stopping)) as up, contextlib.ExitStack() as keep:
+    with contextlib.ExitStack() as keep:
+        up = keep.enter_context(Upstream(raw=lambda peer: raw(peer, moved, stopping)))
         s = weir(f'location / {{ proxy_pass http://{up.at}; proxy_http_version 1.1; '
                  'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; '
                  f'client_max_body_size 0; {conf} }} location = /well {{ return 200 well; }}')
