@@ -52,8 +52,8 @@ def up():
 
 
 def behind(weir, u, more=''):
-    """Time limits of a second, outside of what `more` may say."""
-    return weir('proxy_connect_timeout 1s; proxy_read_timeout 1s; proxy_send_timeout 1s; '
+    """Time limits of some seconds, outside of what `more` may say."""
+    return weir('proxy_connect_timeout 4s; proxy_read_timeout 4s; proxy_send_timeout 4s; '
                 f'location / {{ proxy_pass http://{u.at}; {more} }}')
 
 
