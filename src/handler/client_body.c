@@ -105,6 +105,24 @@ bool client_body_share(struct request *child, struct request *parent)
     return request_at_end(child, child_at_end, child);
 }
 
+void *client_body_hold(struct request *r)
+{
+    struct reading *b = reading_of(r);
+
+    b->users++;
+    request_pin(b->request);
+    return b;
+}
+
+void client_body_let_go(void *held)
+{
+    struct reading *b = held;
+    struct request *r = b->request;
+
+    release(b);
+    (void)request_unpin(r);
+}
+
 struct reading *client_body_begin(struct request *r, size_t room)
 {
     const struct client_body_conf *conf = request_conf(r, &feature_client_body);

@@ -44,6 +44,11 @@ struct body *client_body_stream(struct request *, void (*ready)(struct request *
  * memory. */
 bool client_body_share(struct request *child, struct request *parent) MUST_USE;
 
+/* Its bytes stay where they are until it is let go, also when the request ends before: for who
+ * sends them. Lets go of what hold gave. */
+void *client_body_hold(struct request *) MUST_USE;
+void client_body_let_go(void *held);
+
 /* What a stream's BODY_FAILED was for: 400, 408 or 413; 0: it has not failed. */
 unsigned client_body_status(const struct request *);
 

@@ -18,7 +18,7 @@ struct reading {
     uint64_t written; /* to the file                                              */
     unsigned status;  /* it was refused, or could not be written                   */
     int in_file_only;
-    unsigned users; /* requests that may open it: its own and those it is shared with */
+    unsigned users; /* requests that may open it: its own, those it is shared with; holds    */
     bool waiting;   /* a step said WAIT                                             */
     bool ended;     /* the sink was told the end                                     */
     bool flying;

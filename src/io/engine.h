@@ -42,8 +42,11 @@ struct io_engine {
     void (*work)(struct io *, struct io_op *); /* reads and work, instead of offload.c; then
                                                   cancel() is asked about them, too */
     uint64_t (*clock)(struct io *);
-    int (*shut)(struct io *, int fd);    /* instead of close(2)                   */
-    void (*finish)(struct io *, int fd); /* instead of shutdown(2)                */
+    int (*shut)(struct io *, int fd);            /* instead of close(2)                   */
+    void (*finish)(struct io *, int fd);         /* instead of shutdown(2)                */
+    int (*socket)(struct io *);                  /* instead of socket(2) and adopt()      */
+    bool (*silent)(struct io *, int fd);         /* instead of recv(2)                    */
+    void (*reset_on_close)(struct io *, int fd); /* instead of setsockopt(2)      */
 };
 
 enum { IO_READABLE = 1, IO_WRITABLE = 2 };

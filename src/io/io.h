@@ -159,6 +159,15 @@ void io_sendfile(struct io *, struct io_op *, int fd, int file, uint64_t offset,
 void io_read(struct io *, struct io_op *, int file, void *into, uint32_t size, uint64_t offset,
              io_done_fn *);
 
+/* A stream socket for io_connect(), in the mode this engine needs, close-on-exec; -errno. */
+int io_socket(struct io *, int family) MUST_USE;
+
+/* Its peer has neither ended nor said anything that was not read (recv(2) with MSG_PEEK). */
+bool io_silent(struct io *, int fd);
+
+/* Its close sends RST instead of FIN and forgets unsent bytes (socket(7) SO_LINGER). */
+void io_reset_on_close(struct io *, int fd);
+
 /* Sends FIN and keeps receiving: shutdown(2) with SHUT_WR. What is in flight is not touched. */
 void io_finish(struct io *, int fd);
 

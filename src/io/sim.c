@@ -32,7 +32,7 @@ static void sim_close(struct io *io)
     struct sim_state *s = io->state;
 
     CHECK(s->job_count == 0);
-    for (uint32_t i = 0; i < io->limits.fds; i++)
+    for (uint32_t i = 0; i < s->top; i++)
         if (s->ends[i] != NULL)
             sim_end_close(s->ends[i]);
     free(s->jobs);
@@ -59,6 +59,28 @@ static int sim_shut(struct io *io, int fd)
 static void sim_finish(struct io *io, int fd)
 {
     sim_end_finish(sim_end_at(io, fd));
+}
+
+static int sim_connectable(struct io *io)
+{
+    struct sim_peer *e = sim_end_new(io);
+    int fd = sim_end_number(e);
+
+    if (fd < 0)
+        sim_end_close(e);
+    return fd;
+}
+
+static bool sim_silent(struct io *io, int fd)
+{
+    const struct sim_peer *e = sim_end_at(io, fd);
+
+    return e->used == 0 && !e->got_fin && !e->got_reset;
+}
+
+static void sim_reset_on_close(struct io *io, int fd)
+{
+    sim_end_at(io, fd)->resets = true;
 }
 
 /* The loop never sleeps: there is nobody to wake. */
@@ -204,9 +226,14 @@ static try_fn *const tries[] = {
 /* Could it get anywhere now? Decides nothing, takes nothing. */
 static bool could(const struct io_op *op, const struct sim_peer *e)
 {
+    const struct sim_peer *listener;
+
     switch (op->kind) {
     case IO_ACCEPT:
         return e->queue != NULL;
+    case IO_CONNECT:
+        listener = sim_listener_at(e->io, port_of(op->connect.addr));
+        return listener == NULL || !listener->mute;
     case IO_RECV:
         return e->used > 0 || e->got_fin || e->got_reset;
     case IO_SEND:
@@ -451,4 +478,7 @@ const struct io_engine io_engine_sim = {
     .clock = sim_clock,
     .shut = sim_shut,
     .finish = sim_finish,
+    .socket = sim_connectable,
+    .silent = sim_silent,
+    .reset_on_close = sim_reset_on_close,
 };

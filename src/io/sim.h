@@ -44,7 +44,9 @@ struct sim_peer *sim_pair(struct io *, int *ret_fd) MUST_USE;
 /* A listening socket on a made-up port: io_accept() it. io_connect() to a sockaddr_in with this
  * port finds it, too. 0 < port. */
 int sim_listener(struct io *, uint16_t port) MUST_USE;
-/* A socket for io_connect(). */
+/* Whoever connects to it waits, until it is not mute any more. */
+void sim_listener_mute(struct io *, uint16_t port, bool mute);
+/* A socket for io_connect(); io_socket() makes them, too. */
 int sim_socket(struct io *) MUST_USE;
 /* Connects to a listener; NULL: nobody listens there. */
 struct sim_peer *sim_connect(struct io *, uint16_t port) MUST_USE;

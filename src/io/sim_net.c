@@ -74,6 +74,7 @@ int sim_end_number(struct sim_peer *e)
         if (s->ends[i] != NULL)
             continue;
         s->ends[i] = e;
+        s->top = i < s->top ? s->top : i + 1;
         s->sockets++;
         s->peers--;
         e->fd = SIM_FD_BASE + (int)i;
@@ -118,7 +119,7 @@ void sim_end_close(struct sim_peer *e)
         sim_end_close(q);
     }
     if (o != NULL && o->open) {
-        if (e->used > 0)
+        if (e->used > 0 || e->resets)
             end_reset(o);
         o->got_fin = true;
         return;
@@ -138,7 +139,7 @@ struct sim_peer *sim_listener_at(struct io *io, uint16_t port)
 {
     struct sim_state *s = sim_of(io);
 
-    for (uint32_t i = 0; i < io->limits.fds; i++)
+    for (uint32_t i = 0; i < s->top; i++)
         if (s->ends[i] != NULL && s->ends[i]->port == port && port != 0)
             return s->ends[i];
     return NULL;
@@ -246,6 +247,14 @@ int sim_listener(struct io *io, uint16_t port)
 
     CHECK(fd >= 0);
     return fd;
+}
+
+void sim_listener_mute(struct io *io, uint16_t port, bool mute)
+{
+    struct sim_peer *listener = sim_listener_at(io, port);
+
+    CHECK(listener != NULL);
+    listener->mute = mute;
 }
 
 int sim_socket(struct io *io)

@@ -15,7 +15,7 @@ struct sim_peer {
     uint16_t port;  /* a listener's                                         */
     uint8_t *bytes; /* what has come for this end: a queue that moves down  */
     size_t used, room;
-    bool open, got_fin, got_reset;
+    bool open, got_fin, got_reset, mute, resets;
     uint64_t reads_left, writes_left; /* until the other end resets                   */
     uint64_t in_due_ns, out_due_ns;   /* when what could complete will; 0: undecided  */
     struct sim_peer *queue, *next;    /* a listener's connections                     */
@@ -30,6 +30,7 @@ struct sim_state {
     uint64_t now_ns, random;
     struct sim_faults faults;
     struct sim_peer **ends; /* by fd - SIM_FD_BASE */
+    uint32_t top;           /* numbers that were ever used are below it */
     uint32_t sockets, peers;
     struct sim_job *jobs;
     uint32_t job_count, job_room;

@@ -1,7 +1,6 @@
 /* progress.c - asks the kernel how far a peer has come. */
 #include "net/progress.h"
 
-#include <errno.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -21,21 +20,7 @@ uint64_t net_taken(int fd)
     return 0;
 }
 
-bool net_is_silent(int fd)
-{
-    char byte;
-
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
 void net_last_words(int fd, const void *bytes, size_t size)
 {
     (void)!send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void net_reset_on_close(int fd)
-{
-    struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }

@@ -10,13 +10,7 @@
  * unix sockets: what left the queue). 0 when the kernel does not tell. */
 uint64_t net_taken(int fd);
 
-/* The peer has neither ended nor said anything that was not read (recv(2) with MSG_PEEK). */
-bool net_is_silent(int fd);
-
 /* Last words before a close: sent if the socket takes them at once (send(2) with MSG_DONTWAIT). */
 void net_last_words(int fd, const void *bytes, size_t size);
-
-/* The next close sends RST instead of FIN and forgets unsent bytes (socket(7) SO_LINGER). */
-void net_reset_on_close(int fd);
 
 #endif

@@ -191,14 +191,14 @@ static void give_out(struct tls *t, struct tls_out **out)
     *out = NULL;
 }
 
-void tls_close(struct tls *t)
+void tls_close(struct tls *t, bool whole)
 {
     OBJ(t, TLS_MAGIC);
     t->closing = true;
     io_timer_stop(t->io, &t->soon);
     if (t->working)
         return;
-    if (t->phase == PHASE_OPEN && !t->finishing)
+    if (t->phase == PHASE_OPEN && whole && !t->finishing)
         (void)SSL_shutdown(t->ssl);
     ERR_clear_error();
     if (t->out != NULL && t->out->used > 0 && t->flying == NULL)

@@ -86,10 +86,11 @@ uint64_t tls_moved(const struct tls *);
 
 /* close_notify, behind what is being sent; then FIN (io_finish). Once. */
 void tls_finish(struct tls *);
-/* The descriptor is about to be closed: close_notify now, if the socket takes it at once. From now
- * on only ops->ready() is called, once, if tls_busy(): a read or a helper's work is not over, and
+/* The descriptor is about to be closed: close_notify now, if the socket takes it at once, and if
+ * all was said (`whole`): what was cut off must not look complete (RFC 8446 6.1). From now on
+ * only ops->ready() is called, once, if tls_busy(): a read or a helper's work is not over, and
  * tls_destroy() must wait for it. */
-void tls_close(struct tls *);
+void tls_close(struct tls *, bool whole);
 bool tls_busy(const struct tls *);
 
 /* Why it failed, in the library's words. */

@@ -272,7 +272,7 @@ void conn_close(struct conn *c, enum close_reason why)
     conn_discard_input(c);
     io_timer_stop(c->io, &c->timer);
     if (c->tls != NULL)
-        tls_close(c->tls);
+        tls_close(c->tls, close_reasons[why].fault == NONE);
     c->closing = true;
     c->end = (struct io_op){ 0 };
     io_close(c->io, &c->end, c->fd, on_closed);

@@ -398,12 +398,15 @@ void send_enter(struct conn *c)
     case BODY_END:
         body_end(c, x);
         return;
-    case BODY_FAILED: /* what there was goes out: its reader sees that it broke off */
+    case BODY_FAILED: /* what there was goes out: its reader sees that it broke off, by a reset if
+                         nothing else says where the end is */
         if (out->used > 0) {
             x->pulled = BODY_FAILED + 1;
             x->in_flight = 0;
             send_out(c, 1, 0);
         } else {
+            if (x->answer_left == UINT64_MAX && !x->chunking)
+                io_reset_on_close(c->io, c->fd);
             conn_close(c, CLOSE_body_failed);
         }
         return;
@@ -468,7 +471,7 @@ void send_late(struct conn *c)
         return;
     }
     if (c->request != NULL && h1_core(c)->reset_timedout)
-        net_reset_on_close(c->fd);
+        io_reset_on_close(c->io, c->fd);
     conn_close(c, CLOSE_send_late);
 }
 

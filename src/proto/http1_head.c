@@ -130,8 +130,12 @@ bool h1_write_head(struct conn *c, struct out *out)
         x->body_ended = r->header_only || r->response.body == NULL;
         x->answer_left = (uint64_t)r->response.length;
         x->chunking = false;
-        if (!write_all(c, &g))
-            return false;
+        if (!write_all(c, &g)) { /* `add_header … always` gave it to this answer, too */
+            g.used = 0;
+            r->response.headers = NULL;
+            if (!write_all(c, &g))
+                return false;
+        }
     }
     if (g.full)
         return false;

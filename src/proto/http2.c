@@ -373,7 +373,7 @@ static void on_late(struct conn *c)
 
     if ((conn_sending(c) && passed(h2->send_until_ns, now) && send_stuck(c)) ||
         (passed(h2->stall_until_ns, now) && window_stuck(c))) {
-        net_reset_on_close(c->fd);
+        io_reset_on_close(c->io, c->fd);
         conn_close(c, CLOSE_send_late);
         return;
     }

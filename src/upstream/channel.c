@@ -32,8 +32,11 @@ struct channel {
     int64_t idle_ms; /* how long it may be idle */
     struct link idle;
     void *last; /* see channel_frees()                                          */
+    void *lent; /* see channel_lend()                                           */
+    void (*let_go)(void *lent);
     struct endpoint peer, bind;
     struct channel_manner manner;
+    char greeting[CHANNEL_GREETING_MAX];
 };
 
 enum { PER_BLOCK = 32 };
@@ -96,7 +99,8 @@ static bool same_manner(const struct channel *c, const struct channel_manner *m)
 static bool fits(const struct channel *c, const struct endpoint *peer,
                  const struct channel_manner *m)
 {
-    return endpoint_eq(&c->peer, peer) && same_manner(c, m);
+    return endpoint_eq(&c->peer, peer) && same_manner(c, m) &&
+           slice_eq(c->manner.greeting, m->greeting);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -124,14 +128,9 @@ static int set_options(int fd, const struct endpoint *peer, const struct channel
 /* A descriptor that is ready to be connected, or -errno. */
 static int socket_for(struct io *io, const struct endpoint *peer, const struct channel_manner *m)
 {
-    int fd = socket(peer->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int error;
+    int fd = io_socket(io, peer->address.any.sa_family);
+    int error = fd < 0 ? 0 : set_options(fd, peer, m);
 
-    if (fd < 0)
-        return -errno;
-    error = set_options(fd, peer, m);
-    if (error == 0)
-        error = -io_adopt(io, fd);
     if (error == 0)
         return fd;
     close(fd);
@@ -176,6 +175,10 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
         c->bind = *m->bind;
         c->manner.bind = &c->bind;
     }
+    CHECK(m->greeting.size <= sizeof c->greeting);
+    if (m->greeting.size > 0)
+        memcpy(c->greeting, m->greeting.at, m->greeting.size);
+    c->manner.greeting = slice_of(c->greeting, m->greeting.size);
     all->open++;
     return c;
 }
@@ -193,7 +196,7 @@ static struct channel *take_idle(struct request *r, const struct endpoint *peer,
         next = l->next;
         if (!fits(c, peer, m))
             continue;
-        if ((m->careful || !io_busy(&c->rx)) && !net_is_silent(c->fd)) {
+        if ((m->careful || !io_busy(&c->rx)) && !io_silent(c->io, c->fd)) {
             channel_close(c);
             continue;
         }
@@ -237,12 +240,20 @@ struct io *channel_io(const struct channel *c)
     return c->io;
 }
 
+static void give_back(struct channel *c)
+{
+    if (c->lent != NULL)
+        c->let_go(c->lent);
+    c->lent = NULL;
+}
+
 /* Its request has done with it. */
 static void part(struct channel *c)
 {
     struct request *r = c->request;
 
     c->parting = false;
+    give_back(c);
     if (c->io == c->loop->io) {
         channel_receive(c);
     } else {
@@ -358,6 +369,13 @@ bool channel_sending(const struct channel *c)
     return io_busy(&c->tx);
 }
 
+uint64_t channel_taken(const struct channel *c)
+{
+    uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
+
+    return net_taken(c->fd) + moved;
+}
+
 void channel_receive(struct channel *c)
 {
     if (!io_busy(&c->rx) && !c->ended && !c->closing)
@@ -389,7 +407,7 @@ static void make_room(struct channel *c, struct list *place, unsigned most)
     for (struct link *l = place->head.next; l != &place->head; l = l->next) {
         struct channel *other = container_of(l, struct channel, idle);
 
-        if (!fits(other, &c->peer, &c->manner))
+        if (!endpoint_eq(&other->peer, &c->peer) || !same_manner(other, &c->manner))
             continue;
         oldest = other;
         count++;
@@ -433,6 +451,13 @@ void channel_frees(struct channel *c, void *memory)
     c->last = memory;
 }
 
+void channel_lend(struct channel *c, void *lent, void (*let_go)(void *lent))
+{
+    CHECK(c->lent == NULL);
+    c->lent = lent;
+    c->let_go = let_go;
+}
+
 static void on_closed(struct io *io, struct io_op *op, struct io_result result)
 {
     struct channel *c = container_of(op, struct channel, end);
@@ -442,6 +467,7 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result result)
     (void)io;
     (void)result;
     free(c->last);
+    give_back(c);
     OBJ_DEAD(c);
     slab_give(&all->slab, c);
     all->open--;

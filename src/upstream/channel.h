@@ -45,13 +45,18 @@ struct channel_manner {
     bool keepalive;              /* SO_KEEPALIVE                                           */
     int rcvbuf, sndbuf;          /* bytes; 0: the system's choice                          */
     bool careful;                /* the kernel is asked whether a kept one still holds: for
-                                    requests that must not be lost on one that does not    */
+                                    requests that cannot be sent twice                     */
     uint64_t identity;           /* what else must be the same: certificates, protocol …   */
+    struct slice greeting;       /* what its user says before all else, when it is new, and
+                                    what is true of every request on it; may be empty      */
 };
+
+enum { CHANNEL_GREETING_MAX = 128 };
 
 /* How one is kept. */
 struct channel_keeping {
-    unsigned most;      /* idle ones of one peer and manner; 0: none is kept          */
+    unsigned most;      /* idle ones of one peer and manner, whatever their greeting; 0: none is
+                           kept                                                       */
     int64_t requests;   /* a connection is closed behind that many                    */
     int64_t time_ms;    /* … or when it is that old                                   */
     int64_t timeout_ms; /* … or was idle that long                                    */
@@ -74,8 +79,9 @@ void channels_leave(struct channels *);
 bool channels_gone(const struct channels *);
 void channels_destroy(struct channels *);
 
-/* Borrows all until it is kept or closed; endpoint and bind are copied. NULL: *error (an errno) is
- * why not even trying was possible: descriptors, memory, an address that cannot be bound. */
+/* Borrows all until it is kept or closed; endpoint, bind and greeting are copied. NULL: *error (an
+ * errno) is why not even trying was possible: descriptors, memory, an address that cannot be
+ * bound. */
 struct channel *channel_open(struct request *, const struct endpoint *,
                              const struct channel_manner *, const struct channel_ops *, void *owner,
                              int *error) MUST_USE;
@@ -87,6 +93,8 @@ bool channel_reused(const struct channel *);
 void channel_send(struct channel *, const struct iovec *, int count, unsigned flags);
 void channel_send_file(struct channel *, int file, uint64_t offset, uint32_t size);
 bool channel_sending(const struct channel *);
+/* Grows while the kernel or the peer takes bytes of what is being sent. */
+uint64_t channel_taken(const struct channel *);
 
 /* Asks for one piece; does nothing when it is asked for already, or after the end. */
 void channel_receive(struct channel *);
@@ -107,5 +115,9 @@ void channel_close(struct channel *);
 
 /* Memory of free() that goes with the channel, when its close has completed. May be NULL. */
 void channel_frees(struct channel *, void *memory);
+
+/* What is lent to the channel for this request: let_go(lent) when it is kept, or its close has
+ * completed. */
+void channel_lend(struct channel *, void *lent, void (*let_go)(void *lent));
 
 #endif

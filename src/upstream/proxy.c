@@ -243,7 +243,36 @@ static bool print_forwarded_for(void *subject, const struct variable_use *use, s
     return true;
 }
 
+/* for=192.0.2.1, for="[2001:db8::1]", for=unknown: RFC 7239 §4, §6. */
+static void print_node(const struct addr *a, struct gather *g)
+{
+    if (a->family != AF_INET && a->family != AF_INET6) {
+        gather_lit(g, "for=unknown");
+        return;
+    }
+    gather_str(g, a->family == AF_INET6 ? "for=\"[" : "for=");
+    addr_print(a, g);
+    gather_str(g, a->family == AF_INET6 ? "]\"" : "");
+}
+
+static bool print_forwarded(void *subject, const struct variable_use *use, struct gather *g)
+{
+    struct request *r = subject;
+
+    (void)use;
+    for (uint32_t i = 0; i < r->head.field_count; i++) {
+        if (r->head.fields[i].id != FIELD_FORWARDED)
+            continue;
+        gather_slice(g, r->head.fields[i].value);
+        gather_lit(g, ", ");
+    }
+    print_node(request_client(r), g);
+    return true;
+}
+
 static const struct variable vars[] = {
+    { "proxy_add_forwarded", print_forwarded,
+      .help = "The request's Forwarded (RFC 7239) with for=the client's address behind it." },
     { "proxy_host", print_host,
       .help = "Name and port of the server, as proxy_pass says them: the Host field's default." },
     { "proxy_port", print_port, .help = "Its port, or the protocol's." },
@@ -254,6 +283,10 @@ static const struct variable vars[] = {
 /* ---- directives -------------------------------------------------------------------------- */
 
 static const struct conf_word versions[] = { { "1.0", HTTP_10 }, { "1.1", HTTP_11 }, { NULL, 0 } };
+
+static const struct conf_word greetings[] = {
+    { "off", 0 }, { "on", 1 }, { "v1", 1 }, { "v2", 2 }, { NULL, 0 }
+};
 
 #define AT(member) offsetof(struct proxy_conf, member)
 
@@ -288,6 +321,12 @@ static const struct directive rows[] = {
       .example = "proxy_cookie_flags session secure httponly samesite=lax;" },
     { "proxy_http_version", RELAY_WHERE, 1, 1, CONF_ENUM, AT(version), "1.1", .words = versions,
       .syntax = "1.0 | 1.1", .help = "What is spoken with servers." },
+    { "proxy_protocol", RELAY_WHERE, 1, 1, CONF_ENUM, AT(greeting), "off", .words = greetings,
+      .syntax = "on | v1 | v2 | off",
+      .help = "Tells servers the client's address in a PROXY header before the first request on a "
+              "connection, which then serves requests of that client only. on is v1, which is "
+              "text.",
+      .example = "proxy_protocol v2;" },
     { "proxy_method", RELAY_WHERE, 1, 1, CONF_EXPR, AT(method), NULL, .syntax = "method",
       .help = "The method that servers are asked with, in place of the client's." },
     { "proxy_set_body", RELAY_WHERE, 1, 1, CONF_EXPR, AT(body), NULL, .syntax = "value",

@@ -1,8 +1,8 @@
 /* proxy.h - proxy_pass: requests passed on to HTTP servers.
  *
  * proxy.c reads the directives, proxy_target.c finds out whom a request goes to, proxy_request.c
- * writes what is sent to them, proxy_answer.c reads what they say, proxy_rewrite.c changes their
- * redirects and cookies.
+ * writes what is sent to them (proxy_greeting.c what stands before it), proxy_answer.c reads what
+ * they say, proxy_rewrite.c changes their redirects and cookies.
  */
 #ifndef UPSTREAM_PROXY_H
 #define UPSTREAM_PROXY_H
@@ -64,7 +64,8 @@ struct proxy_conf {
     bool sets_host, sets_connection;
     struct changes redirect, cookie_domain, cookie_path;
     struct cookie_flags *cookie_flags, **cookie_flags_end;
-    int version; /* HTTP_10, HTTP_11                                         */
+    int version;  /* HTTP_10, HTTP_11                                        */
+    int greeting; /* the version of the PROXY header that servers get; 0: none */
     struct expr *method, *body;
     struct h1_limits limits; /* of answers                                               */
 };
@@ -101,6 +102,9 @@ bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bo
 /* proxy_request.c: the request line; false: it cannot be written. All of the head. */
 bool proxy_write_line(struct request *, const struct proxied *, struct gather *) MUST_USE;
 bool proxy_write_head(struct relay *, struct gather *);
+
+/* proxy_greeting.c: y->greeting. False: no memory. */
+bool proxy_write_greeting(struct relay *, const struct proxy_conf *) MUST_USE;
 
 /* proxy_answer.c */
 extern const struct relay_protocol proxy_http;

@@ -17,12 +17,26 @@ static bool uri_came_so(const struct request *r)
     return !r->uri_changed && (r->parent == NULL || r->clone) && r->head.path.size > 0;
 }
 
+/* As it is, but for what would end the request line or a word of it. */
+static void write_words(struct slice text, struct gather *g)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+
+        if (c > ' ' && c != 0x7f)
+            gather_byte(g, (char)c);
+        else
+            gather_printf(g, "%%%02X", c);
+    }
+}
+
+/* `set $args` may have made them of anything. */
 static void write_args(const struct request *r, struct gather *g)
 {
     if (r->args.at == NULL)
         return;
     gather_byte(g, '?');
-    gather_slice(g, r->args);
+    write_words(r->args, g);
 }
 
 static void write_own_uri(const struct request *r, struct gather *g)
@@ -50,14 +64,7 @@ static void write_made_uri(struct slice uri, struct gather *g)
 {
     if (uri.at[0] != '/')
         gather_byte(g, '/');
-    for (size_t i = 0; i < uri.size; i++) {
-        unsigned char c = (unsigned char)uri.at[i];
-
-        if (c > ' ' && c != 0x7f)
-            gather_byte(g, (char)c);
-        else
-            gather_printf(g, "%%%02X", c);
-    }
+    write_words(uri, g);
 }
 
 static void write_uri(const struct request *r, const struct proxied *px, struct gather *g)
@@ -268,7 +275,8 @@ bool proxy_write_head(struct relay *y, struct gather *g)
             return false;
         relay_use_bytes(y, body);
     }
-    if (!proxy_write_line(r, px, g) || !write_standard(px, g) || !write_sets(r, px, g))
+    if (!proxy_write_greeting(y, px->conf) || !proxy_write_line(r, px, g) ||
+        !write_standard(px, g) || !write_sets(r, px, g))
         return false;
     write_framing(y, px, g);
     if (px->conf->relay.pass_fields)

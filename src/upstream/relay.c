@@ -191,7 +191,8 @@ static struct channel_manner manner_of(const struct relay *y)
                                     .transparent = c->transparent,
                                     .keepalive = c->keepalive,
                                     .rcvbuf = (int)c->rcvbuf,
-                                    .sndbuf = (int)c->sndbuf };
+                                    .sndbuf = (int)c->sndbuf,
+                                    .greeting = y->greeting };
 }
 
 static void connected(struct relay *y)
@@ -218,7 +219,7 @@ static bool try_peer(struct relay *y, const struct peer *peer)
     struct channel_manner manner = manner_of(y);
     int error = 0;
 
-    manner.careful = !idempotent(y->request);
+    manner.careful = !idempotent(y->request) || y->source == SOURCE_STREAM;
     y->channel = channel_open(y->request, &peer->at, &manner, &channel_events, y, &error);
     y->state = RELAY_CONNECT;
     if (y->channel == NULL) {
@@ -228,6 +229,8 @@ static bool try_peer(struct relay *y, const struct peer *peer)
         balance_done(&y->pick, true);
         return false;
     }
+    if (y->source == SOURCE_READ || y->source == SOURCE_STREAM)
+        channel_lend(y->channel, client_body_hold(y->request), client_body_let_go);
     if (channel_reused(y->channel))
         connected(y);
     else
@@ -351,6 +354,8 @@ static void head_complete(struct relay *y)
         return;
     }
     y->state = RELAY_ANSWER;
+    if (y->source == SOURCE_STREAM && !y->request->client_body->complete)
+        y->deaf = true; /* what the client still sends is thrown away before the answer goes out */
     channel_deadline(y->channel, 0);
     y->waits = false;
     request_resume(y->request);
@@ -402,6 +407,7 @@ static void ended(struct relay *y, int error)
 {
     y->in_ended = true;
     if (y->state != RELAY_HEAD) {
+        channel_deadline(y->channel, 0); /* the client may take its time with what came */
         y->why = error != 0 ? "recv() failed" : NULL;
         relay_settle(y);
         return;
@@ -414,6 +420,8 @@ static void ended(struct relay *y, int error)
 
 static void late(struct relay *y)
 {
+    if (y->state != RELAY_CONNECT && relay_still_sends(y))
+        return;
     if (y->state == RELAY_CONNECT || y->state == RELAY_HEAD) {
         relay_fail(y, FAULT_TIMEOUT, "upstream timed out", ETIMEDOUT);
         return;

@@ -152,7 +152,8 @@ struct relay {
     uint16_t failed_with; /* a status, when no answer is to be had; 0: there is one */
 
     /* to the peer */
-    struct slice head; /* what protocol->write_head() wrote                           */
+    struct slice head;     /* what protocol->write_head() wrote                           */
+    struct slice greeting; /* … and what stands before it on a new connection; empty: nothing */
     const struct relay_framing *framing;
     enum relay_source source;
     struct slice fixed; /* of SOURCE_FIXED                                            */
@@ -160,9 +161,11 @@ struct relay {
     int64_t up_left;    /* -1: until its end                                          */
     struct chunk chunk;
     char frame[RELAY_FRAME_MAX];
-    struct iovec iov[4];
+    struct iovec iov[5];
     bool head_sent, file_next, end_sent, any_sent, all_sent;
     bool deaf; /* the peer takes no more; its answer may be on its way                */
+    bool taken_known;
+    uint64_t taken; /* channel_taken() when the time for a send was over               */
 
     /* from the peer */
     struct io_buf *in_first, *in_last;
@@ -204,6 +207,8 @@ void relay_use_bytes(struct relay *, struct slice);
 /* relay_send.c: goes on sending. */
 void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
+/* The deadline is over: true if the peer takes bytes of a send, and has more time for it. */
+bool relay_still_sends(struct relay *);
 
 /* relay_body.c */
 void relay_take(struct relay *, struct io_buf *);

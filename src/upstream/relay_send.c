@@ -5,7 +5,10 @@
 
 #include <errno.h>
 
-enum { PULL_MAX = IO_SEND_MAX - 64 * 1024 };
+enum {
+    PULL_MAX = IO_SEND_MAX - 64 * 1024,
+    SECOND_LOOK = 8, /* the part of …_send_timeout after which it is asked again */
+};
 
 static size_t chunk_size_line(struct relay *y, size_t size, char into[RELAY_FRAME_MAX])
 {
@@ -39,6 +42,7 @@ static void all_sent(struct relay *y)
 static void send_now(struct relay *y, int count, unsigned flags)
 {
     y->any_sent = true;
+    y->taken_known = false;
     channel_deadline(y->channel, y->conf->send_timeout);
     channel_send(y->channel, y->iov, count, flags);
     channel_receive(y->channel);
@@ -49,6 +53,8 @@ static int begin_iov(struct relay *y, size_t piece)
 {
     int count = 0;
 
+    if (!y->head_sent && y->greeting.size > 0 && !channel_reused(y->channel))
+        y->iov[count++] = iov_of(y->greeting);
     if (!y->head_sent)
         y->iov[count++] = iov_of(y->head);
     y->head_sent = true;
@@ -63,6 +69,7 @@ static int begin_iov(struct relay *y, size_t piece)
 static void send_file(struct relay *y)
 {
     y->any_sent = true;
+    y->taken_known = false;
     channel_deadline(y->channel, y->conf->send_timeout);
     channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
     channel_receive(y->channel);
@@ -139,6 +146,23 @@ void relay_send(struct relay *y)
         body_failed(y);
         return;
     }
+}
+
+/* As for answers to clients: a first look makes the mark, a second one compares. */
+bool relay_still_sends(struct relay *y)
+{
+    uint64_t taken;
+
+    if (!channel_sending(y->channel))
+        return false;
+    taken = channel_taken(y->channel);
+    if (y->taken_known && taken <= y->taken)
+        return false;
+    channel_deadline(y->channel, y->taken_known ? y->conf->send_timeout
+                                                : y->conf->send_timeout / SECOND_LOOK + 1);
+    y->taken_known = true;
+    y->taken = taken;
+    return true;
 }
 
 /* A whole piece has gone out. */

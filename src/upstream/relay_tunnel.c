@@ -18,6 +18,7 @@ static bool take_bytes(struct request *r, struct slice piece)
     memcpy(y->tunnel, piece.at, piece.size);
     y->attempt->sent += piece.size;
     y->iov[0] = (struct iovec){ y->tunnel, piece.size };
+    y->taken_known = false;
     channel_deadline(y->channel, y->conf->send_timeout);
     channel_send(y->channel, y->iov, 1, 0);
     return false;

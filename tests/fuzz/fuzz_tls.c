@@ -232,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     CHECK(w.peer != NULL && w.tls != NULL);
     run(&w, bytes + 1, size - 1, bytes[0]);
     CHECK(w.heard_size <= sizeof said - 1 && memcmp(w.heard, said, w.heard_size) == 0);
-    tls_close(w.tls);
+    tls_close(w.tls, true);
     io_close(w.io, &w.end, w.fd, on_closed);
     sim_peer_close(w.peer);
     while (!w.done)

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from asking import Asking
 from conftest import free_port
 from upstreams import Upstream, reply
 
@@ -253,25 +254,11 @@ def test_nobody_is_left(weir):
 def test_one_server_of_three_dies_under_load(weir, ups):
     a, b, c = ups(3)
     s = group(weir, [a.at, b.at, c.at])
-    stop, bad, count = threading.Event(), [], [0]
-
-    def ask():
-        with s.connect(timeout=10) as k:
-            while not stop.is_set():
-                x = k.ask('/')
-                count[0] += 1
-                if x.status != 200:
-                    bad.append(x.status)
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for t in threads:
-        t.start()
-    time.sleep(0.3)
-    b.close()
-    time.sleep(0.5)
-    stop.set()
-    for t in threads:
-        t.join()
-    assert count[0] > 50 and bad == []
+    with Asking(s) as clients:
+        time.sleep(0.3)
+        b.close()
+        time.sleep(0.5)
+    assert set(clients.counts) == {200} and clients.total > 50, clients.counts
 
 
 @pytest.mark.parametrize('text, says', [

@@ -1,0 +1,82 @@
+/* proxy_sim.h - what proxy_sim.c (clients), proxy_servers.c (servers that misbehave) and the judge
+ * know of each other: the trips, one for each request of a client.
+ */
+#ifndef TESTS_SIM_PROXY_SIM_H
+#define TESTS_SIM_PROXY_SIM_H
+
+#include "base/slice.h"
+#include "io/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern uint64_t seed_now;
+extern bool verbose;
+
+#define MUST(x)                                                                               \
+    do {                                                                                      \
+        if (!(x)) {                                                                           \
+            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__, \
+                    __LINE__, #x);                                                            \
+            abort();                                                                          \
+        }                                                                                     \
+    } while (0)
+
+/* What a server's answer must become on the client's side. */
+enum fate {
+    FATE_UNSEEN, /* no server has seen the request whole                           */
+    FATE_NONE,   /* there is none: 502 or 504                                      */
+    FATE_WHOLE,  /* all of it                                                      */
+    FATE_BROKEN, /* its head, and less than the whole body                         */
+    FATE_TUNNEL, /* 101, and all of what follows                                   */
+    FATE_CUT,    /* 101, and some of what follows                                  */
+};
+
+struct trip {
+    unsigned number;
+    const char *method;
+    size_t up_size;                         /* of the request's body, or of what goes up a tunnel */
+    bool up_chunked, upgrade, repeats, old; /* old: HTTP/1.0 */
+    /* what servers made of it */
+    unsigned asked;
+    enum fate fate; /* of the last that was asked */
+    unsigned status;
+    size_t down_size;
+};
+
+enum { TRIPS_MAX = 64, SERVERS = 3, PORT_FIRST = 1001 };
+
+extern struct trip trips[TRIPS_MAX];
+
+/* Byte i of what trip n sends up, or gets: no two trips look alike. */
+static inline char trip_byte(unsigned n, bool up, size_t i)
+{
+    uint32_t x = ((n * 2u + up + 1u) * 2654435761u) ^ (uint32_t)(i * 2246822519u);
+
+    return (char)(x >> 13 ^ x >> 24);
+}
+
+struct servers_mood {
+    bool calm;    /* every answer is whole */
+    bool silent;  /* some server left somebody waiting: 504 is possible */
+    bool touched; /* bytes of a connection moved since somebody looked */
+};
+
+extern struct servers_mood mood;
+
+/* What came of a connection of a client. */
+struct outcome {
+    struct trip *const *asks;
+    unsigned ask_count;
+    struct slice in; /* all that it got                                            */
+    bool reset;      /* … and then a reset                                          */
+    bool polite;     /* it asked for all of it, and waited; else: it may be less    */
+};
+
+void judge(const struct outcome *);
+
+void servers_open(struct io *, bool calm);
+void servers_step(struct io *);
+void servers_close(struct io *);
+
+#endif
