@@ -236,6 +236,12 @@ struct scope *conf_enter(struct conf_load *load, const struct conf_node *node, u
     return scope;
 }
 
+void conf_load_text(struct conf_load *load, const struct conf_node *node, const char *name,
+                    struct slice text)
+{
+    load_nodes(load, parse_text(load, name, text, load->scope->context, node));
+}
+
 static void set_paths(struct conf_load *load, const char *path)
 {
     struct slice s = arena_printf(load->arena, "%s%s", path[0] == '/' ? "" : load->prefix, path);
@@ -250,7 +256,7 @@ static struct conf_node *read_nodes(struct conf_load *load)
 {
     struct conf_node *first = NULL, **end = &first;
     if (load->globals != NULL)
-        first = parse_text(load, "(command line)", slice_str(load->globals));
+        first = parse_text(load, "(command line)", slice_str(load->globals), CTX_MAIN, NULL);
     while (*end != NULL)
         end = &(*end)->next;
     *end = parse_main(load);

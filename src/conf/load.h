@@ -110,6 +110,8 @@ void conf_at_end(struct conf_load *, void (*run)(void *arg), void *arg);
  * it with the object the block stands for. NULL only when memory ran out. */
 struct scope *conf_enter(struct conf_load *, const struct conf_node *, uint32_t context,
                          void *object);
+/* Loads a text as if it stood in place of the node, in the scope being filled. Borrows both. */
+void conf_load_text(struct conf_load *, const struct conf_node *, const char *name, struct slice);
 /* The scope being filled now, and its nearest ancestor (or itself) of a context. */
 struct scope *conf_scope(const struct conf_load *);
 struct scope *conf_scope_of(const struct conf_load *, uint32_t context);

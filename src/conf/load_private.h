@@ -65,8 +65,9 @@ struct slice file_from(const struct conf_file *, uint32_t line, uint32_t column)
 
 /* Reads the main file and all it includes into a list of directives. */
 struct conf_node *parse_main(struct conf_load *);
-/* Reads a text that is no file: -g, a default. */
-struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text);
+/* Reads a text that is not included: -g, a default, or what a directive (NULL: none) stands for. */
+struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text,
+                             uint32_t context, const struct conf_node *);
 
 /* ---- env.c ---------------------------------------------------------------------------- */
 

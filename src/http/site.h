@@ -141,6 +141,8 @@ struct site {
     const struct log *log; /* the main error log                                    */
     const struct listener_want **by_listener; /* by listener id, or NULL; server/ fills it    */
     unsigned listener_count;
+    uint32_t number, respawned;   /* of the generation; workers that died before this one    */
+    int64_t loaded_wall_ns;       /* when it was                                            */
     unsigned value_count;         /* conf_place_count(): of each request's own values      */
     void *features[FEATURES_MAX]; /* features' own per-generation state                    */
 };

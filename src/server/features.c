@@ -27,6 +27,7 @@
 #include "http/types.h"
 #include "http/vars.h"
 #include "server/main_conf.h"
+#include "upstream/api.h"
 #include "upstream/channel.h"
 #include "upstream/discover.h"
 #include "upstream/gateways.h"
@@ -99,6 +100,8 @@ const struct feature *const features[] = {
     &feature_scgi,
     &feature_memcached,
     &feature_health,
+    &feature_status_zone,
+    &feature_api,
     NULL,
 };
 /* clang-format on */
@@ -116,6 +119,7 @@ static enum verdict step_location_content(struct request *r)
 enum { EVERY, MAIN_ONLY };
 
 static const struct step steps[] = {
+    { "status-zone", step_status_zone, status_zone_idle, MAIN_ONLY },
     { "realip", step_realip, realip_idle, MAIN_ONLY },
     { "server-rewrite", step_server_rewrite, NULL, EVERY },
     { "find-location", step_find_location, NULL, EVERY },
@@ -159,7 +163,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 1, FIND_LOCATION_STEP = 2, CONTENT_STEP = 14 };
+enum { SERVER_REWRITE_STEP = 2, FIND_LOCATION_STEP = 3, CONTENT_STEP = 15 };
 
 const struct pipeline pipeline = {
     .steps = steps,

@@ -2,9 +2,12 @@
 #include "upstream/balance.h"
 
 #include "base/block.h"
+#include "upstream/peers.h"
 #include "upstream/sticky.h"
 
 #include <sys/random.h>
+
+enum { AVERAGED = 8 /* answers, about */ };
 
 static uint64_t now_ms(const struct pick *p)
 {
@@ -162,7 +165,7 @@ const struct balance balance_random = { "random", false, choose_random, NULL };
 
 bool balance_seal(struct arena *arena, struct group *g)
 {
-    return !g->consistent || ring_make(g->served != NULL ? NULL : arena, g);
+    return !g->consistent || ring_make(g->changes ? NULL : arena, g);
 }
 
 /* Without memory for a ring it is round robin. */
@@ -175,7 +178,7 @@ void balance_changed(struct group *g)
 
 void balance_forget(struct group *g)
 {
-    if (g->served == NULL || !g->consistent)
+    if (!g->changes || !g->consistent)
         return;
     block_free(g->ring);
     g->ring = NULL;
@@ -187,7 +190,7 @@ static void hold(struct pick *p, struct peer *peer)
 {
     uint8_t bit = (uint8_t)(1u << peer->number % 8);
 
-    if (p->group->served == NULL || (p->held[peer->number / 8] & bit) != 0)
+    if (!p->group->changes || (p->held[peer->number / 8] & bit) != 0)
         return;
     p->held[peer->number / 8] |= bit;
     peer->users++;
@@ -200,7 +203,7 @@ static void let_go(void *arg)
     struct group *g = p->group;
 
     pthread_mutex_lock(&g->lock);
-    for (unsigned n = 0; n < g->numbers; n++)
+    for (unsigned n = 0; n < g->numbers; n += p->held[n / 8] == 0 ? 8 - n % 8 : 1)
         if ((p->held[n / 8] & 1u << n % 8) != 0)
             group_unuse(g, g->by_number[n]);
     pthread_mutex_unlock(&g->lock);
@@ -226,7 +229,7 @@ bool balance_begin(struct pick *p, struct group *g, struct request *r)
 {
     *p = (struct pick){ .group = g, .request = r, .only = r->slots[SLOT_ONLY_PEER] };
     p->tried = arena_zalloc(&r->arena, g->numbers / 8 + 1);
-    if (g->served == NULL)
+    if (!g->changes)
         p->wanted = sticky_peer(r, g);
     else if (!begin_holding(p, g->numbers / 8 + 1))
         return false;
@@ -270,8 +273,11 @@ struct peer *balance_next(struct pick *p)
         p->backup = true;
         peer = choose_round_robin(p, now);
     }
+    p->sent = p->received = p->header_us = p->last_us = p->status = 0;
     if (peer != NULL) {
         peer->conns++;
+        peer->stats.requests++;
+        peer->stats.selected_wall_ns = loop_wall_ns(p->request->loop);
         peer_time_begin(p, peer, now);
         if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
             peer->tried_ms = now; /* one try; the others wait what comes of it */
@@ -296,10 +302,29 @@ static void judge(const struct pick *p, struct peer *peer, bool failed, uint64_t
         return;
     }
     peer->fails++;
+    peer->stats.unavail += peer->fails == peer->max_fails;
     peer->failed_ms = peer->tried_ms = now;
     peer->effective -= peer->weight / peer->max_fails;
     if (peer->effective < 0)
         peer->effective = 0;
+}
+
+static void average(uint64_t *at, uint64_t us)
+{
+    if (us > 0)
+        *at = *at == 0 ? us : (*at * (AVERAGED - 1) + us) / AVERAGED;
+}
+
+static void count(const struct pick *p, struct peer *peer, bool failed)
+{
+    struct peer_stats *s = &peer->stats;
+
+    s->fails += failed;
+    s->sent += p->sent;
+    s->received += p->received;
+    s->responses[p->status >= 100 && p->status < 600 ? p->status / 100 : 0]++;
+    average(&s->header_us, p->header_us);
+    average(&s->response_us, p->last_us);
 }
 
 void balance_done(struct pick *p, bool failed)
@@ -314,7 +339,9 @@ void balance_done(struct pick *p, bool failed)
     pthread_mutex_lock(&p->group->lock);
     peer->conns--;
     peer_time_end(p, peer, failed, now);
+    count(p, peer, failed);
     judge(p, peer, failed, now);
+    peer_settle(peer, loop_wall_ns(p->request->loop), now);
     pthread_mutex_unlock(&p->group->lock);
 }
 

@@ -26,6 +26,8 @@ struct pick {
     bool hashed, backup; /* backup: among these now                                   */
     uint64_t asked_ms;   /* when peer was                                             */
     uint64_t header_us, last_us; /* how long its answer took, for balance_done(); 0: none */
+    uint64_t sent, received;     /* … bytes                                           */
+    unsigned status;             /* … of the answer; 0: there was none                */
     struct slice key;
 };
 

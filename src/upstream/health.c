@@ -7,6 +7,7 @@
 #include "io/io.h"
 #include "upstream/cgi.h"
 #include "upstream/gateways.h"
+#include "upstream/peers.h"
 #include "upstream/proxy.h"
 
 #include <sys/random.h>
@@ -66,14 +67,20 @@ static void note(struct check *c, struct request *r, const char *fault)
     c->failed = fault != NULL ? c->failed + 1 : 0;
     c->passed = fault != NULL ? 0 : c->passed + 1;
     pthread_mutex_lock(&h->group->lock);
+    p->stats.checks++;
+    p->stats.check_fails += fault != NULL;
+    p->stats.checked = true;
+    p->stats.passed = fault == NULL;
     changed = fault != NULL ? !p->unhealthy && c->failed >= h->fails
                             : (p->unhealthy && c->passed >= h->passes) || p->unchecked;
     if (changed) {
         p->unhealthy = fault != NULL;
+        p->stats.unhealthy += p->unhealthy;
         p->fails = 0;
         p->back_ms = loop_now_ns(r->loop, r->io) / NS_PER_MS;
     }
     p->unchecked = p->unchecked && fault != NULL;
+    peer_settle(p, loop_wall_ns(r->loop), loop_now_ns(r->loop, r->io) / NS_PER_MS);
     pthread_mutex_unlock(&h->group->lock);
     if (changed)
         tell(c, r, fault == NULL, fault != NULL ? fault : "status code");

@@ -67,6 +67,15 @@ static bool note_attempt(struct relay *y, const struct peer *peer)
     return true;
 }
 
+void relay_count(struct relay *y)
+{
+    const struct attempt *a = y->attempt;
+
+    y->pick.sent = a->sent + (y->head_sent ? y->head.size : 0);
+    y->pick.received = a->received;
+    y->pick.status = a->head_ns != 0 ? a->status : 0;
+}
+
 static void attempt_over(struct relay *y)
 {
     struct attempt *a = y->attempt;
@@ -74,6 +83,7 @@ static void attempt_over(struct relay *y)
     if (a == NULL || a->over_ns != 0)
         return;
     a->over_ns = now_ns(y);
+    relay_count(y);
     if (a->head_ns == 0)
         return;
     y->pick.header_us = (a->head_ns - a->began_ns) / NS_PER_US + 1;

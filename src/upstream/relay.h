@@ -216,6 +216,9 @@ void relay_drop_input(struct relay *);
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
 
+/* What the attempt came to so far, for balance_done(). */
+void relay_count(struct relay *);
+
 /* The answer has ended, well or not: its channel is kept or closed. */
 void relay_finish(struct relay *);
 

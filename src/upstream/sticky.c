@@ -109,6 +109,14 @@ bool sticky_route_of(const struct group *g, struct peer *p, char into[STICKY_ROU
     return true;
 }
 
+bool sticky_route_is_made(const struct group *g, const struct peer *p)
+{
+    struct peer plain = { .at = p->at };
+    char room[STICKY_ROUTE_SIZE];
+
+    return sticky_route_of(g, &plain, room) && slice_eq(plain.route, p->route);
+}
+
 bool sticky_seal(struct arena *arena, struct group *g)
 {
     for (struct peer *p = g->peers; p != NULL && g->sticky != NULL; p = p->next) {

@@ -24,5 +24,7 @@ bool sticky_tell(struct request *, const struct group *, const struct peer *) MU
  * is borrowed. False: there is no MD5. */
 enum { STICKY_ROUTE_SIZE = 32 };
 bool sticky_route_of(const struct group *, struct peer *, char into[STICKY_ROUTE_SIZE]) MUST_USE;
+/* Its route was made so. */
+bool sticky_route_is_made(const struct group *, const struct peer *);
 
 #endif
