@@ -62,6 +62,13 @@ void conf_load_globals(struct conf_load *load, const char *text)
     load->globals = text;
 }
 
+void conf_load_extra(struct conf_load *load, uint32_t context, const char *name, const char *text)
+{
+    load->extra_context = context;
+    load->extra_name = name;
+    load->extra = text;
+}
+
 struct arena *conf_arena(struct conf_load *load)
 {
     return load->arena;
@@ -232,6 +239,8 @@ struct scope *conf_enter(struct conf_load *load, const struct conf_node *node, u
     struct scope *outer = load->scope;
     struct scope *scope = load->scope = scope_create(load, node, context, object);
     load_nodes(load, node->children);
+    if (context == load->extra_context)
+        conf_load_text(load, node, load->extra_name, slice_str(load->extra));
     load->scope = outer;
     return scope;
 }

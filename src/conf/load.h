@@ -72,6 +72,9 @@ struct conf_load *conf_load_create(const struct registry *, struct conf_source *
                                    const char *prefix);
 /* More directives for the main context, from -g; borrows text. Once, before the run. */
 void conf_load_globals(struct conf_load *, const char *text);
+/* Directives of our own at the end of each block of that context; borrows both. Once, before the
+ * run. */
+void conf_load_extra(struct conf_load *, uint32_t context, const char *name, const char *text);
 /* Reads path (relative: below the prefix) and what it includes, fills the scopes, resolves the
  * variables and, if all of that was right, merges. Once. Never NULL. */
 struct scope *conf_load_run(struct conf_load *, const char *path);

@@ -22,6 +22,8 @@ struct conf_load {
     const char *prefix, *dir;
     const char *main_path;
     const char *globals;
+    uint32_t extra_context; /* of conf_load_extra(); 0: there is none               */
+    const char *extra_name, *extra;
 
     struct map files_by_path; /* of the first struct conf_file of each path      */
     struct conf_file *files, **files_end;

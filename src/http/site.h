@@ -22,6 +22,7 @@ struct generation;
 struct listen_addr {
     struct addr addr;
     struct slice unix_path; /* AF_UNIX; else size 0                                  */
+    unsigned unix_mode;     /* of the socket's file; 0: everybody's                  */
     bool bind;              /* has socket options: gets a socket of its own          */
     bool ipv6only, reuseport, deferred, so_keepalive, so_keepalive_set, tls, http2, proxy_protocol,
         options_set;

@@ -177,6 +177,7 @@ static const char *build(struct building *b, struct generation *g)
     if (c == NULL)
         return "the bundle cannot be read";
     g->config = c;
+    config_to_run(c);
     config_read(c);
     if (!config_good(c))
         return "the worker reads the configuration differently from the master";

@@ -26,6 +26,7 @@ struct config *master_load(const struct master *m)
 
     if (o->conf_text != NULL)
         source_add(&c->source, SOURCE_FILE, o->conf, 0, slice_str(o->conf_text), false);
+    config_to_run(c);
     config_read(c);
     if (m->config != NULL)
         zones_compare(c->load, m->config->load);

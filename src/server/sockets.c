@@ -119,6 +119,7 @@ static struct listen_wish wish_of(const struct listen_addr *a, char path[LISTEN_
     return (struct listen_wish){
         .addr = a->addr,
         .unix_path = path,
+        .unix_mode = a->unix_mode,
         .ipv6only = a->ipv6only,
         .reuseport = a->reuseport,
         .deferred = a->deferred,

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from conftest import ROOT
 from upstreams import Upstream, reply
 
 HTTP = '''upstream one { zone one; server 127.0.0.1:PA weight=2;
@@ -245,3 +246,50 @@ def test_words(weir):
     s = weir('location /api { api write=maybe; }', start=False)
     r = s.command('-t')
     assert r.returncode == 1 and 'write=on or write=off' in r.stderr
+
+
+# ---- docs/openapi.json ---------------------------------------------------------------------
+
+DOC = json.loads((ROOT / 'docs' / 'openapi.json').read_text())
+TYPES = {'integer': int, 'string': str, 'boolean': bool, 'object': dict, 'array': list}
+
+
+def fits(value, schema, at='answer'):
+    """The part of JSON schema that the document uses."""
+    if '$ref' in schema:
+        schema = DOC['components']['schemas'][schema['$ref'].rpartition('/')[2]]
+    assert type(value) is TYPES[schema['type']], (at, value, schema['type'])
+    assert value in schema.get('enum', [value]), (at, value)
+    for i, one in enumerate(value if isinstance(value, list) else ()):
+        fits(one, schema['items'], f'{at}[{i}]')
+    if not isinstance(value, dict):
+        return
+    assert set(schema.get('required', ())) <= set(value), (at, value)
+    for name, one in value.items():
+        more = schema.get('properties', {}).get(name, schema.get('additionalProperties'))
+        assert more, f'{at}.{name} is not in the document'
+        fits(one, more, f'{at}.{name}')
+
+
+def test_the_document(s, two):
+    two[0].close()
+    s.get('/')
+    seen, bodies = set(), {'post': {'server': '127.0.0.1:9', 'drain': True}, 'patch': {'weight': 2}}
+    for path, methods in DOC['paths'].items():
+        for method in ('get', 'post', 'patch', 'delete'):
+            if method not in methods:
+                continue
+            zone = 'site' if 'server_zones' in path else 'all'
+            for names in ({'zone': zone, 'upstream': 'one', 'id': '1'},
+                          {'zone': 'no', 'upstream': 'no', 'id': '99'}):
+                url = '/api' + path.format(**names)
+                a = s.get(url, method=method.upper(),
+                          body=json.dumps(bodies[method]).encode() if method in bodies else b'')
+                said = methods[method]['responses'][str(a.status)]
+                seen.add((path, method, a.status))
+                if a.status == 204:
+                    assert not a.body and 'content' not in said
+                    continue
+                fits(json.loads(a.body), said['content']['application/json']['schema'], url)
+    assert len({(p, m) for p, m, status in seen if status < 300}) == \
+        sum(m in ('get', 'post', 'patch', 'delete') for p in DOC['paths'].values() for m in p)
