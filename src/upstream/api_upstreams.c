@@ -236,6 +236,13 @@ static void write_group(struct api_call *c, struct group *g)
         write_peer(j, g, p, now_ms);
     json_shut(j);
     json_u64(j, "zombies", zombies_of(g));
+    if (g->queue.most > 0) {
+        json_open(j, "queue", '{');
+        json_u64(j, "size", g->queue.length);
+        json_u64(j, "max_size", g->queue.most);
+        json_u64(j, "overflows", g->queue.overflows);
+        json_shut(j);
+    }
     pthread_mutex_unlock(&g->lock);
     if (g->zone.size > 0)
         json_text(j, "zone", g->zone);

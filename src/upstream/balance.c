@@ -3,6 +3,7 @@
 
 #include "base/block.h"
 #include "upstream/peers.h"
+#include "upstream/queue.h"
 #include "upstream/sticky.h"
 
 #include <sys/random.h>
@@ -174,6 +175,7 @@ void balance_changed(struct group *g)
     balance_forget(g);
     if (g->consistent && !ring_make(NULL, g))
         g->ring = NULL;
+    queue_wake(g);
 }
 
 void balance_forget(struct group *g)
@@ -233,7 +235,10 @@ bool balance_begin(struct pick *p, struct group *g, struct request *r)
         p->wanted = sticky_peer(r, g);
     else if (!begin_holding(p, g->numbers / 8 + 1))
         return false;
-    return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
+    if (p->tried == NULL || (g->balance->begin != NULL && !g->balance->begin(p)))
+        return false;
+    p->first_hash = p->hash;
+    return true;
 }
 
 /* A session's backup is its server, too. */
@@ -258,6 +263,37 @@ static struct peer *choose(struct pick *p, uint64_t now)
     return peer;
 }
 
+/* Behind the lock. */
+static struct peer *choose_any(struct pick *p, uint64_t now)
+{
+    struct group *g = p->group;
+    struct peer *peer = choose(p, now);
+
+    if (peer != NULL || p->backup || g->backups == 0)
+        return peer;
+    p->backup = true;
+    return choose_round_robin(p, now);
+}
+
+/* The same for a request that may wait: as if it came just now, when it has its turn. */
+static struct peer *choose_in_turn(struct pick *p, uint64_t now)
+{
+    struct group *g = p->group;
+    struct peer *peer = queue_first(g, p->waiter) ? choose_any(p, now) : NULL;
+
+    if (p->waiter == NULL)
+        return peer;
+    if (peer != NULL) {
+        queue_wake(g); /* there may be more */
+        return peer;
+    }
+    p->backup = false;
+    p->attempts = 0;
+    p->hash = p->first_hash;
+    queue_enter(g, p->waiter, p->request);
+    return NULL;
+}
+
 struct peer *balance_next(struct pick *p)
 {
     struct group *g = p->group;
@@ -268,11 +304,7 @@ struct peer *balance_next(struct pick *p)
     if (p->only != NULL)
         return p->peer = was_tried(p, p->only) ? NULL : mark_tried(p, p->only);
     pthread_mutex_lock(&g->lock);
-    peer = choose(p, now);
-    if (peer == NULL && !p->backup && g->backups > 0) {
-        p->backup = true;
-        peer = choose_round_robin(p, now);
-    }
+    peer = choose_in_turn(p, now);
     p->sent = p->received = p->header_us = p->last_us = p->status = 0;
     if (peer != NULL) {
         peer->conns++;
@@ -342,6 +374,7 @@ void balance_done(struct pick *p, bool failed)
     count(p, peer, failed);
     judge(p, peer, failed, now);
     peer_settle(peer, loop_wall_ns(p->request->loop), now);
+    queue_wake(p->group);
     pthread_mutex_unlock(&p->group->lock);
 }
 

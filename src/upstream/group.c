@@ -7,6 +7,7 @@
 #include "upstream/discover.h"
 #include "upstream/group_private.h"
 #include "upstream/peers.h"
+#include "upstream/queue.h"
 #include "upstream/sticky.h"
 
 enum {
@@ -32,6 +33,7 @@ static void group_init(struct group *g, struct slice name)
     g->balance = &balance_round_robin;
     g->keeping = (struct channel_keeping){ KEEPALIVE_MOST, KEEPALIVE_REQUESTS, KEEPALIVE_TIME_MS,
                                            KEEPALIVE_TIMEOUT_MS };
+    list_init(&g->queue.list);
     pthread_mutex_init(&g->lock, NULL);
     pthread_mutex_init(&g->state_lock, NULL);
 }
@@ -381,6 +383,12 @@ static const struct directive rows[] = {
     { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
       .syntax = "[two [least_conn | least_time=header | least_time=last_byte]]",
       .help = "Asks a server at random, by weights; two: the less busy, or the faster, of two." },
+    { "queue", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = queue_set, .inherit = INHERIT_NOT,
+      .syntax = "number [timeout=time]",
+      .help = "So many requests may wait, in the order that they came, when no server can be asked "
+              "at once: all have max_conns, say. Those who find no room, or no server in time "
+              "(60s), are answered 502.",
+      .example = "upstream app { server 127.0.0.1:8080 max_conns=20; queue 100 timeout=5s; }" },
     { "sticky", CTX_UPSTREAM, 2, ARGS_MANY, CONF_CUSTOM, .set = sticky_set, .inherit = INHERIT_NOT,
       .syntax = "cookie name [expires=time] [domain=name] [path=path] "
                 "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable …",

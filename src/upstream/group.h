@@ -11,6 +11,7 @@
 
 #include "base/gather.h"
 #include "conf/load.h"
+#include "base/list.h"
 #include "net/resolver.h"
 #include "upstream/channel.h"
 #include "upstream/endpoint.h"
@@ -80,6 +81,14 @@ struct served {
     struct served *next;
 };
 
+/* Requests that wait for a peer: queue.h. Behind the group's lock. */
+struct queue {
+    struct list list;
+    unsigned length, most; /* most 0: none waits */
+    int64_t timeout_ms;
+    uint64_t overflows;
+};
+
 struct group {
     struct slice name;
     const struct conf_node *node; /* NULL: made by a proxy_pass for itself              */
@@ -104,7 +113,8 @@ struct group {
     enum least_time time;        /* of least_time and random two                       */
     bool inflight;               /* … answers that are not there yet count, too        */
     const struct sticky *sticky; /* NULL: sessions do not matter                       */
-    struct ring *ring;           /* of hash … consistent                               */
+    struct queue queue;
+    struct ring *ring; /* of hash … consistent                               */
     struct channel_keeping keeping;
     pthread_mutex_t lock;
     struct group *next;

@@ -8,6 +8,7 @@
 #include "upstream/cgi.h"
 #include "upstream/gateways.h"
 #include "upstream/peers.h"
+#include "upstream/queue.h"
 #include "upstream/proxy.h"
 
 #include <sys/random.h>
@@ -80,6 +81,8 @@ static void note(struct check *c, struct request *r, const char *fault)
         p->back_ms = loop_now_ns(r->loop, r->io) / NS_PER_MS;
     }
     p->unchecked = p->unchecked && fault != NULL;
+    if (changed)
+        queue_wake(h->group);
     peer_settle(p, loop_wall_ns(r->loop), loop_now_ns(r->loop, r->io) / NS_PER_MS);
     pthread_mutex_unlock(&h->group->lock);
     if (changed)

@@ -23,6 +23,7 @@ static const char *doing(const struct relay *y)
                                       : "sending request to upstream";
     case RELAY_TUNNEL:
         return "proxying upgraded connection";
+    case RELAY_QUEUED:
     case RELAY_ANSWER:
     case RELAY_OVER:
         break;
@@ -59,6 +60,7 @@ static bool note_attempt(struct relay *y, const struct peer *peer)
     a->peer = peer != NULL ? peer->at.text : y->pick.group->name;
     a->name = peer != NULL ? peer->name : y->pick.group->name;
     a->began_ns = now_ns(y);
+    a->queued_ns = relay_queued_ns(y);
     a->first = y->attempt == NULL;
     for (at = (struct attempt **)&r->slots[SLOT_ATTEMPTS]; *at != NULL; at = &(*at)->next)
         ;
@@ -248,9 +250,10 @@ static bool try_peer(struct relay *y, const struct peer *peer)
     return true;
 }
 
-static void ask(struct relay *y)
+void relay_ask(struct relay *y)
 {
     const struct peer *peer;
+    const char *why;
 
     forget_answer(y);
     if (!open_body(y)) {
@@ -258,14 +261,16 @@ static void ask(struct relay *y)
         return;
     }
     do {
-        peer = balance_next(&y->pick);
+        peer = relay_pick(y, &why);
+        if (peer == NULL && y->state == RELAY_QUEUED)
+            return;
         if (!note_attempt(y, peer)) {
             give_up(y, 500);
             return;
         }
         if (peer == NULL) {
             y->state = RELAY_CONNECT;
-            complain(y, "no live upstreams", 0);
+            complain(y, why, 0);
             y->attempt->status = 502;
             give_up(y, 502);
             return;
@@ -333,7 +338,7 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
         return;
     }
     y->tries_left--;
-    ask(y);
+    relay_ask(y);
 }
 
 /* ---- the head of an answer --------------------------------------------------------------- */
@@ -480,6 +485,7 @@ static void at_end(void *relay)
 
     y->waits = false;
     y->over = true;
+    queue_leave(&y->waiter);
     relay_drop_input(y);
     leave_channel(y, false);
     y->state = RELAY_OVER;
@@ -563,7 +569,7 @@ enum verdict relay_step(struct relay *y)
     struct request *r = y->request;
 
     if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
-        ask(y);
+        relay_ask(y);
     if (y->state == RELAY_OVER)
         return failed(y);
     if (y->state != RELAY_ANSWER) {

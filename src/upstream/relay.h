@@ -20,6 +20,7 @@
 #include "http/request.h"
 #include "upstream/balance.h"
 #include "upstream/channel.h"
+#include "upstream/queue.h"
 #include "wire/h1_head.h"
 
 struct relay;
@@ -112,6 +113,7 @@ struct relay_protocol {
 };
 
 enum relay_state {
+    RELAY_QUEUED,  /* waits until a peer can be asked              */
     RELAY_CONNECT, /* waits for a connection                       */
     RELAY_HEAD,    /* waits for the head of an answer              */
     RELAY_ANSWER,  /* has one: its body is on its way              */
@@ -125,7 +127,8 @@ struct attempt {
     unsigned status;
     uint64_t began_ns, connected_ns, head_ns, over_ns;
     uint64_t received, length, sent;
-    bool first; /* of its relay: behind an internal redirect, ":" stands before it */
+    uint64_t queued_ns; /* so long it waited in the queue; 0: it did not */
+    bool first;         /* of its relay: behind an internal redirect, ":" stands before it */
     struct attempt *next;
 };
 
@@ -143,6 +146,8 @@ struct relay {
     const struct relay_protocol *protocol;
     void *own; /* the protocol's                                              */
     struct pick pick;
+    struct waiter waiter;
+    uint64_t queue_began_ns;
     struct channel *channel; /* NULL: none                                   */
     enum relay_state state;
     unsigned tries_left;
@@ -215,6 +220,13 @@ void relay_take(struct relay *, struct io_buf *);
 void relay_drop_input(struct relay *);
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+
+/* relay_queue.c: the next peer, or NULL: with RELAY_QUEUED, relay_ask() is called again, else there
+ * is none, for the reason given. */
+const struct peer *relay_pick(struct relay *, const char **why);
+/* So long it has waited for the peer that it has now. */
+uint64_t relay_queued_ns(const struct relay *);
+void relay_ask(struct relay *);
 
 /* What the attempt came to so far, for balance_done(). */
 void relay_count(struct relay *);
