@@ -391,10 +391,15 @@ static const struct directive rows[] = {
       .example = "upstream app { server 127.0.0.1:8080 max_conns=20; queue 100 timeout=5s; }" },
     { "sticky", CTX_UPSTREAM, 2, ARGS_MANY, CONF_CUSTOM, .set = sticky_set, .inherit = INHERIT_NOT,
       .syntax = "cookie name [expires=time] [domain=name] [path=path] "
-                "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable …",
+                "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable … | "
+                "learn create=$variable … lookup=$variable … zone=name:size [timeout=time] "
+                "[header]",
       .help = "Requests of one session go to one server, while it can be asked. cookie: the client "
               "gets a cookie with its server's route (the MD5 of its address, if none is said); "
-              "route: the first variable that is not empty says it.",
+              "route: the first variable that is not empty says it; learn: a session begins with "
+              "the name that create has when an answer is over (header: has begun), and a request "
+              "belongs to the one that lookup names; a session that is not used for timeout (10m) "
+              "is forgotten.",
       .example = "sticky cookie srv expires=1h path=/;" },
 };
 

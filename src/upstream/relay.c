@@ -1,6 +1,8 @@
 /* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
 #include "upstream/relay.h"
 
+#include "upstream/sticky.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -120,6 +122,8 @@ void relay_finish(struct relay *y)
     struct channel *c = y->channel;
 
     attempt_over(y);
+    if (!y->broken && y->pick.peer != NULL)
+        sticky_answered(y->request, y->pick.group, y->pick.peer);
     balance_done(&y->pick, false);
     y->request->leaves_with_client = false; /* all that is left is this side's */
     if (c == NULL)
