@@ -241,6 +241,19 @@ bool balance_begin(struct pick *p, struct group *g, struct request *r)
     return true;
 }
 
+void balance_want(struct pick *p, const struct endpoint *at)
+{
+    pthread_mutex_lock(&p->group->lock);
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next) {
+        if (!endpoint_eq(&peer->at, at))
+            continue;
+        p->wanted = peer;
+        hold(p, peer);
+        break;
+    }
+    pthread_mutex_unlock(&p->group->lock);
+}
+
 /* A session's backup is its server, too. */
 static bool wanted_usable(struct pick *p, uint64_t now)
 {

@@ -57,6 +57,9 @@ void balance_forget(struct group *);
 /* Borrows both until the request ends. False: no memory. */
 bool balance_begin(struct pick *, struct group *, struct request *) MUST_USE;
 
+/* The peer of that address shall be asked, if it can be. */
+void balance_want(struct pick *, const struct endpoint *);
+
 /* NULL: none is left that could be asked. */
 struct peer *balance_next(struct pick *);
 

@@ -303,6 +303,16 @@ static bool set_keepalive_timeout(struct conf_load *load, const struct conf_node
            refuse_word(load, node, 0, "a time, such as 60s");
 }
 
+static bool set_ntlm(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    (void)node;
+    (void)own;
+    (void)row;
+    group_here(load)->ntlm = true;
+    return true;
+}
+
 static bool set_zone(struct conf_load *load, const struct conf_node *node, void *own,
                      const struct directive *row)
 {
@@ -383,6 +393,11 @@ static const struct directive rows[] = {
     { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
       .syntax = "[two [least_conn | least_time=header | least_time=last_byte]]",
       .help = "Asks a server at random, by weights; two: the less busy, or the faster, of two." },
+    { "ntlm", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_ntlm, .inherit = INHERIT_NOT,
+      .syntax = "",
+      .help = "A kept connection to a server serves requests of one connection of a client alone, "
+              "and they go to that server: for authentication that is of the connection (NTLM, "
+              "Negotiate)." },
     { "queue", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = queue_set, .inherit = INHERIT_NOT,
       .syntax = "number [timeout=time]",
       .help = "So many requests may wait, in the order that they came, when no server can be asked "

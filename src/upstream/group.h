@@ -108,6 +108,7 @@ struct group {
     int64_t weights; /* of those that are no backups                       */
     const struct balance *balance;
     struct expr *key;            /* of hash                                            */
+    bool ntlm;                   /* a connection is of one client's connection alone */
     bool slow;                   /* some server has slow_start                         */
     bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
     enum least_time time;        /* of least_time and random two                       */

@@ -199,18 +199,6 @@ static bool open_body(struct relay *y)
     return y->up != NULL;
 }
 
-static struct channel_manner manner_of(const struct relay *y)
-{
-    const struct relay_conf *c = y->conf;
-
-    return (struct channel_manner){ .bind = c->bind,
-                                    .transparent = c->transparent,
-                                    .keepalive = c->keepalive,
-                                    .rcvbuf = (int)c->rcvbuf,
-                                    .sndbuf = (int)c->sndbuf,
-                                    .greeting = y->greeting };
-}
-
 static void connected(struct relay *y)
 {
     y->attempt->connected_ns = now_ns(y);
@@ -229,10 +217,12 @@ static bool idempotent(const struct request *r)
            !slice_eq(r->head.method_text, SLICE("PATCH"));
 }
 
+static bool write_head(struct relay *);
+
 /* False: that peer cannot even be tried. */
 static bool try_peer(struct relay *y, const struct peer *peer)
 {
-    struct channel_manner manner = manner_of(y);
+    struct channel_manner manner = relay_manner(y);
     int error = 0;
 
     manner.careful = !idempotent(y->request) || y->source == SOURCE_STREAM;
@@ -279,6 +269,14 @@ void relay_ask(struct relay *y)
             give_up(y, 502);
             return;
         }
+        if (!relay_allowed(y)) {
+            relay_fail(y, FAULT_DENIED, "upstream is not allowed", 0);
+            return;
+        }
+        if (y->conf->request_dynamic && !(write_head(y) && open_body(y))) {
+            give_up(y, 500);
+            return;
+        }
     } while (!try_peer(y, peer));
 }
 
@@ -305,7 +303,7 @@ static unsigned status_for(enum relay_fault fault)
         unsigned status;
     } all[] = {
         { FAULT_TIMEOUT, 504 }, { FAULT_500, 500 }, { FAULT_503, 503 }, { FAULT_504, 504 },
-        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 },
+        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 }, { FAULT_DENIED, 403 },
     };
 
     for (size_t i = 0; i < COUNT_OF(all); i++)
@@ -336,7 +334,7 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
         y->pick.tried[y->pick.peer->number / 8] &= (uint8_t) ~(1u << y->pick.peer->number % 8);
     }
     again = may_ask_again(y, fault);
-    leave_channel(y, !stale && fault != FAULT_403 && fault != FAULT_404);
+    leave_channel(y, !stale && (fault & (FAULT_403 | FAULT_404 | FAULT_DENIED)) == 0);
     if (!again) {
         give_up(y, status);
         return;
@@ -542,6 +540,7 @@ struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
     y->state = RELAY_OVER;
     if (!balance_begin(&y->pick, group, r) || !request_at_end(r, at_end, y))
         return NULL;
+    relay_follow_client(y);
     y->source = source_of(y);
     if (!write_head(y))
         return NULL;

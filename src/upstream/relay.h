@@ -39,11 +39,27 @@ enum relay_fault {
     FAULT_429 = 1 << 9,
     FAULT_NON_IDEMPOTENT = 1 << 10, /* in the setting: such requests, too             */
     FAULT_OFF = 1 << 11,
+    FAULT_DENIED = 1 << 12, /* by …_allow_upstream                                   */
 };
 
 struct name_list {
     struct slice name;
     struct name_list *next;
+};
+
+/* Where connections come from. */
+struct relay_bind {
+    const struct endpoint *at; /* NULL: anywhere, or … */
+    struct expr *text;         /* … as this says       */
+    bool transparent;
+};
+
+enum { RELAY_ALLOW_MAX = 8 };
+
+/* All must have a value, and none be "0". */
+struct relay_allow {
+    struct expr *all[RELAY_ALLOW_MAX];
+    unsigned count;
 };
 
 struct relay_buffers {
@@ -62,8 +78,10 @@ struct relay_conf {
         force_ranges;
     struct name_list *hide, *pass;
     unsigned ignore; /* enum relay_accel                                                */
-    struct endpoint *bind;
-    bool transparent;
+    struct relay_bind bind;
+    bool bind_dynamic;               /* bind is worked out for each server that is asked       */
+    bool request_dynamic;            /* … as is what it is asked                               */
+    const struct relay_allow *allow; /* who may be asked; NULL: everybody                    */
 };
 
 /* Fields of an answer that mean something to weir: …_ignore_headers. */
@@ -149,6 +167,8 @@ struct relay {
     struct waiter waiter;
     uint64_t queue_began_ns;
     struct channel *channel; /* NULL: none                                   */
+    struct endpoint bind;    /* of the settings, worked out                  */
+    bool bind_known, bind_used;
     enum relay_state state;
     unsigned tries_left;
     uint64_t began_ns;
@@ -220,6 +240,12 @@ void relay_take(struct relay *, struct io_buf *);
 void relay_drop_input(struct relay *);
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+
+/* relay_try.c: how connections are made; may the peer of the attempt be asked? */
+struct channel_manner relay_manner(struct relay *);
+bool relay_allowed(struct relay *);
+/* Of an upstream with ntlm: the client's connection has one there already. */
+void relay_follow_client(struct relay *);
 
 /* relay_queue.c: the next peer, or NULL: with RELAY_QUEUED, relay_ask() is called again, else there
  * is none, for the reason given. */
