@@ -220,6 +220,7 @@ static bool add_peer(struct wish *w, struct group *g)
     if (known(g, &w->like.at))
         return api_fail(c, 409, "EntryExists", "there is a server \"%.*s\" already",
                         SLICE_FMT(w->like.at.text));
+    w->like.unchecked = g->mandatory;
     p = peer_grow(g, &w->like);
     if (p == NULL || !group_join(g, p)) {
         peer_wither(p);
@@ -315,6 +316,8 @@ static struct peer *replace(struct group *g, struct peer *p, const struct peer *
     fresh.users = 0;
     if (!endpoint_eq(&like->at, &p->at)) {
         fresh.fails = 0;
+        fresh.unhealthy = false;
+        fresh.unchecked = g->mandatory;
         fresh.stats = (struct peer_stats){ 0 };
     }
     made = peer_grow(g, &fresh);

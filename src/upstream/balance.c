@@ -172,6 +172,7 @@ bool balance_seal(struct arena *arena, struct group *g)
 /* Without memory for a ring it is round robin. */
 void balance_changed(struct group *g)
 {
+    g->version++;
     balance_forget(g);
     if (g->consistent && !ring_make(NULL, g))
         g->ring = NULL;

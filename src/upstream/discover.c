@@ -94,6 +94,7 @@ static bool come(struct served *d, const struct endpoint *at, const struct peer 
     all.at = *at;
     all.served = d;
     all.id = 0;
+    all.unchecked = d->group->mandatory;
     p = peer_grow(d->group, &all);
     if (p != NULL && group_join(d->group, p))
         return true;

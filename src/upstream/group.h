@@ -96,6 +96,8 @@ struct group {
     struct peer **by_number;      /* of numbers; made by group_seal()                   */
     unsigned numbers;             /* a peer's is below; NULL stands where none is       */
     unsigned next_id;
+    unsigned version;  /* steps when peers come, go or are changed           */
+    bool mandatory;    /* who comes is checked before it is used             */
     bool changes;      /* peers come and go                                  */
     struct slice zone; /* … when somebody says so; size 0: nobody may        */
     const char *state; /* the file that remembers; NULL: none does           */

@@ -51,8 +51,8 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
       .max = INT32_MAX, .syntax = "number", \
       .help = "How many servers are asked at most; 0: no limit." }, \
     RELAY_OWN(P "next_upstream", 1, ARGS_MANY, relay_set_next, next, "error timeout", \
-              "error | timeout | denied | invalid_header | http_500 | http_502 | http_503 | http_504 | " \
-              "http_403 | http_404 | http_429 | non_idempotent | off …", \
+              "error | timeout | denied | invalid_header | http_500 | http_502 | http_503 | " \
+              "http_504 | http_403 | http_404 | http_429 | non_idempotent | off …", \
               "When the next server is asked. A request that may not be repeated (POST, LOCK, " \
               "PATCH) is, once it has been sent, only with non_idempotent."), \
     RELAY_SIZE(P "buffer_size", buffer_size, "8k", \
