@@ -7,6 +7,7 @@
 #include "server/log_files.h"
 #include "upstream/api.h"
 #include "upstream/discover.h"
+#include "upstream/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,7 @@ static const char *build(struct building *b, struct generation *g)
     if (!zones_take(c->load, b->around->now != NULL ? b->around->now->config->load : NULL))
         return "there is no memory for the zones";
     discover_take(g->site, b->around->now != NULL ? b->around->now->site : NULL);
+    peers_take(g->site, b->around->now != NULL ? b->around->now->site : NULL);
     if (!status_zones_take(g->site, b->around->now != NULL ? b->around->now->site : NULL))
         return "there is no memory for the status zones";
     if (log_files_count(c->logs) != b->bundle.log_count ||

@@ -239,7 +239,8 @@ static void on_tick(struct io *io, struct io_timer *timer)
         return;
     }
     close_idle(t);
-    if (!features_loop_leave(&t->loop) || listening || t->loop.conn_count > 0) {
+    if (!features_loop_leave(&t->loop) || listening || t->loop.conn_count > 0 ||
+        t->loop.detached > 0) {
         arm_tick(t);
         return;
     }

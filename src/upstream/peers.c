@@ -2,6 +2,7 @@
 #include "upstream/peers.h"
 
 #include "base/block.h"
+#include "http/site.h"
 #include "upstream/balance.h"
 #include "upstream/discover.h"
 #include "upstream/sticky.h"
@@ -152,5 +153,33 @@ void peer_settle(struct peer *p, int64_t wall_ns, uint64_t now_ms)
     } else if (!off && s->off_ms != 0) {
         s->downtime_ms += now_ms - s->off_ms;
         s->off_ms = 0;
+    }
+}
+
+/* ---- from one generation to the next --------------------------------------------------------- */
+
+static void take_stats(struct group *g, struct group *old)
+{
+    pthread_mutex_lock(&old->lock);
+    for (struct peer *p = g->peers; p != NULL; p = p->next)
+        for (const struct peer *o = old->peers; o != NULL; o = o->next) {
+            if (o->at.text.size == 0 || !slice_eq(o->at.text, p->at.text))
+                continue;
+            p->stats = o->stats;
+            p->stats.off_ms = 0;
+            break;
+        }
+    pthread_mutex_unlock(&old->lock);
+}
+
+void peers_take(struct site *to, const struct site *from)
+{
+    if (to->http == NULL || from == NULL || from->http == NULL)
+        return;
+    for (struct group *g = group_first(to->http); g != NULL; g = g->next) {
+        struct group *old = group_find_in(from->http, g->name);
+
+        if (old != NULL)
+            take_stats(g, old);
     }
 }

@@ -37,6 +37,11 @@ bool group_seal(struct arena *, struct group *) MUST_USE;
 /* What came at run time goes with the configuration. */
 void group_forget(void *group);
 
+/* Before a generation is used: what was counted of peers with the same addresses in upstreams of the
+ * same names. from may be NULL. */
+struct site;
+void peers_take(struct site *to, const struct site *from);
+
 /* A peer may be out of use now, or in use again: its time out of use is counted. */
 void peer_settle(struct peer *, int64_t wall_ns, uint64_t now_ms);
 /* It failed too often lately. */

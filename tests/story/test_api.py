@@ -134,6 +134,8 @@ def test_an_upstream(s, two):
     assert ask(s, 'http/upstreams?fields=zone') == {'one': {'zone': 'one'}, 'fixed': {},
                                                     'even': {'zone': 'even'}}
     assert ask(s, 'http/upstreams/one?fields=zombies') == {'zombies': 0}
+    s.command('-s', 'reload')
+    assert ask(s, 'http/upstreams/one')['peers'][0]['requests'] == 3    # counts go on
     assert ask(s, 'http/upstreams/one', 'DELETE', status=204) is None
     assert ask(s, 'http/upstreams/one')['peers'][0]['requests'] == 0
 

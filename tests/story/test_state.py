@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import free_port
+from names import A, SRV, Names
 from upstreams import Upstream, reply
 
 BODY = 'location /api { api write=on; } location / { proxy_pass http://app; }'
@@ -164,3 +164,54 @@ def test_two_loops(weir):
     assert len(ask(s)) == 1
     for a in apps:
         a.close()
+
+
+# ---- servers with names -----------------------------------------------------------------
+
+def until(check, seconds=10):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_names(weir, app):
+    """A name is looked up again and again, whoever said it; a restart remembers the name."""
+    port = app.at.rpartition(':')[2]
+    ns = Names({('back.test', A): ['127.0.0.1', '127.0.0.9'],
+                ('_http._tcp.back.test', SRV): [(0, 5, int(port), 'back.test')]}, ttl=1)
+    s = weir(BODY, http=f'upstream app {{ zone app; state state/app.conf; '
+             f'resolver {ns.at} ipv6=off; }}')
+    made = ask(s, '', 'POST', {'server': f'back.test:{port}', 'max_fails': 0}, 201)
+    assert made['id'] == 0 and made['server'] == f'back.test:{port}'
+    assert s.file('state/app.conf') == f'server back.test:{port} max_fails=0 resolve;\n'
+    until(lambda: len(ask(s)) == 3)
+    children = {x['server']: x for x in ask(s) if 'parent' in x}
+    assert set(children) == {app.at, f'127.0.0.9:{port}'}
+    child = children[app.at]
+    assert child['host'] == 'back.test' and child['parent'] == 0 and child['max_fails'] == 0
+    assert s.get('/').text == 'app'
+    ns.zone[('back.test', A)] = ['127.0.0.1']
+    until(lambda: len(ask(s)) == 2)
+    code = ask(s, f'/{child["id"]}', 'DELETE', status=400)['error']['code']
+    assert code == 'UpstreamServerImmutable'
+    assert ask(s, '/0', 'PATCH', {'weight': 7})['weight'] == 7
+    assert [x['weight'] for x in ask(s)] == [7, 7]
+    s.stop()
+    s.start()
+    until(lambda: len(ask(s)) == 2)
+    assert s.get('/').text == 'app'
+    assert ask(s, '', 'POST', {'server': f'back.test:{port}'}, 409)['error']['code'] == \
+        'EntryExists'
+    assert ask(s, '', 'POST', {'server': 'back.test', 'service': 'http', 'down': True}, 201)
+    until(lambda: len(ask(s)) == 4)
+    assert 'service=http resolve down;' in s.file('state/app.conf')
+    assert len(ask(s, '/0', 'DELETE')) == 2
+    assert s.get('/').status == 502
+    left = ask(s)
+    assert len(ask(s, f'/{left[0]["id"]}', 'DELETE')) == 0
+    assert (s.dir / 'state/app.conf').read_text() == ''
+    asked = ns.count('back.test')
+    time.sleep(1.5)
+    assert ns.count('back.test') == asked       # nobody asks for it any more
+    ns.close()
