@@ -187,6 +187,14 @@ bool server_state_fits(struct conf_load *load, const struct group *g)
         conf_hint(load, "note: that is %s; take this line out, or state", g->state);
         return false;
     }
+    for (const struct group *other = g->next; other != NULL; other = other->next) {
+        if (other->state == NULL || strcmp(other->state, g->state) != 0)
+            continue;
+        conf_complain(load, CONF_EMERG, g->state_node, 0, "upstream \"%.*s\" has that state file",
+                      SLICE_FMT(other->name));
+        conf_hint(load, "expected: a file of its own for each upstream");
+        return false;
+    }
     if (g->zone.size > 0)
         return true;
     conf_complain(load, CONF_EMERG, g->state_node, CONF_AT_NAME,

@@ -2,7 +2,6 @@
 #include "upstream/peers.h"
 
 #include "base/block.h"
-#include "http/site.h"
 #include "upstream/balance.h"
 #include "upstream/discover.h"
 #include "upstream/sticky.h"

@@ -12,6 +12,7 @@
 #ifndef UPSTREAM_PEERS_H
 #define UPSTREAM_PEERS_H
 
+#include "http/site.h"
 #include "upstream/group.h"
 
 enum { PEERS_MAX = 1000 };
@@ -37,9 +38,8 @@ bool group_seal(struct arena *, struct group *) MUST_USE;
 /* What came at run time goes with the configuration. */
 void group_forget(void *group);
 
-/* Before a generation is used: what was counted of peers with the same addresses in upstreams of the
- * same names. from may be NULL. */
-struct site;
+/* Before a generation is used: what was counted of peers with the same addresses in upstreams of
+ * the same names. from may be NULL. */
 void peers_take(struct site *to, const struct site *from);
 
 /* A peer may be out of use now, or in use again: its time out of use is counted. */

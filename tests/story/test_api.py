@@ -250,6 +250,22 @@ def test_words(weir):
     assert r.returncode == 1 and 'write=on or write=off' in r.stderr
 
 
+@pytest.mark.one_engine
+def test_the_most_servers(s):
+    c = s.connect()
+    for i in range(998):
+        if i == 500:
+            c = s.connect()
+        a = c.ask('/api/9/' + SERVERS, method='POST',
+                  body=b'{"server":"127.0.1.%d:%d","down":true}' % (i % 250, i + 1))
+        assert a.status == 201, a.body
+    assert error(s, SERVERS, 'POST', {'server': '127.0.0.1:1'}, 500) == 'UpstreamOutOfMemory'
+    assert len(ask(s, 'http/upstreams/one')['peers']) == 1000
+    assert s.get('/').text == 'one'
+    ask(s, SERVERS + '/500', 'DELETE')
+    assert ask(s, SERVERS, 'POST', {'server': '127.0.0.1:1'}, 201)['id'] == 1000
+
+
 # ---- docs/openapi.json ---------------------------------------------------------------------
 
 DOC = json.loads((ROOT / 'docs' / 'openapi.json').read_text())

@@ -167,7 +167,6 @@ def test_health(weir, gate):
     assert c.answer().text == 'x'
 
 
-@pytest.mark.one_engine
 def test_two_loops(weir):
     """Many clients, one connection at a time to each of two servers: all are answered."""
     apps = [Upstream(reply('a')), Upstream(reply('b'))]

@@ -125,6 +125,8 @@ def test_another_user(weir):
     ('zone a; state a.conf; server 127.0.0.1:1;', 'are those in its state file'),
     ('state a.conf;', 'without a zone'),
     ('zone a;', 'there is no server'),
+    ('zone a; state a.conf; } upstream other { zone a; state a.conf;',
+     '"app" has that state file'),
 ])
 def test_words(weir, group, said):
     s = weir('', http=f'upstream app {{ {group} }}', start=False)
@@ -132,11 +134,11 @@ def test_words(weir, group, said):
     assert r.returncode == 1 and said in r.stderr
 
 
-@pytest.mark.one_engine
 def test_two_loops(weir):
-    """Servers come and go on two loops while requests are passed on."""
+    """Servers come and go on two loops while requests are passed on, and checked."""
     apps = [Upstream(reply(n)) for n in 'abc']
-    s = weir(BODY, http=f'upstream app {{ zone app; hash $uri consistent; server {apps[0].at}; }} '
+    body = BODY.replace('http://app;', 'http://app; health_check interval=20ms;')
+    s = weir(body, http=f'upstream app {{ zone app; hash $uri consistent; server {apps[0].at}; }} '
              'keepalive_requests 1000000;')
     s.rewrite(s.conf.read_text().replace('worker_processes 1', 'worker_processes 2'))
     s.stop()
