@@ -122,6 +122,15 @@ def test_off(weir, app):
 
 
 @pytest.mark.one_engine
+def test_a_place_that_cannot_be(weir, app):
+    s = weir(BODY, http=HTTP % app.at, main='admin unix:none/weir.sock;', start=False)
+    s.start(wait=False)
+    assert s.process.wait(10) == 1
+    s.expect_status = 1
+    assert '`admin off;` does without' in s.log()
+
+
+@pytest.mark.one_engine
 def test_mistakes(s):
     assert 'too few words' in weir_upstream(s, 'add', 'app', ok=2)
     assert '"what" is no command' in weir_upstream(s, 'what', ok=2)
