@@ -357,7 +357,7 @@ static const struct directive rows[] = {
       .help = "The servers of the group are those in the file, which is written whenever they are "
               "changed at run time: changes survive a restart. Needs a zone, and no server beside "
               "it. The user of the workers must be able to write into the file's directory.",
-      .example = "upstream app { zone app; state /var/lib/weir/app.conf; }" },
+      .example = "upstream app { zone app; state /var/lib/weir/state/app.conf; }" },
     { "keepalive", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_keepalive, .inherit = INHERIT_NOT,
       .fallback = "32 local", .syntax = "connections [local]",
       .help = "How many idle connections to each server a loop keeps for the next request; 0: "
