@@ -3,6 +3,7 @@
 
 #include "handler/client_body.h"
 #include "handler/small.h"
+#include "http/log_target.h"
 #include "http/vars_rows.h"
 #include "upstream/discover.h"
 #include "upstream/state.h"
@@ -270,11 +271,13 @@ static enum verdict reply(struct api_call *c)
 
 static bool after(struct api_call *);
 
+/* What was changed is written, even if nobody waits for the answer any more. */
 static void go_on(struct api_call *c)
 {
     struct request *r = c->request;
+    bool waits = after(c);
 
-    if (!request_unpin(r) && !after(c))
+    if (!request_unpin(r) && !waits)
         request_resume(r);
 }
 
@@ -310,11 +313,11 @@ static void written(struct io *io, struct io_op *op, struct io_result result)
     struct group *g = c->changed;
 
     (void)io;
-    if (result.res < 0 && !c->request->ended)
-        request_log(c->request, LOG_ERROR, -result.res,
-                    "the servers of upstream \"%.*s\" cannot be written to \"%s\": the change is "
-                    "in force, but a restart forgets it",
-                    SLICE_FMT(g->name), g->state);
+    if (result.res < 0)
+        log_write(log_of_scope(g->scope->parent), LOG_ERROR, -result.res,
+                  "the servers of upstream \"%.*s\" cannot be written to \"%s\": the change is in "
+                  "force, but a restart forgets it",
+                  SLICE_FMT(g->name), g->state);
     c->changed = NULL;
     go_on(c);
 }

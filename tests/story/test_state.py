@@ -210,7 +210,13 @@ def test_names(weir, app):
     assert 'service=http resolve down;' in s.file('state/app.conf')
     assert len(ask(s, '/0', 'DELETE')) == 2
     assert s.get('/').status == 502
+    body = b'{"server":"gone.test:1"}'
+    with s.connect() as c:      # who does not wait for the answer
+        c.send(f'POST {SERVERS} HTTP/1.1\r\nHost: a.test\r\nContent-Length: {len(body)}\r\n\r\n'
+               .encode() + body)
+    s.file('state/app.conf', contains='gone.test:1 resolve')
     left = ask(s)
+    assert len(ask(s, f'/{left[1]["id"]}', 'DELETE')) == 2
     assert len(ask(s, f'/{left[0]["id"]}', 'DELETE')) == 0
     assert (s.dir / 'state/app.conf').read_text() == ''
     asked = ns.count('back.test')
