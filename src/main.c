@@ -13,6 +13,7 @@
 #include "tool/proxy.h"
 #include "tool/respond.h"
 #include "tool/serve.h"
+#include "tool/upstream.h"
 
 #include <stdio.h>
 
@@ -30,10 +31,17 @@ static const struct {
     const char *word;
     int (*run)(const struct registry *, int argc, char **argv); /* argv[0] is the word */
 } commands[] = {
-    { "serve", serve },     { "proxy", proxy },   { "help", help },
-    { "bench", bench },     { "fmt", fmt },       { "lint", lint },
-    { "lab", lab },         { "compat", compat }, { "explain", tool_explain },
+    { "serve", serve },
+    { "proxy", proxy },
+    { "help", help },
+    { "bench", bench },
+    { "fmt", fmt },
+    { "lint", lint },
+    { "lab", lab },
+    { "compat", compat },
+    { "explain", tool_explain },
     { "respond", respond },
+    { "upstream", tool_upstream },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)

@@ -121,6 +121,16 @@ static uint64_t hash_seed(void)
     return atomic_compare_exchange_strong(&seed, &now, drawn) ? drawn : now;
 }
 
+struct slice slice_put(char **at, struct slice s)
+{
+    char *copy = *at;
+
+    if (s.size > 0)
+        memcpy(copy, s.at, s.size);
+    *at += s.size;
+    return slice_of(copy, s.size);
+}
+
 uint64_t slice_hash(struct slice s)
 {
     return XXH3_64bits_withSeed(s.size > 0 ? s.at : "", s.size, hash_seed());

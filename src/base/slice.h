@@ -78,6 +78,9 @@ bool slice_to_u64(struct slice s, uint64_t max, uint64_t *ret) MUST_USE;
 /* 1*HEXDIG and nothing else, likewise. */
 bool slice_hex_to_u64(struct slice s, uint64_t max, uint64_t *ret) MUST_USE;
 
+/* Copies it to *at, which steps behind it. */
+struct slice slice_put(char **at, struct slice s);
+
 /* Keyed by a random number per process, so that peers cannot choose collisions. */
 uint64_t slice_hash(struct slice s);
 uint64_t slice_hash_nocase(struct slice s);

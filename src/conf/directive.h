@@ -141,7 +141,7 @@ struct feature {
 
 /* Each feature defines: static uint32_t index; … .index = &index. */
 
-enum { FEATURES_MAX = 64 };
+enum { FEATURES_MAX = 96 };
 
 /* One block of the configuration: http{}, a server{}, a location{} … Immutable after load. */
 struct scope {

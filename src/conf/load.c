@@ -63,6 +63,13 @@ void conf_load_globals(struct conf_load *load, const char *text)
     load->globals = text;
 }
 
+void conf_load_extra(struct conf_load *load, uint32_t context, const char *name, const char *text)
+{
+    load->extra_context = context;
+    load->extra_name = name;
+    load->extra = text;
+}
+
 struct arena *conf_arena(struct conf_load *load)
 {
     return load->arena;
@@ -243,8 +250,16 @@ struct scope *conf_enter(struct conf_load *load, const struct conf_node *node, u
     struct scope *outer = load->scope;
     struct scope *scope = load->scope = scope_create(load, node, context, object);
     load_nodes(load, node->children);
+    if (context == load->extra_context)
+        conf_load_text(load, node, load->extra_name, slice_str(load->extra));
     load->scope = outer;
     return scope;
+}
+
+void conf_load_text(struct conf_load *load, const struct conf_node *node, const char *name,
+                    struct slice text)
+{
+    load_nodes(load, parse_text(load, name, text, load->scope->context, node));
 }
 
 static void set_paths(struct conf_load *load, const char *path)
@@ -261,7 +276,7 @@ static struct conf_node *read_nodes(struct conf_load *load)
 {
     struct conf_node *first = NULL, **end = &first;
     if (load->globals != NULL)
-        first = parse_text(load, "(command line)", slice_str(load->globals));
+        first = parse_text(load, "(command line)", slice_str(load->globals), CTX_MAIN, NULL);
     while (*end != NULL)
         end = &(*end)->next;
     *end = parse_main(load);

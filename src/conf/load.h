@@ -78,6 +78,9 @@ struct conf_load *conf_load_create(const struct registry *, struct conf_source *
                                    const char *prefix);
 /* More directives for the main context, from -g; borrows text. Once, before the run. */
 void conf_load_globals(struct conf_load *, const char *text);
+/* Directives of our own at the end of each block of that context; borrows both. Once, before the
+ * run. */
+void conf_load_extra(struct conf_load *, uint32_t context, const char *name, const char *text);
 /* Reads path (relative: below the prefix) and what it includes, fills the scopes, resolves the
  * variables and, if all of that was right, merges. Once. Never NULL. */
 struct scope *conf_load_run(struct conf_load *, const char *path);
@@ -123,6 +126,8 @@ void conf_at_end(struct conf_load *, void (*run)(void *arg), void *arg);
  * it with the object the block stands for. NULL only when memory ran out. */
 struct scope *conf_enter(struct conf_load *, const struct conf_node *, uint32_t context,
                          void *object);
+/* Loads a text as if it stood in place of the node, in the scope being filled. Borrows both. */
+void conf_load_text(struct conf_load *, const struct conf_node *, const char *name, struct slice);
 /* The scope being filled now, and its nearest ancestor (or itself) of a context. */
 struct scope *conf_scope(const struct conf_load *);
 struct scope *conf_scope_of(const struct conf_load *, uint32_t context);

@@ -22,6 +22,8 @@ struct conf_load {
     const char *prefix, *dir;
     const char *main_path;
     const char *globals;
+    uint32_t extra_context; /* of conf_load_extra(); 0: there is none               */
+    const char *extra_name, *extra;
 
     struct map files_by_path; /* of the first struct conf_file of each path      */
     struct conf_file *files, **files_end;
@@ -65,8 +67,9 @@ struct slice file_from(const struct conf_file *, uint32_t line, uint32_t column)
 
 /* Reads the main file and all it includes into a list of directives. */
 struct conf_node *parse_main(struct conf_load *);
-/* Reads a text that is no file: -g, a default. */
-struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text);
+/* Reads a text that is not included: -g, a default, or what a directive (NULL: none) stands for. */
+struct conf_node *parse_text(struct conf_load *, const char *name, struct slice text,
+                             uint32_t context, const struct conf_node *);
 
 /* ---- env.c ---------------------------------------------------------------------------- */
 

@@ -47,7 +47,7 @@ static void set_default(struct conf_load *load, void *conf, const struct directi
     const char *said = row->fallback[0] != '\0' ? row->fallback : "\"\"";
     struct slice text = arena_printf(load->arena, "%s %s;", row->name, said);
     struct slice name = arena_printf(load->arena, "(default of %s)", row->name);
-    const struct conf_node *node = parse_text(load, name.at, text);
+    const struct conf_node *node = parse_text(load, name.at, text, CTX_MAIN, NULL);
     if (node != NULL)
         set_value(load, node, conf, row);
 }

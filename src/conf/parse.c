@@ -455,12 +455,18 @@ static void parse_file(struct conf_load *load, const struct conf_file *file, uin
     *end = p.stack[0].end;
 }
 
-struct conf_node *parse_text(struct conf_load *load, const char *name, struct slice text)
+struct conf_node *parse_text(struct conf_load *load, const char *name, struct slice text,
+                             uint32_t context, const struct conf_node *node)
 {
     struct conf_file *file = arena_must(load->arena, sizeof *file);
     struct conf_node *nodes = NULL, **end = &nodes;
     *file = (struct conf_file){ .path = name, .text = text };
-    parse_file(load, file, CTX_MAIN, 0, &end);
+    if (node != NULL) {
+        file->included_by = node->file;
+        file->included_at = node->line;
+        file->order = ++load->file_count;
+    }
+    parse_file(load, file, context, 0, &end);
     return nodes;
 }
 

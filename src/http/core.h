@@ -12,6 +12,9 @@ struct site *core_site(struct conf_load *);
 conf_set_fn core_set_listen;
 /* *:80, for a server that says no listen. */
 void listen_default(struct conf_load *, struct site *, struct server *);
+/* A unix socket whose file has that mode. */
+bool listen_unix(struct conf_load *, struct site *, struct server *, struct slice path,
+                 unsigned mode) MUST_USE;
 /* "*:80", "[::1]:8080", "unix:/run/x.sock": for messages. */
 void listen_print(const struct listen_addr *, struct gather *);
 

@@ -367,6 +367,18 @@ void listen_default(struct conf_load *load, struct site *site, struct server *se
     (void)add_listen(load, site, server->node, server, &a, false);
 }
 
+bool listen_unix(struct conf_load *load, struct site *site, struct server *server,
+                 struct slice path, unsigned mode)
+{
+    struct listen_addr a = { .backlog = BACKLOG_DEFAULT,
+                             .node = server->node,
+                             .addr = { .family = AF_UNIX },
+                             .unix_path = path,
+                             .unix_mode = mode };
+
+    return add_listen(load, site, server->node, server, &a, false);
+}
+
 bool core_set_listen(struct conf_load *load, const struct conf_node *node, void *conf,
                      const struct directive *row)
 {

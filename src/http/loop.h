@@ -13,6 +13,7 @@
 #include "http/reasons.h"
 
 struct io;
+struct loop;
 struct site;
 struct pipeline;
 struct auth_desk;
@@ -36,6 +37,12 @@ struct loop_stats {
     _Atomic uint64_t status[6];                     /* by first digit of the answer */
 };
 
+/* Something to be run on another loop: embedded in what it is about, which stays until then. */
+struct loop_call {
+    void (*run)(struct loop *, struct loop_call *);
+    struct loop_call *next; /* the loop's */
+};
+
 struct loop {
     struct io *io;
     uint64_t (*now)(const struct io *);       /* io_now_ns */
@@ -45,6 +52,8 @@ struct loop {
     struct site *site; /* the generation that new requests start on    */
     /* No request of this loop runs on that older site any more. */
     void (*site_unused)(struct loop *, struct site *);
+    /* From any loop: gives it something to run. False: it has ended. */
+    bool (*call)(struct loop *, struct loop_call *);
     const struct pipeline *pipeline;
     struct file_cache *files;  /* handler/file_cache.h                          */
     struct auth_desk *auth;    /* handler/auth_desk.h                           */

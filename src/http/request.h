@@ -95,6 +95,8 @@ enum request_slot {
     SLOT_PROXIED,
     SLOT_LAST_PROXIED,
     SLOT_ONLY_PEER,
+    SLOT_API,
+    SLOT_ZONES,
     SLOT_COUNT
 };
 

@@ -22,6 +22,7 @@ struct generation;
 struct listen_addr {
     struct addr addr;
     struct slice unix_path; /* AF_UNIX; else size 0                                  */
+    unsigned unix_mode;     /* of the socket's file; 0: everybody's                  */
     bool bind;              /* has socket options: gets a socket of its own          */
     bool ipv6only, reuseport, deferred, so_keepalive, so_keepalive_set, tls, http2, proxy_protocol,
         options_set;
@@ -144,6 +145,8 @@ struct site {
     const struct log *log; /* the main error log                                    */
     const struct listener_want **by_listener; /* by listener id, or NULL; server/ fills it    */
     unsigned listener_count;
+    uint32_t number, respawned;   /* of the generation; workers that died before this one    */
+    int64_t loaded_wall_ns;       /* when it was                                            */
     unsigned value_count;         /* conf_place_count(): of each request's own values      */
     void *features[FEATURES_MAX]; /* features' own per-generation state                    */
 };

@@ -98,7 +98,7 @@ static bool stale(const char *path, const struct sockaddr_storage *to, socklen_t
     return dead;
 }
 
-static int bind_unix(int fd, const char *path, const char **ret_step)
+static int bind_unix(int fd, const char *path, unsigned mode, const char **ret_step)
 {
     struct sockaddr_storage to;
     socklen_t size;
@@ -110,10 +110,12 @@ static int bind_unix(int fd, const char *path, const char **ret_step)
         return error;
     if (stale(path, &to, size) && unlink(path) != 0)
         return -errno;
+    if (mode != 0 && fchmod(fd, mode) != 0) /* not even for a moment may others connect */
+        return -errno;
     if (bind(fd, (const struct sockaddr *)&to, size) != 0)
         return -errno;
     *ret_step = "chmod()";
-    return chmod(path, UNIX_MODE) == 0 ? 0 : -errno;
+    return chmod(path, mode != 0 ? mode : UNIX_MODE) == 0 ? 0 : -errno;
 }
 
 static int bind_tcp(int fd, const struct listen_wish *w, const char **ret_step)
@@ -145,7 +147,7 @@ int listen_open(const struct listen_wish *w, const char **ret_step)
 
     if (fd < 0)
         return -errno;
-    int error = w->addr.family == AF_UNIX ? bind_unix(fd, w->unix_path, ret_step)
+    int error = w->addr.family == AF_UNIX ? bind_unix(fd, w->unix_path, w->unix_mode, ret_step)
                                           : bind_tcp(fd, w, ret_step);
 
     if (error == 0)

@@ -14,6 +14,7 @@
 /* Numbers below 0 mean: not said. */
 struct listen_wish {
     struct addr addr;
+    unsigned unix_mode;    /* of the socket's file; 0: everybody's                 */
     const char *unix_path; /* AF_UNIX                                              */
     bool ipv6only, reuseport, deferred, keepalive_set, keepalive;
     int backlog, rcvbuf, sndbuf, fastopen, keep_idle, keep_interval, keep_count;

@@ -72,6 +72,7 @@ static void put_all(struct writer *w, const struct bundle *b, const struct confi
     put_number(w, BUNDLE_MAGIC);
     put_number(w, b->number);
     put_number(w, b->loops);
+    put_number(w, b->respawned);
     put_number(w, b->log_count);
     put_text(w, c->place.prefix);
     put_text(w, c->place.conf_path);
@@ -209,6 +210,7 @@ struct config *bundle_read(struct bundle *b, int fd, const struct registry *regi
     r.bad = get_number(&r) != BUNDLE_MAGIC;
     b->number = get_number(&r);
     b->loops = get_number(&r);
+    b->respawned = get_number(&r);
     b->log_count = get_number(&r);
     struct config_place place = { 0 };
 

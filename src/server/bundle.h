@@ -18,8 +18,9 @@ struct bundle_listener {
 };
 
 struct bundle {
-    uint32_t number; /* of the generation                                 */
-    uint32_t loops;  /* loop threads of the worker                        */
+    uint32_t number;    /* of the generation                                 */
+    uint32_t loops;     /* loop threads of the worker                        */
+    uint32_t respawned; /* workers that died before this one                        */
     uint32_t log_count;
     uint32_t listener_count;
     struct bundle_listener *listeners; /* malloc'ed                                         */

@@ -1,6 +1,7 @@
 /* config.c - loads a configuration and keeps together what belongs to it. */
 #include "server/config.h"
 
+#include "http/core.h"
 #include "server/features.h"
 
 #include <stdio.h>
@@ -38,10 +39,52 @@ struct config *config_create(const struct registry *registry, const struct confi
     return c;
 }
 
+/* ---- the admin socket ------------------------------------------------------------------- */
+
+/* Nobody but the user can connect to it; what http{} says of who may come in does not matter. */
+static const char admin_name[] = "(admin)";
+static const char admin_text[] = "server { access_log off; allow all; auth_basic off; "
+                                 "auth_request off; location /api { api write=on; } "
+                                 "location / { return 404; } }";
+
+enum { ADMIN_MODE = 0600 };
+
+void config_to_run(struct config *c)
+{
+    c->runs = true;
+    conf_load_extra(c->load, CTX_HTTP, admin_name, admin_text);
+}
+
+static struct server **admin_server(struct site *site)
+{
+    struct server **at = &site->servers;
+
+    while (*at != NULL && (*at)->node->file->path != admin_name)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Its server listens at a path that is known only by now, or goes. */
+static bool admin_settle(struct config *c)
+{
+    for (struct scope *s = c->root->children; s != NULL && c->runs; s = s->next) {
+        struct slice path = main_conf_admin(main_conf_of(c->root), &c->arena);
+        struct server **at = s->context == CTX_HTTP ? admin_server(s->object) : NULL;
+
+        if (at != NULL && path.size == 0)
+            *at = NULL; /* it was the last one */
+        else if (at != NULL && !listen_unix(c->load, s->object, *at, path, ADMIN_MODE))
+            return false;
+    }
+    return true;
+}
+
+/* ---- loading ---------------------------------------------------------------------------- */
+
 void config_read(struct config *c)
 {
     c->root = conf_load_run(c->load, c->place.conf_path);
-    if (c->root == NULL || conf_load_errors(c->load) > 0)
+    if (c->root == NULL || conf_load_errors(c->load) > 0 || !admin_settle(c))
         return;
     c->site = site_build(c->load, c->root);
     if (!config_good(c))

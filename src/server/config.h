@@ -30,11 +30,14 @@ struct config {
     struct site *site;
     const struct main_conf *main, *events;
     struct log_targets *logs;
+    bool runs;        /* … as a server: it has what is not written in the files   */
     struct slice map; /* the bundle it came in; at NULL: from files            */
 };
 
 /* `disk`: files may be read. */
 struct config *config_create(const struct registry *, const struct config_place *, bool disk);
+/* Before it is read: it will run, so it has an admin socket. */
+void config_to_run(struct config *);
 void config_read(struct config *);
 bool config_good(const struct config *);
 void config_destroy(struct config *);

@@ -30,6 +30,7 @@
 #include "net/tls_home.h"
 #include "proto/ssl.h"
 #include "server/main_conf.h"
+#include "upstream/api.h"
 #include "upstream/channel.h"
 #include "upstream/discover.h"
 #include "upstream/gateways.h"
@@ -105,6 +106,8 @@ const struct feature *const features[] = {
     &feature_scgi,
     &feature_memcached,
     &feature_health,
+    &feature_status_zone,
+    &feature_api,
     NULL,
 };
 /* clang-format on */
@@ -123,6 +126,7 @@ enum { EVERY, MAIN_ONLY };
 
 static const struct step steps[] = {
     { "ssl-client", step_ssl_client, ssl_client_idle, MAIN_ONLY },
+    { "status-zone", step_status_zone, status_zone_idle, MAIN_ONLY },
     { "realip", step_realip, realip_idle, MAIN_ONLY },
     { "server-rewrite", step_server_rewrite, NULL, EVERY },
     { "find-location", step_find_location, NULL, EVERY },
@@ -166,7 +170,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 2, FIND_LOCATION_STEP = 3, CONTENT_STEP = 15 };
+enum { SERVER_REWRITE_STEP = 3, FIND_LOCATION_STEP = 4, CONTENT_STEP = 16 };
 
 const struct pipeline pipeline = {
     .steps = steps,

@@ -1,10 +1,13 @@
 /* generation.c - from a bundle to something that loops can run, and back to nothing. */
 #include "server/generation.h"
 
+#include "base/clock.h"
 #include "conf/zone.h"
 #include "server/bundle.h"
 #include "server/log_files.h"
+#include "upstream/api.h"
 #include "upstream/discover.h"
+#include "upstream/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,12 +178,15 @@ static const char *build(struct building *b, struct generation *g)
     if (c == NULL)
         return "the bundle cannot be read";
     g->config = c;
+    config_to_run(c);
     config_read(c);
     if (!config_good(c))
         return "the worker reads the configuration differently from the master";
     g->site = c->site;
     g->site->generation = g;
-    g->number = b->bundle.number;
+    g->number = g->site->number = b->bundle.number;
+    g->site->respawned = b->bundle.respawned;
+    g->site->loaded_wall_ns = clock_wall_ns();
     g->loops = b->bundle.loops;
     if (b->loop_count == 0)
         b->loop_count = g->loops;
@@ -193,6 +199,9 @@ static const char *build(struct building *b, struct generation *g)
     if (!zones_take(c->load, b->around->now != NULL ? b->around->now->config->load : NULL))
         return "there is no memory for the zones";
     discover_take(g->site, b->around->now != NULL ? b->around->now->site : NULL);
+    peers_take(g->site, b->around->now != NULL ? b->around->now->site : NULL);
+    if (!status_zones_take(g->site, b->around->now != NULL ? b->around->now->site : NULL))
+        return "there is no memory for the status zones";
     if (log_files_count(c->logs) != b->bundle.log_count ||
         !number_listeners(g->site, &b->bundle, b->around))
         return "the bundle does not fit its configuration";
@@ -234,6 +243,8 @@ void generation_destroy(struct generation *g)
 {
     if (g->config != NULL && g->config->logs != NULL)
         log_files_close(g->config->logs);
+    if (g->site != NULL)
+        status_zones_drop(g->site);
     if (g->site != NULL)
         free(g->site->uses);
     if (g->config != NULL) {

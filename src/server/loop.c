@@ -93,6 +93,40 @@ bool loop_post(struct loop_thread *t, errand_fn *run, void *arg)
     return false;
 }
 
+static bool call(struct loop *loop, struct loop_call *c)
+{
+    struct loop_thread *t = thread_of(loop);
+
+    c->next = NULL;
+    pthread_mutex_lock(&t->mutex);
+    bool open = t->errands_end != NULL;
+
+    if (open) {
+        *t->calls_end = c;
+        t->calls_end = &c->next;
+    }
+    pthread_mutex_unlock(&t->mutex);
+    if (open)
+        bell_ring(&t->bell);
+    return open;
+}
+
+static void run_calls(struct loop_thread *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    struct loop_call *c = t->calls;
+
+    t->calls = NULL;
+    t->calls_end = &t->calls;
+    pthread_mutex_unlock(&t->mutex);
+    while (c != NULL) {
+        struct loop_call *next = c->next; /* c is not ours any more once it runs */
+
+        c->run(&t->loop, c);
+        c = next;
+    }
+}
+
 void loops_do(struct worker *w, errand_fn *run, void *arg)
 {
     struct rendezvous z;
@@ -138,6 +172,7 @@ static void run_errands(struct loop_thread *t, struct errand *e)
 static void on_bell(void *arg)
 {
     run_errands(arg, take_errands(arg, false));
+    run_calls(arg);
 }
 
 /* ---- generations ------------------------------------------------------------------------ */
@@ -204,11 +239,13 @@ static void on_tick(struct io *io, struct io_timer *timer)
         return;
     }
     close_idle(t);
-    if (!features_loop_leave(&t->loop) || listening || t->loop.conn_count > 0) {
+    if (!features_loop_leave(&t->loop) || listening || t->loop.conn_count > 0 ||
+        t->loop.detached > 0) {
         arm_tick(t);
         return;
     }
     run_errands(t, take_errands(t, true));
+    run_calls(t);
     if (t->loop.conn_count > 0) { /* one was handed over at the last moment */
         arm_tick(t);
         return;
@@ -304,6 +341,7 @@ static int loop_open(struct loop_thread *t)
     loop->index = t->index;
     loop->tls_ring = t->worker->tls_ring;
     loop->site_unused = site_unused;
+    loop->call = call;
     loop->pipeline = &pipeline;
     loop->conn_numbers = t->index + 1;
     loop->conn_number_step = t->worker->loop_count;
@@ -390,6 +428,7 @@ static int start_one(struct worker *w, unsigned i, struct starting *s)
     t->worker = w;
     t->index = i;
     t->errands_end = &t->errands;
+    t->calls_end = &t->calls;
     pthread_mutex_init(&t->mutex, NULL);
     int error = bell_open(&t->bell);
 

@@ -28,6 +28,7 @@ struct loop_thread {
     struct bell bell;
     pthread_mutex_t mutex; /* of the errands                                         */
     struct errand *errands, **errands_end;
+    struct loop_call *calls, **calls_end; /* from other loops                      */
     struct accepting *accepting; /* one per socket it accepts on                           */
     _Atomic uint32_t promised;   /* connections other loops handed over, not yet begun     */
     struct io_timer tick;        /* while leaving, or while a listener is leaving          */

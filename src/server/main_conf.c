@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { UNIX_PATH_SIZE = 108 };
+
 static uint32_t main_index;
 
 #define SETTER(name)                                                                   \
@@ -150,6 +152,33 @@ SETTER(set_env)
     return true;
 }
 
+/* ---- the admin socket ------------------------------------------------------------------- */
+
+SETTER(set_admin)
+{
+    struct main_conf *main = conf;
+    struct slice text = conf_arg(node, 0), path;
+
+    (void)row;
+    main->admin_off = slice_eq(text, SLICE("off"));
+    if (main->admin_off)
+        return true;
+    path = slice_skip(text, slice_starts(text, SLICE("unix:")) ? 5 : 0);
+    if (path.size == text.size || path.size == 0) {
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is no unix socket", SLICE_FMT(text));
+        conf_hint(load, "expected: unix:/path or off");
+        return false;
+    }
+    main->admin = arena_printf(conf_arena(load), "%s%.*s",
+                               path.at[0] == '/' ? "" : conf_prefix(load), SLICE_FMT(path));
+    CHECK(main->admin.at != NULL);
+    if (main->admin.size < UNIX_PATH_SIZE)
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "a unix socket's path has 1 to %d bytes",
+                  UNIX_PATH_SIZE - 1);
+    return false;
+}
+
 /* ---- what means nothing here ------------------------------------------------------------ */
 
 static const struct {
@@ -290,6 +319,12 @@ static const struct directive rows[] = {
       .help = "Whether the worker is a process of its own; off is for debugging." },
     { "pid", CTX_MAIN, 1, 1, CONF_PATH, M(pid), WEIR_PID_PATH, .syntax = "file",
       .help = "The file with the master's process id." },
+    { "admin", CTX_MAIN, 1, 1, CONF_CUSTOM, .set = set_admin, .inherit = INHERIT_NOT,
+      .syntax = "unix:path | off",
+      .help = "The socket at which `weir upstream` and other programs of the same user find the "
+              "API, with write=on; its mode is 0600. If it is not said, it is beside the pid file: "
+              "weir-admin.sock beside weir.pid.",
+      .example = "admin unix:/run/weir-admin.sock;" },
     { "env", CTX_MAIN, 1, 1, CONF_CUSTOM, .set = set_env, .repeats = true,
       .syntax = "variable[=value]",
       .help = "An environment variable that the worker keeps, or gets; the others are removed." },
@@ -332,3 +367,16 @@ const struct feature feature_main = {
     .about = "The process as a whole: who it runs as, how many loops it has, how it waits.",
     .index = &main_index,
 };
+
+struct slice main_conf_admin(const struct main_conf *main, struct arena *arena)
+{
+    struct slice name = main->pid, path;
+
+    if (main->admin_off || main->admin.size > 0)
+        return main->admin;
+    if (slice_ends(name, SLICE(".pid")))
+        name.size -= 4;
+    path = arena_printf(arena, "%.*s-admin.sock", SLICE_FMT(name));
+    CHECK(path.at != NULL);
+    return path.size < UNIX_PATH_SIZE ? path : (struct slice){ 0 };
+}

@@ -29,6 +29,8 @@ struct main_conf {
     int64_t shutdown_ms; /* 0: however long it takes                              */
     bool daemon, master, jit;
     struct slice pid, lock, directory;
+    struct slice admin; /* the path of its socket; size 0: not said                    */
+    bool admin_off;
     struct env_wish *env;
     /* events{} */
     int use;
@@ -40,6 +42,9 @@ extern const struct feature feature_main;
 /* The main block's struct, and that of events{} (the main block's if there is none). */
 const struct main_conf *main_conf_of(const struct scope *root);
 const struct main_conf *events_conf_of(const struct scope *root);
+
+/* Where the admin socket is; size 0: there is none. Lives in the arena. */
+struct slice main_conf_admin(const struct main_conf *, struct arena *);
 
 /* worker_processes as a number of threads: 1 … LOOPS_MAX. */
 unsigned main_conf_loops(const struct main_conf *);

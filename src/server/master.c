@@ -5,6 +5,7 @@
 #include "server/log_files.h"
 #include "server/temp_dirs.h"
 #include "server/privileges.h"
+#include "server/state_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -168,6 +169,7 @@ static bool open_all(struct master *m)
         return fail("%s", text);
     if (m->options->conf_text == NULL && !temp_dirs_make(m->config, text, sizeof text))
         return fail("%s", text);
+    states_prepare(m->config);
     if (sockets_prepare(&m->sockets, m->config->site, m->loops, true, text, sizeof text))
         return true;
     log_write(master_log(m), LOG_EMERG, 0, "%s", text);

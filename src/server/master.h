@@ -58,6 +58,7 @@ struct master {
     bool never_ran, hopeless; /* no worker has run yet; none will                       */
     struct io_timer respawn, hurry;
     uint64_t worker_since_ns;
+    uint32_t respawned;  /* how often a worker took the place of one that died      */
     uint32_t respawn_ms; /* the next wait                                          */
 
     /* A reload on its way. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "conf/zone.h"
 #include "server/log_files.h"
+#include "server/state_files.h"
 #include "server/temp_dirs.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct config *master_load(const struct master *m)
 
     if (o->conf_text != NULL)
         source_add(&c->source, SOURCE_FILE, o->conf, 0, slice_str(o->conf_text), false);
+    config_to_run(c);
     c->source.before = m->config != NULL ? &m->config->source : NULL;
     config_read(c);
     c->source.before = NULL;
@@ -122,8 +124,10 @@ static bool prepare(struct master *m, char *text, size_t size)
         return false;
     }
     log_files_keep(m->next->logs, m->config->logs);
-    return log_files_open(m->next->logs, text, size) && temp_dirs_make(m->next, text, size) &&
-           sockets_prepare(&m->sockets, m->next->site, m->loops, false, text, size);
+    if (!log_files_open(m->next->logs, text, size) || !temp_dirs_make(m->next, text, size))
+        return false;
+    states_prepare(m->next);
+    return sockets_prepare(&m->sockets, m->next->site, m->loops, false, text, size);
 }
 
 void reload_begin(struct master *m)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "server/log_files.h"
+#include "server/state_files.h"
 #include "server/worker.h"
 
 #include <errno.h>
@@ -34,7 +35,9 @@ static bool pack(struct parcel *p, const struct master *m, const struct config *
     uint32_t socket_count, logs = log_files_count(c->logs);
     int *sockets;
 
-    p->bundle = (struct bundle){ .number = number, .loops = m->loops, .log_count = logs };
+    p->bundle = (struct bundle){
+        .number = number, .loops = m->loops, .log_count = logs, .respawned = m->respawned
+    };
     sockets_list(&m->sockets, &p->bundle.listeners, &p->bundle.listener_count, &sockets,
                  &socket_count);
     p->count = 1 + socket_count + logs;
@@ -237,8 +240,11 @@ static void on_respawn(struct io *io, struct io_timer *timer)
     struct master *m = container_of(timer, struct master, respawn);
 
     (void)io;
-    if (m->worker == 0 && !m->stopping && !m->quitting && !m->resting)
-        worker_spawn(m);
+    if (m->worker != 0 || m->stopping || m->quitting || m->resting)
+        return;
+    m->respawned++;
+    states_read_again(m->config);
+    worker_spawn(m);
 }
 
 /* ---- ending ----------------------------------------------------------------------------- */

@@ -147,6 +147,7 @@ void options_help(void)
            "       weir lint [-c FILE]              what a configuration should not say\n"
            "       weir explain [-c FILE] URL       what happens to a request, and why\n"
            "       weir compat PATH...              what of nginx configurations weir has\n"
+           "       weir upstream list               servers of upstreams, seen and changed\n"
            "       weir lab list                    the experiments; see weir lab --help\n"
            "       weir help [DIRECTIVE]            what a directive does\n\noptions:\n");
     for (size_t i = 0; i < COUNT_OF(letters); i++)

@@ -119,6 +119,7 @@ static struct listen_wish wish_of(const struct listen_addr *a, char path[LISTEN_
     return (struct listen_wish){
         .addr = a->addr,
         .unix_path = path,
+        .unix_mode = a->unix_mode,
         .ipv6only = a->ipv6only,
         .reuseport = a->reuseport,
         .deferred = a->deferred,
@@ -172,10 +173,18 @@ static void describe_failure(const struct listener_want *w, const char *key, con
                  holder_find(&w->addr->addr, holder, sizeof holder);
     const struct conf_node *node = w->addr->node;
 
+    if (w->addr->unix_mode != 0) {
+        snprintf(text, size,
+                 "%s to %s failed (%d: %s): no admin socket; `admin unix:/path;` says where else, "
+                 "`admin off;` does without",
+                 step, key, -error, strerror(-error));
+        return;
+    }
     snprintf(text, size, "%s to %s failed (%d: %s)%s%s, for \"listen\" in %s:%u%s", step, key,
              -error, strerror(-error), known ? "; the port is " : "", holder,
              node != NULL ? node->file->path : "?", node != NULL ? node->line : 0,
-             error == -EACCES ? "; ports below 1024 are for root" : "");
+             error == -EACCES && w->addr->addr.family != AF_UNIX ? "; ports below 1024 are for root"
+                                                                 : "");
 }
 
 static bool prepare_one(struct sockets *book, const struct listener_want *w, unsigned sockets,

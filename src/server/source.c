@@ -112,6 +112,19 @@ static int source_read(struct conf_source *base, const char *path, struct slice 
     return error;
 }
 
+void source_read_again(struct source *s, const char *path)
+{
+    struct source_item *fresh = must(calloc(1, sizeof *fresh));
+    struct slice bytes = { 0 };
+    int error = read_disk(path, &bytes);
+
+    *fresh =
+        (struct source_item){ SOURCE_FILE, must(strdup(path)), error, bytes, error == 0, s->items };
+    if (s->items == NULL)
+        s->end = &fresh->next;
+    s->items = fresh; /* in front of the older one */
+}
+
 /* ---- patterns --------------------------------------------------------------------------- */
 
 static int glob_disk(const char *pattern, struct slice *ret)

@@ -31,6 +31,9 @@ struct source {
 void source_init(struct source *, bool disk);
 void source_done(struct source *);
 
+/* The next one who asks for the file is given what is in it by now; bytes given out before stay. */
+void source_read_again(struct source *, const char *path);
+
 /* Puts an answer in by hand. Copies the name; borrows bytes unless owned. */
 void source_add(struct source *, enum source_kind, const char *name, int error, struct slice bytes,
                 bool owned);

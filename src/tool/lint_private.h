@@ -115,6 +115,6 @@ lint_look_fn look_alias_slash, look_add_header, look_dead_location, look_dead_re
     look_server_name_twice, look_default_server, look_line_feed, look_if_trap, look_if_file,
     look_if_host, look_regex_risky, look_regex_dot, look_php_any, look_tls, look_server_tokens,
     look_autoindex, look_root_system, look_root_location, look_host_header, look_merge_slashes,
-    look_access_order, look_referer_none, look_resolver;
+    look_access_order, look_referer_none, look_resolver, look_api;
 
 #endif

@@ -124,6 +124,20 @@ void look_tls(struct lint *l, const struct spot *s)
                           "%s is not to be used any more", weak[k]);
 }
 
+/* Does anything here say who may come in? */
+void look_api(struct lint *l, const struct spot *s)
+{
+    static const char *const guards[] = { "allow", "deny", "auth_basic", "auth_request" };
+
+    if (!arg_is(s->node, 0, "write=on"))
+        return;
+    for (size_t i = 0; i < COUNT_OF(guards); i++)
+        if (spot_inherited(l, s, guards[i]) != NULL)
+            return;
+    lint_tell(l, s->node, 0, "allow 127.0.0.1; deny all; or weir upstream, which needs no location",
+              "everybody can change the servers that requests are passed on to");
+}
+
 void look_server_tokens(struct lint *l, const struct spot *s)
 {
     if (arg_is(s->node, 0, "on"))

@@ -2,9 +2,13 @@
 #include "upstream/balance.h"
 
 #include "base/block.h"
+#include "upstream/peers.h"
+#include "upstream/queue.h"
 #include "upstream/sticky.h"
 
 #include <sys/random.h>
+
+enum { AVERAGED = 8 /* answers, about */ };
 
 static uint64_t now_ms(const struct pick *p)
 {
@@ -162,20 +166,22 @@ const struct balance balance_random = { "random", false, choose_random, NULL };
 
 bool balance_seal(struct arena *arena, struct group *g)
 {
-    return !g->consistent || ring_make(g->served != NULL ? NULL : arena, g);
+    return !g->consistent || ring_make(g->changes ? NULL : arena, g);
 }
 
 /* Without memory for a ring it is round robin. */
 void balance_changed(struct group *g)
 {
+    g->version++;
     balance_forget(g);
     if (g->consistent && !ring_make(NULL, g))
         g->ring = NULL;
+    queue_wake(g);
 }
 
 void balance_forget(struct group *g)
 {
-    if (g->served == NULL || !g->consistent)
+    if (!g->changes || !g->consistent)
         return;
     block_free(g->ring);
     g->ring = NULL;
@@ -187,7 +193,7 @@ static void hold(struct pick *p, struct peer *peer)
 {
     uint8_t bit = (uint8_t)(1u << peer->number % 8);
 
-    if (p->group->served == NULL || (p->held[peer->number / 8] & bit) != 0)
+    if (!p->group->changes || (p->held[peer->number / 8] & bit) != 0)
         return;
     p->held[peer->number / 8] |= bit;
     peer->users++;
@@ -200,7 +206,7 @@ static void let_go(void *arg)
     struct group *g = p->group;
 
     pthread_mutex_lock(&g->lock);
-    for (unsigned n = 0; n < g->numbers; n++)
+    for (unsigned n = 0; n < g->numbers; n += p->held[n / 8] == 0 ? 8 - n % 8 : 1)
         if ((p->held[n / 8] & 1u << n % 8) != 0)
             group_unuse(g, g->by_number[n]);
     pthread_mutex_unlock(&g->lock);
@@ -226,11 +232,27 @@ bool balance_begin(struct pick *p, struct group *g, struct request *r)
 {
     *p = (struct pick){ .group = g, .request = r, .only = r->slots[SLOT_ONLY_PEER] };
     p->tried = arena_zalloc(&r->arena, g->numbers / 8 + 1);
-    if (g->served == NULL)
+    if (!g->changes)
         p->wanted = sticky_peer(r, g);
     else if (!begin_holding(p, g->numbers / 8 + 1))
         return false;
-    return p->tried != NULL && (g->balance->begin == NULL || g->balance->begin(p));
+    if (p->tried == NULL || (g->balance->begin != NULL && !g->balance->begin(p)))
+        return false;
+    p->first_hash = p->hash;
+    return true;
+}
+
+void balance_want(struct pick *p, const struct endpoint *at)
+{
+    pthread_mutex_lock(&p->group->lock);
+    for (struct peer *peer = p->group->peers; peer != NULL; peer = peer->next) {
+        if (!endpoint_eq(&peer->at, at))
+            continue;
+        p->wanted = peer;
+        hold(p, peer);
+        break;
+    }
+    pthread_mutex_unlock(&p->group->lock);
 }
 
 /* A session's backup is its server, too. */
@@ -255,6 +277,37 @@ static struct peer *choose(struct pick *p, uint64_t now)
     return peer;
 }
 
+/* Behind the lock. */
+static struct peer *choose_any(struct pick *p, uint64_t now)
+{
+    struct group *g = p->group;
+    struct peer *peer = choose(p, now);
+
+    if (peer != NULL || p->backup || g->backups == 0)
+        return peer;
+    p->backup = true;
+    return choose_round_robin(p, now);
+}
+
+/* The same for a request that may wait: as if it came just now, when it has its turn. */
+static struct peer *choose_in_turn(struct pick *p, uint64_t now)
+{
+    struct group *g = p->group;
+    struct peer *peer = queue_first(g, p->waiter) ? choose_any(p, now) : NULL;
+
+    if (p->waiter == NULL)
+        return peer;
+    if (peer != NULL) {
+        queue_wake(g); /* there may be more */
+        return peer;
+    }
+    p->backup = false;
+    p->attempts = 0;
+    p->hash = p->first_hash;
+    queue_enter(g, p->waiter, p->request);
+    return NULL;
+}
+
 struct peer *balance_next(struct pick *p)
 {
     struct group *g = p->group;
@@ -265,13 +318,12 @@ struct peer *balance_next(struct pick *p)
     if (p->only != NULL)
         return p->peer = was_tried(p, p->only) ? NULL : mark_tried(p, p->only);
     pthread_mutex_lock(&g->lock);
-    peer = choose(p, now);
-    if (peer == NULL && !p->backup && g->backups > 0) {
-        p->backup = true;
-        peer = choose_round_robin(p, now);
-    }
+    peer = choose_in_turn(p, now);
+    p->sent = p->received = p->header_us = p->last_us = p->status = 0;
     if (peer != NULL) {
         peer->conns++;
+        peer->stats.requests++;
+        peer->stats.selected_wall_ns = loop_wall_ns(p->request->loop);
         peer_time_begin(p, peer, now);
         if (now - peer->tried_ms > (uint64_t)peer->fail_timeout_ms)
             peer->tried_ms = now; /* one try; the others wait what comes of it */
@@ -296,10 +348,29 @@ static void judge(const struct pick *p, struct peer *peer, bool failed, uint64_t
         return;
     }
     peer->fails++;
+    peer->stats.unavail += peer->fails == peer->max_fails;
     peer->failed_ms = peer->tried_ms = now;
     peer->effective -= peer->weight / peer->max_fails;
     if (peer->effective < 0)
         peer->effective = 0;
+}
+
+static void average(uint64_t *at, uint64_t us)
+{
+    if (us > 0)
+        *at = *at == 0 ? us : (*at * (AVERAGED - 1) + us) / AVERAGED;
+}
+
+static void count(const struct pick *p, struct peer *peer, bool failed)
+{
+    struct peer_stats *s = &peer->stats;
+
+    s->fails += failed;
+    s->sent += p->sent;
+    s->received += p->received;
+    s->responses[p->status >= 100 && p->status < 600 ? p->status / 100 : 0]++;
+    average(&s->header_us, p->header_us);
+    average(&s->response_us, p->last_us);
 }
 
 void balance_done(struct pick *p, bool failed)
@@ -314,7 +385,10 @@ void balance_done(struct pick *p, bool failed)
     pthread_mutex_lock(&p->group->lock);
     peer->conns--;
     peer_time_end(p, peer, failed, now);
+    count(p, peer, failed);
     judge(p, peer, failed, now);
+    peer_settle(peer, loop_wall_ns(p->request->loop), now);
+    queue_wake(p->group);
     pthread_mutex_unlock(&p->group->lock);
 }
 

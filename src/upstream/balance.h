@@ -13,8 +13,11 @@
 #include "http/request.h"
 #include "upstream/group.h"
 
+struct waiter;
+
 struct pick {
     struct group *group;
+    struct waiter *waiter; /* who waits in the group's queue if there is no peer; NULL: nobody   */
     struct request *request;
     struct peer *only;   /* of a health check: nobody else; NULL: of the group              */
     struct peer *wanted; /* of the request's session; NULL: any                            */
@@ -22,10 +25,13 @@ struct pick {
     uint8_t *tried;      /* a bit for each peer                                       */
     uint8_t *held;       /* … that comes and goes: it stays until the request's end   */
     uint32_t hash;       /* of the methods that have one                              */
+    uint32_t first_hash; /* … at first                                                */
     unsigned attempts;   /* of them: how often they have chosen                       */
     bool hashed, backup; /* backup: among these now                                   */
     uint64_t asked_ms;   /* when peer was                                             */
     uint64_t header_us, last_us; /* how long its answer took, for balance_done(); 0: none */
+    uint64_t sent, received;     /* … bytes                                           */
+    unsigned status;             /* … of the answer; 0: there was none                */
     struct slice key;
 };
 
@@ -50,6 +56,9 @@ void balance_forget(struct group *);
 
 /* Borrows both until the request ends. False: no memory. */
 bool balance_begin(struct pick *, struct group *, struct request *) MUST_USE;
+
+/* The peer of that address shall be asked, if it can be. */
+void balance_want(struct pick *, const struct endpoint *);
 
 /* NULL: none is left that could be asked. */
 struct peer *balance_next(struct pick *);

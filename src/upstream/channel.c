@@ -85,6 +85,21 @@ static struct list *place_of(struct channels *all, const struct endpoint *peer)
     return &all->idle[slice_hash(bytes) % COUNT_OF(all->idle)];
 }
 
+const struct endpoint *channels_kept_for(const struct channels *all, uint64_t identity)
+{
+    for (size_t i = 0; i < COUNT_OF(all->idle) && all->idle_count > 0; i++) {
+        const struct link *head = &all->idle[i].head;
+
+        for (struct link *l = head->next; l != head; l = l->next) {
+            const struct channel *c = container_of(l, struct channel, idle);
+
+            if (c->manner.identity == identity)
+                return &c->peer;
+        }
+    }
+    return NULL;
+}
+
 static bool same_manner(const struct channel *c, const struct channel_manner *m)
 {
     const struct endpoint *bind = c->manner.bind;

@@ -86,6 +86,9 @@ struct channel *channel_open(struct request *, const struct endpoint *,
                              const struct channel_manner *, const struct channel_ops *, void *owner,
                              int *error) MUST_USE;
 
+/* Where one goes that was kept with this identity; NULL: there is none. Borrowed for now. */
+const struct endpoint *channels_kept_for(const struct channels *, uint64_t identity);
+
 /* It was kept before: it is open, and a request on it may be lost without anybody's fault. */
 bool channel_reused(const struct channel *);
 

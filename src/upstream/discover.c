@@ -5,16 +5,10 @@
 #include "http/log_target.h"
 #include "http/site.h"
 #include "upstream/balance.h"
+#include "upstream/peers.h"
 #include "upstream/resolver.h"
-#include "upstream/sticky.h"
 
 enum { NS_PER_MS = 1000000, AGAIN_MS = 1000, FAILED_MS = 5000 };
-
-/* A peer with the texts that it has of its own. */
-struct grown {
-    struct peer peer;
-    char text[ADDR_TEXT_MAX + 8], route[STICKY_ROUTE_SIZE];
-};
 
 /* ---- the configuration ---------------------------------------------------------------------- */
 
@@ -33,20 +27,6 @@ static bool refuse(struct conf_load *load, const struct conf_node *node, int arg
     conf_complain(load, CONF_EMERG, node, arg, "%s", why);
     conf_hint(load, "expected: %s", expected);
     return false;
-}
-
-/* What came to the group at run time goes with the configuration. */
-static void forget_all(void *arg)
-{
-    struct group *g = arg;
-    struct peer *next;
-
-    for (struct peer *p = g->peers; p != NULL; p = next) {
-        next = p->next;
-        if (p->served != NULL)
-            group_part(g, p);
-    }
-    balance_forget(g);
 }
 
 static bool read_service(struct conf_load *load, const struct conf_node *node, struct served *d)
@@ -82,8 +62,8 @@ bool discover_add(struct conf_load *load, const struct conf_node *node, struct g
         return refuse(load, node, 0, "an address has nothing to resolve", "a name");
     if (!read_service(load, node, d))
         return false;
-    if (g->served == NULL)
-        conf_at_end(load, forget_all, g);
+    d->id = ++g->next_id;
+    g->changes = true;
     g->served = d;
     return true;
 }
@@ -109,21 +89,16 @@ static struct peer *find(const struct served *d, const struct endpoint *at)
 /* Behind the lock. False: no memory, or there are too many. */
 static bool come(struct served *d, const struct endpoint *at, const struct peer *like)
 {
-    struct grown *n = block_alloc(sizeof *n);
+    struct peer all = *like, *p;
 
-    if (n == NULL || at->text.size > sizeof n->text) {
-        block_free(n);
-        return false;
-    }
-    n->peer = *like;
-    n->peer.at = *at;
-    memcpy(n->text, at->text.at, at->text.size);
-    n->peer.at.text = slice_of(n->text, at->text.size);
-    n->peer.served = d;
-    n->peer.next = NULL;
-    if (sticky_route_of(d->group, &n->peer, n->route) && group_join(d->group, &n->peer))
+    all.at = *at;
+    all.served = d;
+    all.id = 0;
+    all.unchecked = d->group->mandatory;
+    p = peer_grow(d->group, &all);
+    if (p != NULL && group_join(d->group, p))
         return true;
-    block_free(n);
+    peer_wither(p);
     return false;
 }
 
@@ -194,7 +169,8 @@ static void on_found(struct lookup *l)
     if (l->outcome == LOOKUP_FOUND || l->outcome == LOOKUP_NO_NAME) {
         arena_init(&arena, NULL, 0, 4096, 64 * 1024);
         pthread_mutex_lock(&d->group->lock);
-        change(d, &arena);
+        if (!d->gone)
+            change(d, &arena);
         pthread_mutex_unlock(&d->group->lock);
         arena_done(&arena);
     }
@@ -275,12 +251,64 @@ static void stop(struct served *d)
 
 void discover_follow(struct loop *loop, struct site *from, struct site *to)
 {
-    for (struct group *g = groups_of(from); g != NULL; g = g->next)
+    for (struct group *g = groups_of(from); g != NULL; g = g->next) {
+        pthread_mutex_lock(&g->lock);
         for (struct served *d = g->served; d != NULL; d = d->next)
             stop(d);
-    for (struct group *g = groups_of(to); g != NULL; g = g->next)
+        pthread_mutex_unlock(&g->lock);
+    }
+    for (struct group *g = groups_of(to); g != NULL; g = g->next) {
+        pthread_mutex_lock(&g->lock);
         for (struct served *d = g->served; d != NULL; d = d->next) {
             d->loop = loop;
             io_timer_set(loop->io, &d->timer, 0, on_due);
         }
+        pthread_mutex_unlock(&g->lock);
+    }
+}
+
+/* ---- said at run time ------------------------------------------------------------------------ */
+
+struct served *discover_grow(struct group *g, const struct peer *like, struct slice service)
+{
+    size_t size = sizeof(struct served) + like->name.size + like->route.size + service.size;
+    struct served *d = block_alloc(size);
+    char *at = (char *)d + sizeof *d;
+
+    if (d == NULL)
+        return NULL;
+    *d = (struct served){ .group = g, .like = *like, .port = 80, .grown = true };
+    d->like.name = slice_put(&at, like->name);
+    d->like.route = slice_put(&at, like->route);
+    d->service = slice_put(&at, service);
+    if (endpoint_split(d->like.name, &d->host, &d->port))
+        return d;
+    block_free(d);
+    return NULL;
+}
+
+void discover_wither(struct served *d)
+{
+    block_free(d);
+}
+
+/* A loop that has left the group's generation has nothing to ask for. */
+void discover_begin(struct loop *loop, struct served *d)
+{
+    const struct group *g = groups_of(loop->site);
+
+    while (g != NULL && g != d->group)
+        g = g->next;
+    if (g == NULL || d->gone)
+        return;
+    d->loop = loop;
+    io_timer_set(loop->io, &d->timer, 0, on_due);
+}
+
+void discover_end(struct loop *loop, struct served *d)
+{
+    (void)loop;
+    stop(d);
+    if (d->grown)
+        block_free(d);
 }

@@ -17,6 +17,15 @@ bool discover_add(struct conf_load *, const struct conf_node *, struct group *,
 /* None of them could have a peer that is no backup. */
 bool discover_only_backups(const struct group *);
 
+/* One that is said at run time, not yet in its group; like->name names it. NULL: no memory. */
+struct served *discover_grow(struct group *, const struct peer *like,
+                             struct slice service) MUST_USE;
+void discover_wither(struct served *);
+/* On the loop that asks for all: it is in its group; it is not any more, nor are its peers: frees
+ * it. */
+void discover_begin(struct loop *, struct served *);
+void discover_end(struct loop *, struct served *);
+
 /* Before a generation is used: what the one before knew is where it begins. from may be NULL. */
 void discover_take(struct site *to, const struct site *from);
 

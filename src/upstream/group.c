@@ -5,6 +5,9 @@
 #include "conf/expr.h"
 #include "upstream/balance.h"
 #include "upstream/discover.h"
+#include "upstream/group_private.h"
+#include "upstream/peers.h"
+#include "upstream/queue.h"
 #include "upstream/sticky.h"
 
 enum {
@@ -12,10 +15,6 @@ enum {
     KEEPALIVE_REQUESTS = 1000,
     KEEPALIVE_TIME_MS = 3600 * 1000,
     KEEPALIVE_TIMEOUT_MS = 60 * 1000,
-    MAX_FAILS = 1,
-    FAIL_TIMEOUT_MS = 10 * 1000,
-    WEIGHT_MAX = 65535,
-    PEERS_MAX = 1000,
 };
 
 static uint32_t upstream_index;
@@ -34,107 +33,9 @@ static void group_init(struct group *g, struct slice name)
     g->balance = &balance_round_robin;
     g->keeping = (struct channel_keeping){ KEEPALIVE_MOST, KEEPALIVE_REQUESTS, KEEPALIVE_TIME_MS,
                                            KEEPALIVE_TIMEOUT_MS };
+    list_init(&g->queue.list);
     pthread_mutex_init(&g->lock, NULL);
-}
-
-static void group_add(struct group *g, struct peer *p)
-{
-    p->number = g->count++;
-    p->effective = p->weight;
-    if (p->backup)
-        g->backups++;
-    else
-        g->weights += p->weight;
-    *g->end = p;
-    g->end = &p->next;
-}
-
-static bool group_seal(struct arena *arena, struct group *g)
-{
-    unsigned i = 0;
-
-    g->numbers = g->served != NULL ? PEERS_MAX : g->count;
-    g->by_number = arena_zalloc(arena, (g->numbers > 0 ? g->numbers : 1) * sizeof(struct peer *));
-    if (g->by_number == NULL)
-        return false;
-    for (struct peer *p = g->peers; p != NULL; p = p->next)
-        g->by_number[i++] = p;
-    return true;
-}
-
-bool group_join(struct group *g, struct peer *p)
-{
-    unsigned number = 0;
-
-    while (number < g->numbers && g->by_number[number] != NULL)
-        number++;
-    if (number == g->numbers)
-        return false;
-    group_add(g, p);
-    p->number = number;
-    g->by_number[number] = p;
-    return true;
-}
-
-static void release(struct group *g, struct peer *p)
-{
-    if (!p->gone || p->users > 0)
-        return;
-    g->by_number[p->number] = NULL;
-    block_free(p);
-}
-
-void group_part(struct group *g, struct peer *p)
-{
-    struct peer **at = &g->peers;
-
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    if (g->end == &p->next)
-        g->end = at;
-    g->count--;
-    g->backups -= p->backup;
-    g->weights -= p->backup ? 0 : p->weight;
-    p->gone = true;
-    release(g, p);
-}
-
-void group_unuse(struct group *g, struct peer *p)
-{
-    p->users--;
-    release(g, p);
-}
-
-static const struct peer plain_peer = {
-    .weight = 1,
-    .max_fails = MAX_FAILS,
-    .fail_timeout_ms = FAIL_TIMEOUT_MS,
-};
-
-/* One peer for each address; one that is down if there is none. */
-static void add_found(struct conf_load *load, const struct conf_node *node, unsigned arg,
-                      struct group *g, const struct peer *like, struct slice host, uint16_t port)
-{
-    struct endpoint_list found;
-    const char *why;
-    bool known = endpoints_find(conf_arena(load), host, port, &found, &why);
-
-    for (unsigned i = 0; i < (known ? found.count : 1); i++) {
-        struct peer *p = arena_must(conf_arena(load), sizeof *p);
-
-        *p = *like;
-        if (known)
-            p->at = found.all[i];
-        else
-            p->down = true;
-        group_add(g, p);
-    }
-    if (known)
-        return;
-    conf_complain(load, CONF_WARN, node, (int)arg, "host not found in upstream \"%.*s\": %s",
-                  SLICE_FMT(host), why);
-    conf_hint(load, "note: it counts as down until the configuration is loaded again");
+    pthread_mutex_init(&g->state_lock, NULL);
 }
 
 struct group *group_of_address(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -145,7 +46,7 @@ struct group *group_of_address(struct conf_load *load, const struct conf_node *n
 
     group_init(g, host);
     like.name = host;
-    add_found(load, node, arg, g, &like, host, port);
+    server_add_found(load, node, arg, g, &like, host, port);
     CHECK(group_seal(conf_arena(load), g));
     return g;
 }
@@ -221,129 +122,22 @@ static bool set_upstream(struct conf_load *load, const struct conf_node *node, v
     g->scope = conf_enter(load, node, CTX_UPSTREAM, g);
     if (g->scope == NULL)
         return false;
-    if (g->count == 0 && g->served == NULL) {
+    if (!server_state_fits(load, g))
+        return false;
+    if (g->count == 0 && g->served == NULL && g->state == NULL) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "there is no server in this upstream");
         conf_hint(load, "expected: server address;");
         return false;
     }
-    if (g->count == g->backups && discover_only_backups(g)) {
+    if (g->changes)
+        conf_at_end(load, group_forget, g);
+    if (g->count == g->backups && g->state == NULL && discover_only_backups(g)) {
         conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "every server here is a backup");
         conf_hint(load, "expected: at least one without the word backup");
         return false;
     }
     return group_seal(conf_arena(load), g) && balance_seal(conf_arena(load), g) &&
            sticky_seal(conf_arena(load), g);
-}
-
-/* ---- server ---------------------------------------------------------------------------------- */
-
-struct peer_number {
-    const char *name;
-    size_t offset;
-    int64_t min, max;
-    bool (*parse)(struct slice, int64_t *);
-    const char *expected;
-};
-
-static bool parse_count(struct slice text, int64_t *ret)
-{
-    uint64_t n;
-
-    if (!slice_to_u64(text, INT32_MAX, &n))
-        return false;
-    *ret = (int64_t)n;
-    return true;
-}
-
-static const struct peer_number peer_numbers[] = {
-    { "weight=", offsetof(struct peer, weight), 1, WEIGHT_MAX, parse_count, "1 to 65535" },
-    { "max_conns=", offsetof(struct peer, max_conns), 0, INT32_MAX, parse_count, "a number" },
-    { "max_fails=", offsetof(struct peer, max_fails), 0, INT32_MAX, parse_count, "a number" },
-    { "fail_timeout=", offsetof(struct peer, fail_timeout_ms), 0, INT64_MAX, conf_parse_msec,
-      "a time" },
-    { "slow_start=", offsetof(struct peer, slow_start_ms), 0, INT32_MAX, conf_parse_msec,
-      "a time" },
-};
-
-static bool read_peer_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
-                           struct peer *p)
-{
-    struct slice text = conf_arg(node, arg);
-
-    for (size_t i = 0; i < COUNT_OF(peer_numbers); i++) {
-        const struct peer_number *n = &peer_numbers[i];
-        int64_t *at = (int64_t *)(void *)((char *)p + n->offset);
-
-        if (!slice_starts(text, slice_str(n->name)))
-            continue;
-        if (n->parse(slice_skip(text, strlen(n->name)), at) && *at >= n->min && *at <= n->max)
-            return true;
-        conf_complain(load, CONF_EMERG, node, (int)arg, "\"%.*s\" has no value that can be",
-                      SLICE_FMT(text));
-        conf_hint(load, "expected: %s and %s", n->name, n->expected);
-        return false;
-    }
-    if (slice_starts(text, SLICE("route=")) && text.size > 6) {
-        p->route = slice_skip(text, 6);
-        return true;
-    }
-    if (slice_eq(text, SLICE("resolve")) || slice_starts(text, SLICE("service=")))
-        return true; /* discover_add() */
-    p->backup |= slice_eq(text, SLICE("backup"));
-    p->down |= slice_eq(text, SLICE("down"));
-    p->drain |= slice_eq(text, SLICE("drain"));
-    if (slice_eq(text, SLICE("backup")) || slice_eq(text, SLICE("down")) ||
-        slice_eq(text, SLICE("drain")))
-        return true;
-    conf_complain(load, CONF_EMERG, node, (int)arg, "`server` has no parameter \"%.*s\" here",
-                  SLICE_FMT(text));
-    conf_hint(load,
-              "expected: weight=, max_conns=, max_fails=, fail_timeout=, slow_start=, route=, "
-              "service=, backup, drain, down or resolve");
-    return false;
-}
-
-static bool refuse_method(struct conf_load *load, const struct conf_node *node,
-                          const struct balance *balance, bool backup)
-{
-    conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "there %s with this method of balancing",
-                  backup ? "are no backups" : "is no slow_start");
-    conf_hint(load, "note: %s chooses among all servers", balance->name);
-    return false;
-}
-
-static bool set_server(struct conf_load *load, const struct conf_node *node, void *own,
-                       const struct directive *row)
-{
-    struct group *g = group_here(load);
-    struct peer like = plain_peer;
-    struct slice host;
-    uint16_t port = 80;
-
-    (void)own;
-    (void)row;
-    like.name = conf_arg(node, 0);
-    if (!endpoint_split(like.name, &host, &port)) {
-        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not an address",
-                      SLICE_FMT(like.name));
-        conf_hint(load, "expected: name[:port], address[:port] or unix:/path");
-        return false;
-    }
-    for (unsigned i = 1; i < node->arg_count; i++)
-        if (!read_peer_word(load, node, i, &like))
-            return false;
-    g->slow |= like.slow_start_ms > 0;
-    if ((like.backup || g->slow) && !g->balance->backups)
-        return refuse_method(load, node, g->balance, like.backup);
-    if (g->count >= PEERS_MAX) {
-        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME, "too many servers");
-        conf_hint(load, "expected: at most %d in one upstream", PEERS_MAX);
-        return false;
-    }
-    if (discover_wanted(node))
-        return discover_add(load, node, g, &like);
-    add_found(load, node, 0, g, &like, host, port);
-    return true;
 }
 
 /* ---- how one is chosen ------------------------------------------------------------------- */
@@ -362,7 +156,7 @@ static bool choose(struct conf_load *load, const struct conf_node *node,
     g->balance = balance;
     if ((g->backups == 0 && !g->slow) || balance->backups)
         return true;
-    return refuse_method(load, node, balance, g->backups > 0);
+    return server_refuse(load, node, balance, g->backups > 0);
 }
 
 static bool refuse_word(struct conf_load *load, const struct conf_node *node, unsigned arg,
@@ -472,6 +266,16 @@ static bool set_keepalive(struct conf_load *load, const struct conf_node *node, 
     return true;
 }
 
+static bool parse_count(struct slice text, int64_t *ret)
+{
+    uint64_t n;
+
+    if (!slice_to_u64(text, INT32_MAX, &n))
+        return false;
+    *ret = (int64_t)n;
+    return true;
+}
+
 static bool set_keepalive_requests(struct conf_load *load, const struct conf_node *node, void *own,
                                    const struct directive *row)
 {
@@ -499,7 +303,16 @@ static bool set_keepalive_timeout(struct conf_load *load, const struct conf_node
            refuse_word(load, node, 0, "a time, such as 60s");
 }
 
-/* How peers are doing is shared by all loops anyway. */
+static bool set_ntlm(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    (void)node;
+    (void)own;
+    (void)row;
+    group_here(load)->ntlm = true;
+    return true;
+}
+
 static bool set_zone(struct conf_load *load, const struct conf_node *node, void *own,
                      const struct directive *row)
 {
@@ -507,6 +320,8 @@ static bool set_zone(struct conf_load *load, const struct conf_node *node, void 
 
     (void)own;
     (void)row;
+    group_here(load)->zone = conf_arg(node, 0);
+    group_here(load)->changes = true;
     return node->arg_count < 2 || conf_parse_size(conf_arg(node, 1), &size) ||
            refuse_word(load, node, 1, "a size, such as 64k");
 }
@@ -516,7 +331,7 @@ static const struct directive rows[] = {
       .inherit = INHERIT_NOT, .syntax = "name { … }",
       .help = "A group of servers that serve the same, for proxy_pass and its kin.",
       .example = "upstream backend { server 127.0.0.1:8081; server 127.0.0.1:8082 backup; }" },
-    { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = set_server, .repeats = true,
+    { "server", CTX_UPSTREAM, 1, ARGS_MANY, CONF_CUSTOM, .set = server_set, .repeats = true,
       .inherit = INHERIT_NOT,
       .syntax = "address [weight=number] [max_conns=number] [max_fails=number] "
                 "[fail_timeout=time] [slow_start=time] [route=name] [resolve] [service=name] "
@@ -534,7 +349,15 @@ static const struct directive rows[] = {
       .example = "server 10.0.0.1:8080 weight=5 max_fails=3 fail_timeout=30s;" },
     { "zone", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_zone, .inherit = INHERIT_NOT,
       .syntax = "name [size]",
-      .help = "Shares how the servers are doing between workers: weir's loops always do that." },
+      .help = "Lets servers be added, changed and removed at run time, by `api` and by weir "
+              "upstream; the name is what the API calls it. How servers are doing is always shared "
+              "between loops, and the size means nothing." },
+    { "state", CTX_UPSTREAM, 1, 1, CONF_CUSTOM, .set = server_set_state, .inherit = INHERIT_NOT,
+      .syntax = "file",
+      .help = "The servers of the group are those in the file, which is written whenever they are "
+              "changed at run time: changes survive a restart. Needs a zone, and no server beside "
+              "it. The user of the workers must be able to write into the file's directory.",
+      .example = "upstream app { zone app; state /var/lib/weir/state/app.conf; }" },
     { "keepalive", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = set_keepalive, .inherit = INHERIT_NOT,
       .fallback = "32 local", .syntax = "connections [local]",
       .help = "How many idle connections to each server a loop keeps for the next request; 0: "
@@ -570,12 +393,28 @@ static const struct directive rows[] = {
     { "random", CTX_UPSTREAM, 0, 2, CONF_CUSTOM, .set = set_random, .inherit = INHERIT_NOT,
       .syntax = "[two [least_conn | least_time=header | least_time=last_byte]]",
       .help = "Asks a server at random, by weights; two: the less busy, or the faster, of two." },
+    { "ntlm", CTX_UPSTREAM, 0, 0, CONF_CUSTOM, .set = set_ntlm, .inherit = INHERIT_NOT,
+      .syntax = "",
+      .help = "A kept connection to a server serves requests of one connection of a client alone, "
+              "and they go to that server: for authentication that is of the connection (NTLM, "
+              "Negotiate)." },
+    { "queue", CTX_UPSTREAM, 1, 2, CONF_CUSTOM, .set = queue_set, .inherit = INHERIT_NOT,
+      .syntax = "number [timeout=time]",
+      .help = "So many requests may wait, in the order that they came, when no server can be asked "
+              "at once: all have max_conns, say. Those who find no room, or no server in time "
+              "(60s), are answered 502.",
+      .example = "upstream app { server 127.0.0.1:8080 max_conns=20; queue 100 timeout=5s; }" },
     { "sticky", CTX_UPSTREAM, 2, ARGS_MANY, CONF_CUSTOM, .set = sticky_set, .inherit = INHERIT_NOT,
       .syntax = "cookie name [expires=time] [domain=name] [path=path] "
-                "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable …",
+                "[samesite=strict|lax|none|$variable] [secure] [httponly] | route $variable … | "
+                "learn create=$variable … lookup=$variable … zone=name:size [timeout=time] "
+                "[header]",
       .help = "Requests of one session go to one server, while it can be asked. cookie: the client "
               "gets a cookie with its server's route (the MD5 of its address, if none is said); "
-              "route: the first variable that is not empty says it.",
+              "route: the first variable that is not empty says it; learn: a session begins with "
+              "the name that create has when an answer is over (header: has begun), and a request "
+              "belongs to the one that lookup names; a session that is not used for timeout (10m) "
+              "is forgotten.",
       .example = "sticky cookie srv expires=1h path=/;" },
 };
 

@@ -9,7 +9,9 @@
 #ifndef UPSTREAM_GROUP_H
 #define UPSTREAM_GROUP_H
 
+#include "base/gather.h"
 #include "conf/load.h"
+#include "base/list.h"
 #include "net/resolver.h"
 #include "upstream/channel.h"
 #include "upstream/endpoint.h"
@@ -21,11 +23,22 @@ struct expr;
 struct ring;
 struct sticky;
 
+/* What became of requests to a peer. */
+struct peer_stats {
+    uint64_t requests, responses[6]; /* by the first digit of the status; [0]: none came      */
+    uint64_t sent, received, fails, unavail, checks, check_fails, unhealthy;
+    uint64_t header_us, response_us; /* moving averages; 0: no answer yet                */
+    uint64_t downtime_ms, off_ms;    /* off_ms: since when it is out of use; 0: it is not     */
+    int64_t off_wall_ns, selected_wall_ns; /* of the calendar; 0: never                     */
+    bool checked, passed;                  /* the last health check                             */
+};
+
 struct peer {
     struct endpoint at;
     struct slice name;  /* as written behind server: several peers may share it        */
     struct slice route; /* of sticky sessions; size 0: it has none                      */
     unsigned number;    /* in its group                                                */
+    unsigned id;        /* the same, never given twice; counted from 1                 */
     bool backup, down;  /* down: by configuration, or its name is not known             */
     bool drain;         /* only for sessions that are its own already                      */
     bool unhealthy;     /* health_check found it so, and …                              */
@@ -36,6 +49,7 @@ struct peer {
     struct served *served; /* whose addresses it is one of; NULL: it stays as it is     */
     unsigned users;        /* of those that come and go: requests that know it …         */
     bool gone;             /* … which the last one frees; behind the lock                */
+    bool grown;            /* its memory is block_alloc()'s; else the arena's            */
 
     /* How it is doing: behind the group's lock. */
     int64_t current, effective;   /* weights, of the smooth round robin                     */
@@ -46,6 +60,7 @@ struct peer {
     uint64_t time_us;             /* of least_time: the average of its answers; 0: none yet */
     uint64_t timed_ms;            /* … and when the last one came                            */
     uint64_t begun_ms;            /* … the sum of when those on it now began                 */
+    struct peer_stats stats;
 };
 
 /* What is timed of an answer. */
@@ -60,8 +75,18 @@ struct served {
     struct loop *loop; /* that asks; NULL: none does */
     struct lookup lookup;
     struct io_timer timer;
-    bool failed; /* the last time */
+    bool failed;      /* the last time */
+    unsigned id;      /* as a peer's */
+    bool gone, grown; /* … as well     */
     struct served *next;
+};
+
+/* Requests that wait for a peer: queue.h. Behind the group's lock. */
+struct queue {
+    struct list list;
+    unsigned length, most; /* most 0: none waits */
+    int64_t timeout_ms;
+    uint64_t overflows;
 };
 
 struct group {
@@ -70,18 +95,29 @@ struct group {
     struct peer *peers, **end;    /* in order                                           */
     struct peer **by_number;      /* of numbers; made by group_seal()                   */
     unsigned numbers;             /* a peer's is below; NULL stands where none is       */
-    struct served *served;        /* NULL: peers neither come nor go                    */
-    const struct scope *scope;    /* its own; NULL: made by a proxy_pass                */
+    unsigned next_id;
+    unsigned version;  /* steps when peers come, go or are changed           */
+    bool mandatory;    /* who comes is checked before it is used             */
+    bool changes;      /* peers come and go                                  */
+    struct slice zone; /* … when somebody says so; size 0: nobody may        */
+    const char *state; /* the file that remembers; NULL: none does           */
+    const struct conf_node *state_node, *first_server; /* where they stand; NULL: nowhere      */
+    bool reading;               /* the file is read now                               */
+    pthread_mutex_t state_lock; /* who writes it waits here; taken before the other   */
+    struct served *served;      /* that follow DNS                                    */
+    const struct scope *scope;  /* its own; NULL: made by a proxy_pass                */
     unsigned count, backups;
     int64_t weights; /* of those that are no backups                       */
     const struct balance *balance;
     struct expr *key;            /* of hash                                            */
+    bool ntlm;                   /* a connection is of one client's connection alone */
     bool slow;                   /* some server has slow_start                         */
     bool consistent, two, least; /* hash … consistent; random two; … least_conn        */
     enum least_time time;        /* of least_time and random two                       */
     bool inflight;               /* … answers that are not there yet count, too        */
     const struct sticky *sticky; /* NULL: sessions do not matter                       */
-    struct ring *ring;           /* of hash … consistent                               */
+    struct queue queue;
+    struct ring *ring; /* of hash … consistent                               */
     struct channel_keeping keeping;
     pthread_mutex_t lock;
     struct group *next;
@@ -93,7 +129,10 @@ extern const struct feature feature_upstream;
  * From merge() on: the whole configuration has been read then. */
 struct group *group_find_in(const struct scope *http, struct slice name);
 
-/* The groups of upstream { … }, linked by next; NULL: there are none. */
+/* Its servers as directives, behind the lock. */
+void servers_print(struct gather *, const struct group *);
+
+/* The groups of upstream { … }, linked by next, the last one first; NULL: there are none. */
 struct group *group_first(const struct scope *http);
 
 /* A group that one address stands for, as in proxy_pass http://backend.test:8080. A name that is
@@ -105,11 +144,5 @@ struct group *group_of_address(struct conf_load *, const struct conf_node *, uns
  * peer. NULL: no memory. */
 struct group *group_of_endpoints(struct arena *, struct slice name, const struct endpoint_list *,
                                  const struct channel_keeping *) MUST_USE;
-
-/* For peers that come and go, of block_alloc(), behind the lock. False: there are too many. */
-bool group_join(struct group *, struct peer *) MUST_USE;
-void group_part(struct group *, struct peer *);
-/* A request that used it does not know it any more; the last one frees what has gone. */
-void group_unuse(struct group *, struct peer *);
 
 #endif

@@ -265,6 +265,7 @@ static const struct directive rows[] = {
                "Has the system look after connections that say nothing (SO_KEEPALIVE)."),
     RELAY_OWN("memcached_bind", 1, 2, relay_set_bind, bind, NULL, "address [transparent] | off",
               "The local address that connections come from."),
+    RELAY_EACH("memcached_"),
 };
 
 const struct feature feature_memcached = {

@@ -1,6 +1,8 @@
 /* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
 #include "upstream/relay.h"
 
+#include "upstream/sticky.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -23,6 +25,7 @@ static const char *doing(const struct relay *y)
                                       : "sending request to upstream";
     case RELAY_TUNNEL:
         return "proxying upgraded connection";
+    case RELAY_QUEUED:
     case RELAY_ANSWER:
     case RELAY_OVER:
         break;
@@ -59,12 +62,22 @@ static bool note_attempt(struct relay *y, const struct peer *peer)
     a->peer = peer != NULL ? peer->at.text : y->pick.group->name;
     a->name = peer != NULL ? peer->name : y->pick.group->name;
     a->began_ns = now_ns(y);
+    a->queued_ns = relay_queued_ns(y);
     a->first = y->attempt == NULL;
     for (at = (struct attempt **)&r->slots[SLOT_ATTEMPTS]; *at != NULL; at = &(*at)->next)
         ;
     *at = a;
     y->attempt = a;
     return true;
+}
+
+void relay_count(struct relay *y)
+{
+    const struct attempt *a = y->attempt;
+
+    y->pick.sent = a->sent + (y->head_sent ? y->head.size : 0);
+    y->pick.received = a->received;
+    y->pick.status = a->head_ns != 0 ? a->status : 0;
 }
 
 static void attempt_over(struct relay *y)
@@ -74,6 +87,7 @@ static void attempt_over(struct relay *y)
     if (a == NULL || a->over_ns != 0)
         return;
     a->over_ns = now_ns(y);
+    relay_count(y);
     if (a->head_ns == 0)
         return;
     y->pick.header_us = (a->head_ns - a->began_ns) / NS_PER_US + 1;
@@ -108,6 +122,8 @@ void relay_finish(struct relay *y)
     struct channel *c = y->channel;
 
     attempt_over(y);
+    if (!y->broken && y->pick.peer != NULL)
+        sticky_answered(y->request, y->pick.group, y->pick.peer);
     balance_done(&y->pick, false);
     y->request->leaves_with_client = false; /* all that is left is this side's */
     if (c == NULL)
@@ -183,18 +199,6 @@ static bool open_body(struct relay *y)
     return y->up != NULL;
 }
 
-static struct channel_manner manner_of(const struct relay *y)
-{
-    const struct relay_conf *c = y->conf;
-
-    return (struct channel_manner){ .bind = c->bind,
-                                    .transparent = c->transparent,
-                                    .keepalive = c->keepalive,
-                                    .rcvbuf = (int)c->rcvbuf,
-                                    .sndbuf = (int)c->sndbuf,
-                                    .greeting = y->greeting };
-}
-
 static void connected(struct relay *y)
 {
     y->attempt->connected_ns = now_ns(y);
@@ -213,10 +217,12 @@ static bool idempotent(const struct request *r)
            !slice_eq(r->head.method_text, SLICE("PATCH"));
 }
 
+static bool write_head(struct relay *);
+
 /* False: that peer cannot even be tried. */
 static bool try_peer(struct relay *y, const struct peer *peer)
 {
-    struct channel_manner manner = manner_of(y);
+    struct channel_manner manner = relay_manner(y);
     int error = 0;
 
     manner.careful = !idempotent(y->request) || y->source == SOURCE_STREAM;
@@ -238,9 +244,10 @@ static bool try_peer(struct relay *y, const struct peer *peer)
     return true;
 }
 
-static void ask(struct relay *y)
+void relay_ask(struct relay *y)
 {
     const struct peer *peer;
+    const char *why;
 
     forget_answer(y);
     if (!open_body(y)) {
@@ -248,16 +255,26 @@ static void ask(struct relay *y)
         return;
     }
     do {
-        peer = balance_next(&y->pick);
+        peer = relay_pick(y, &why);
+        if (peer == NULL && y->state == RELAY_QUEUED)
+            return;
         if (!note_attempt(y, peer)) {
             give_up(y, 500);
             return;
         }
         if (peer == NULL) {
             y->state = RELAY_CONNECT;
-            complain(y, "no live upstreams", 0);
+            complain(y, why, 0);
             y->attempt->status = 502;
             give_up(y, 502);
+            return;
+        }
+        if (!relay_allowed(y)) {
+            relay_fail(y, FAULT_DENIED, "upstream is not allowed", 0);
+            return;
+        }
+        if (y->conf->request_dynamic && !(write_head(y) && open_body(y))) {
+            give_up(y, 500);
             return;
         }
     } while (!try_peer(y, peer));
@@ -286,7 +303,7 @@ static unsigned status_for(enum relay_fault fault)
         unsigned status;
     } all[] = {
         { FAULT_TIMEOUT, 504 }, { FAULT_500, 500 }, { FAULT_503, 503 }, { FAULT_504, 504 },
-        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 },
+        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 }, { FAULT_DENIED, 403 },
     };
 
     for (size_t i = 0; i < COUNT_OF(all); i++)
@@ -317,13 +334,13 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
         y->pick.tried[y->pick.peer->number / 8] &= (uint8_t) ~(1u << y->pick.peer->number % 8);
     }
     again = may_ask_again(y, fault);
-    leave_channel(y, !stale && fault != FAULT_403 && fault != FAULT_404);
+    leave_channel(y, !stale && (fault & (FAULT_403 | FAULT_404 | FAULT_DENIED)) == 0);
     if (!again) {
         give_up(y, status);
         return;
     }
     y->tries_left--;
-    ask(y);
+    relay_ask(y);
 }
 
 /* ---- the head of an answer --------------------------------------------------------------- */
@@ -470,6 +487,7 @@ static void at_end(void *relay)
 
     y->waits = false;
     y->over = true;
+    queue_leave(&y->waiter);
     relay_drop_input(y);
     leave_channel(y, false);
     y->state = RELAY_OVER;
@@ -522,6 +540,7 @@ struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
     y->state = RELAY_OVER;
     if (!balance_begin(&y->pick, group, r) || !request_at_end(r, at_end, y))
         return NULL;
+    relay_follow_client(y);
     y->source = source_of(y);
     if (!write_head(y))
         return NULL;
@@ -553,7 +572,7 @@ enum verdict relay_step(struct relay *y)
     struct request *r = y->request;
 
     if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
-        ask(y);
+        relay_ask(y);
     if (y->state == RELAY_OVER)
         return failed(y);
     if (y->state != RELAY_ANSWER) {

@@ -20,6 +20,7 @@
 #include "http/request.h"
 #include "upstream/balance.h"
 #include "upstream/channel.h"
+#include "upstream/queue.h"
 #include "wire/h1_head.h"
 
 struct relay;
@@ -38,11 +39,27 @@ enum relay_fault {
     FAULT_429 = 1 << 9,
     FAULT_NON_IDEMPOTENT = 1 << 10, /* in the setting: such requests, too             */
     FAULT_OFF = 1 << 11,
+    FAULT_DENIED = 1 << 12, /* by …_allow_upstream                                   */
 };
 
 struct name_list {
     struct slice name;
     struct name_list *next;
+};
+
+/* Where connections come from. */
+struct relay_bind {
+    const struct endpoint *at; /* NULL: anywhere, or … */
+    struct expr *text;         /* … as this says       */
+    bool transparent;
+};
+
+enum { RELAY_ALLOW_MAX = 8 };
+
+/* All must have a value, and none be "0". */
+struct relay_allow {
+    struct expr *all[RELAY_ALLOW_MAX];
+    unsigned count;
 };
 
 struct relay_buffers {
@@ -61,8 +78,10 @@ struct relay_conf {
         force_ranges;
     struct name_list *hide, *pass;
     unsigned ignore; /* enum relay_accel                                                */
-    struct endpoint *bind;
-    bool transparent;
+    struct relay_bind bind;
+    bool bind_dynamic;               /* bind is worked out for each server that is asked       */
+    bool request_dynamic;            /* … as is what it is asked                               */
+    const struct relay_allow *allow; /* who may be asked; NULL: everybody                    */
 };
 
 /* Fields of an answer that mean something to weir: …_ignore_headers. */
@@ -112,6 +131,7 @@ struct relay_protocol {
 };
 
 enum relay_state {
+    RELAY_QUEUED,  /* waits until a peer can be asked              */
     RELAY_CONNECT, /* waits for a connection                       */
     RELAY_HEAD,    /* waits for the head of an answer              */
     RELAY_ANSWER,  /* has one: its body is on its way              */
@@ -125,7 +145,8 @@ struct attempt {
     unsigned status;
     uint64_t began_ns, connected_ns, head_ns, over_ns;
     uint64_t received, length, sent;
-    bool first; /* of its relay: behind an internal redirect, ":" stands before it */
+    uint64_t queued_ns; /* so long it waited in the queue; 0: it did not */
+    bool first;         /* of its relay: behind an internal redirect, ":" stands before it */
     struct attempt *next;
 };
 
@@ -143,7 +164,11 @@ struct relay {
     const struct relay_protocol *protocol;
     void *own; /* the protocol's                                              */
     struct pick pick;
+    struct waiter waiter;
+    uint64_t queue_began_ns;
     struct channel *channel; /* NULL: none                                   */
+    struct endpoint bind;    /* of the settings, worked out                  */
+    bool bind_known, bind_used;
     enum relay_state state;
     unsigned tries_left;
     uint64_t began_ns;
@@ -215,6 +240,22 @@ void relay_take(struct relay *, struct io_buf *);
 void relay_drop_input(struct relay *);
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+
+/* relay_try.c: how connections are made; may the peer of the attempt be asked? */
+struct channel_manner relay_manner(struct relay *);
+bool relay_allowed(struct relay *);
+/* Of an upstream with ntlm: the client's connection has one there already. */
+void relay_follow_client(struct relay *);
+
+/* relay_queue.c: the next peer, or NULL: with RELAY_QUEUED, relay_ask() is called again, else there
+ * is none, for the reason given. */
+const struct peer *relay_pick(struct relay *, const char **why);
+/* So long it has waited for the peer that it has now. */
+uint64_t relay_queued_ns(const struct relay *);
+void relay_ask(struct relay *);
+
+/* What the attempt came to so far, for balance_done(). */
+void relay_count(struct relay *);
 
 /* The answer has ended, well or not: its channel is kept or closed. */
 void relay_finish(struct relay *);

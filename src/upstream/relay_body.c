@@ -223,6 +223,7 @@ static void drop(struct body *body)
     y->lent = y->pulled = false;
     if (!y->over) {
         y->over = y->broken = true;
+        relay_count(y);
         balance_done(&y->pick, false); /* not the peer's fault */
         relay_finish(y);
     }

@@ -1,6 +1,7 @@
 /* relay_conf.c - reads what the directives of relays have in common. */
 #include "upstream/relay_conf.h"
 
+#include "conf/expr.h"
 #include "wire/field.h"
 
 struct word_bit {
@@ -53,7 +54,7 @@ bool relay_set_next(struct conf_load *load, const struct conf_node *node, void *
         { "not_found", FAULT_404 },
         { "off", FAULT_OFF },
         { "updating", 0 },
-        { "denied", 0 },
+        { "denied", FAULT_DENIED },
     };
     struct relay_conf *c = own;
 
@@ -145,26 +146,59 @@ bool relay_set_limit_rate(struct conf_load *load, const struct conf_node *node, 
     return false;
 }
 
+static bool refuse_bind(struct conf_load *load, const struct conf_node *node)
+{
+    conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is no address of this machine",
+                  SLICE_FMT(conf_arg(node, 0)));
+    conf_hint(load, "expected: an IP address, which `transparent` may follow, or off");
+    return false;
+}
+
 bool relay_set_bind(struct conf_load *load, const struct conf_node *node, void *own,
                     const struct directive *row)
 {
     struct relay_conf *c = own;
-    struct slice host;
+    struct slice host, text;
     uint16_t port = 0;
+    struct endpoint *at;
 
     (void)row;
-    c->bind = NULL;
+    c->bind =
+        (struct relay_bind){ .transparent = slice_eq(conf_arg(node, 1), SLICE("transparent")) };
     if (slice_eq(conf_arg(node, 0), SLICE("off")))
         return true;
-    c->transparent = slice_eq(conf_arg(node, 1), SLICE("transparent"));
-    c->bind = arena_must(conf_arena(load), sizeof *c->bind);
-    if ((node->arg_count == 1 || c->transparent) &&
-        endpoint_split(conf_arg(node, 0), &host, &port) &&
-        endpoint_literal(conf_arena(load), host, port, c->bind))
+    if (node->arg_count > 1 && !c->bind.transparent)
+        return refuse_bind(load, node);
+    c->bind.text = expr_compile(load, node, 0);
+    if (c->bind.text == NULL)
+        return false;
+    if (!expr_constant(c->bind.text, &text))
         return true;
-    conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is no address of this machine",
-                  SLICE_FMT(conf_arg(node, 0)));
-    conf_hint(load, "expected: an IP address (without variables), which `transparent` may follow, "
-                    "or off");
-    return false;
+    at = arena_must(conf_arena(load), sizeof *at);
+    c->bind.text = NULL;
+    c->bind.at = at;
+    return (endpoint_split(text, &host, &port) &&
+            endpoint_literal(conf_arena(load), host, port, at)) ||
+           refuse_bind(load, node);
+}
+
+bool relay_set_allow(struct conf_load *load, const struct conf_node *node, void *own,
+                     const struct directive *row)
+{
+    struct relay_conf *c = own;
+    struct relay_allow *a = arena_must(conf_arena(load), sizeof *a);
+
+    (void)row;
+    c->allow = a;
+    if (node->arg_count > RELAY_ALLOW_MAX) {
+        conf_complain(load, CONF_EMERG, node, RELAY_ALLOW_MAX, "there are more than %d conditions",
+                      RELAY_ALLOW_MAX);
+        return false;
+    }
+    for (; a->count < node->arg_count; a->count++) {
+        a->all[a->count] = expr_compile(load, node, a->count);
+        if (a->all[a->count] == NULL)
+            return false;
+    }
+    return true;
 }

@@ -11,7 +11,7 @@
 #include "upstream/relay.h"
 
 conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, relay_set_ignore,
-    relay_set_bind, relay_set_limit_rate;
+    relay_set_bind, relay_set_allow, relay_set_limit_rate;
 
 #define RELAY_WHERE (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define RELAY_AT(member) offsetof(struct relay_conf, member)
@@ -29,6 +29,15 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
     { name, RELAY_WHERE, least, most, CONF_CUSTOM, RELAY_AT(member), value, .set = setter, \
       .size = sizeof(((struct relay_conf *)0)->member), .syntax = form, .help = words }
 
+/* What is worked out for each server that is asked. */
+#define RELAY_EACH(P) \
+    RELAY_FLAG(P "bind_dynamic", bind_dynamic, "off", \
+               "Works bind out for each server that is asked, not once for a request."), \
+    RELAY_OWN(P "allow_upstream", 1, ARGS_MANY, relay_set_allow, allow, NULL, "string …", \
+              "A server is asked only if all the strings have a value other than 0; variables in " \
+              "them may say which server that is ($upstream_last_addr). Else the answer is 403, " \
+              "or the next one is asked, if next_upstream has denied.")
+
 #define RELAY_ROWS(P) \
     RELAY_TIME(P "connect_timeout", connect_timeout, "60s", \
                "How long a connection to a server may take to be made."), \
@@ -42,8 +51,8 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
       .max = INT32_MAX, .syntax = "number", \
       .help = "How many servers are asked at most; 0: no limit." }, \
     RELAY_OWN(P "next_upstream", 1, ARGS_MANY, relay_set_next, next, "error timeout", \
-              "error | timeout | invalid_header | http_500 | http_502 | http_503 | http_504 | " \
-              "http_403 | http_404 | http_429 | non_idempotent | off …", \
+              "error | timeout | denied | invalid_header | http_500 | http_502 | http_503 | " \
+              "http_504 | http_403 | http_404 | http_429 | non_idempotent | off …", \
               "When the next server is asked. A request that may not be repeated (POST, LOCK, " \
               "PATCH) is, once it has been sent, only with non_idempotent."), \
     RELAY_SIZE(P "buffer_size", buffer_size, "8k", \
@@ -93,6 +102,10 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
     RELAY_OWN(P "bind", 1, 2, relay_set_bind, bind, NULL, "address [transparent] | off", \
               "The local address that connections come from; transparent: even one that is not " \
               "this machine's (needs the privilege for that)."), \
+    RELAY_EACH(P), \
+    RELAY_FLAG(P "request_dynamic", request_dynamic, "off", \
+               "Makes the request anew for each server that is asked: variables in it may say " \
+               "which one that is ($upstream_last_addr)."), \
     RELAY_SIZE(P "socket_rcvbuf", rcvbuf, "0", "SO_RCVBUF of connections; 0: the system's."), \
     RELAY_SIZE(P "socket_sndbuf", sndbuf, "0", "SO_SNDBUF of connections; 0: the system's."), \
     RELAY_SIZE(P "send_lowat", send_lowat, "0", "Has no effect on this system.")

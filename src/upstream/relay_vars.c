@@ -72,11 +72,11 @@ static bool print_sent(const struct attempt *a, struct gather *g)
     return true;
 }
 
-static bool print_none(const struct attempt *a, struct gather *g)
+static bool print_queue(const struct attempt *a, struct gather *g)
 {
-    (void)a;
-    (void)g;
-    return false;
+    if (a->queued_ns != 0)
+        print_ms(g, a->queued_ns);
+    return a->queued_ns != 0;
 }
 
 enum {
@@ -94,7 +94,7 @@ enum {
 static attempt_fn *const prints[] = {
     [OF_ADDR] = print_addr,         [OF_STATUS] = print_status,     [OF_CONNECT] = print_connect,
     [OF_HEADER] = print_header,     [OF_RESPONSE] = print_response, [OF_LENGTH] = print_length,
-    [OF_RECEIVED] = print_received, [OF_SENT] = print_sent,         [OF_QUEUE] = print_none,
+    [OF_RECEIVED] = print_received, [OF_SENT] = print_sent,         [OF_QUEUE] = print_queue,
 };
 
 static bool print_all(void *subject, const struct variable_use *use, struct gather *g)
@@ -178,7 +178,8 @@ static const struct variable vars[] = {
     { "upstream_response_length", print_all, OF_LENGTH, .help = "Bytes of each answer's body." },
     { "upstream_bytes_received", print_all, OF_RECEIVED, .help = "Bytes received from each." },
     { "upstream_bytes_sent", print_all, OF_SENT, .help = "Bytes of bodies sent to each." },
-    { "upstream_queue_time", print_all, OF_QUEUE, .help = "Seconds spent in a queue: none here." },
+    { "upstream_queue_time", print_all, OF_QUEUE,
+      .help = "Seconds spent in the queue; \"-\": none." },
     { "upstream_last_addr", print_last, .help = "The address of the server asked last." },
     { "upstream_http_", print_field, .prefix = true,
       .help = "A field of the last answer: lower case, \"_\" for \"-\"." },

@@ -49,7 +49,7 @@ def until(check, seconds=10):
         time.sleep(0.05)
 
 
-def texts(s, count=12):
+def texts(s, count=30):
     return {a.text for a in (s.get(f'/?k={i}') for i in range(count)) if a.status == 200}
 
 
@@ -188,12 +188,24 @@ def test_mistakes(weir, text, says):
     assert run.returncode != 0 and says in run.stderr, run.stderr
 
 
-def test_health_checks_do_not_see_them(weir):
-    s = weir('location / { proxy_pass http://a; health_check; }', start=False,
+def test_health_checks_see_them(weir, names, apps):
+    ns = names(service(apps, 0), ttl=1)
+    s = behind(weir, ns, 'server back.test service=http resolve max_fails=0;',
+               body='health_check interval=50ms uri=/health mandatory;')
+    until(lambda: texts(s, 1) == {'0'})
+    assert '/health' in [a.target for a in apps[0].asked]
+    ns.zone.update(service(apps, 1))
+    until(lambda: texts(s, 1) == {'1'})
+    assert apps[1].asked[0].target == '/health'         # before anything else
+    until(lambda: len(apps[1].asked) > 3)
+    seen = len(apps[0].asked)
+    time.sleep(0.3)
+    assert len(apps[0].asked) == seen                   # who has gone is left alone
+
+
+def test_explain_names_them(weir):
+    s = weir('location / { proxy_pass http://a; }', start=False,
              http='resolver 127.0.0.1; upstream a { server a.test resolve; }')
-    run = s.command('-t')
-    assert run.returncode == 0
-    assert 'servers of upstream "a" with the word resolve are not checked' in run.stderr
     told = subprocess.run([BINARY, 'explain', '-p', f'{s.dir}/', '-c', s.conf,
                            f'http://a.test:{s.port}/'], capture_output=True, text=True)
     assert 'what the name servers say of a.test' in told.stdout, told

@@ -1,4 +1,5 @@
 """health_check and match: servers are asked whether they are well, and used only then."""
+import json
 import subprocess
 import threading
 import time
@@ -312,3 +313,25 @@ def test_mistakes(engine, tmp_path, text, says):
     run = subprocess.run([BINARY, '-t', '-p', f'{tmp_path}/', '-c', f'{tmp_path}/weir.conf'],
                          capture_output=True, text=True)
     assert run.returncode == 1 and says in run.stderr, run.stderr
+
+
+def test_servers_that_come_and_go(weir, pair):
+    one, two = pair
+    servers = '/api/9/http/upstreams/back/servers'
+    s = weir('''location /api { api write=on; } location / { proxy_pass http://back;
+                health_check interval=30ms uri=/health mandatory; }''',
+             http=f'upstream back {{ zone back; server {one.at}; }}')
+    until(lambda: s.get('/').text == 'one')
+    two.health = reply('', '500 Oh')
+    assert s.get(servers, method='POST', body=f'{{"server":"{two.at}"}}'.encode()).status == 201
+    until(lambda: len(two.checks()) > 3)
+    assert {s.get('/').text for _ in range(6)} == {'one'} and two.uses() == 0
+    two.health = reply('fine')
+    until(lambda: {s.get('/').text for _ in range(6)} == {'one', 'two'})
+    assert s.get(servers + '/1', method='DELETE').status == 200
+    time.sleep(0.4)
+    seen = len(two.asked)
+    time.sleep(0.3)
+    assert len(two.asked) == seen
+    peer = json.loads(s.get('/api/9/http/upstreams/back').body)['peers'][0]
+    assert peer['health_checks']['checks'] > 5 and peer['health_checks']['last_passed'] is True

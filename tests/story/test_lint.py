@@ -96,6 +96,9 @@ RULES = [
      server('location / { proxy_pass http://b$request_uri; }'), 'proxy_pass'),
     ('line-feed', 'error', server('if ($uri ~ ^/(\\S\\s+)) { return 301 /x/$1; }'),
      server('if ($request_uri ~ ^/([^/]+)) { return 301 /x/$1; }'), 'line feed'),
+    ('api-open', 'error', server('location /api/ { api write=on; }'),
+     server('location /api/ { api write=on; allow 127.0.0.1; deny all; } '
+            'location /look/ { api; }'), 'everybody can change'),
     ('merge-slashes-off', 'warning', server('merge_slashes off;'), server('merge_slashes on;'),
      '//admin'),
     ('php-any-file', 'warning', server('location ~ \\.php$ { fastcgi_pass p; }'),

@@ -2,6 +2,7 @@
 import hashlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -103,7 +104,10 @@ def test_with_methods(weir, three, method):
     ('sticky cookie "a b";', 'the cookie needs a name'),
     ('sticky cookie a expires=never;', 'this is no time'),
     ('sticky cookie a tasty;', 'this is nothing that a cookie has'),
-    ('sticky learn create=$a;', 'sticky learn is not there yet'),
+    ('sticky learn create=$arg_a;', 'must all be there'),
+    ('sticky learn create=$arg_a lookup=$arg_a zone=s:64k timeout=x;', 'no time'),
+    ('sticky learn create=$arg_a lookup=$arg_a zone=s:64k often;', 'sessions are learned by'),
+    ('sticky learn create=$arg_a lookup=$arg_a zone=s:1;', 'zone'),
     ('sticky route $nobody;', '$nobody'),
 ])
 def test_mistakes(engine, tmp_path, text, says):
@@ -112,3 +116,68 @@ def test_mistakes(engine, tmp_path, text, says):
     run = subprocess.run([BINARY, '-t', '-p', f'{tmp_path}/', '-c', f'{tmp_path}/weir.conf'],
                          capture_output=True, text=True)
     assert run.returncode == 1 and says in run.stderr, run.stderr
+
+
+# ---- learn --------------------------------------------------------------------------------
+
+LEARN = 'sticky learn create=$upstream_cookie_sid lookup=$cookie_sid zone=sessions:64k %s;'
+
+
+def sessions(name):
+    """Begins a session where the client asks for one."""
+    def script(peer, asked):
+        new = asked.target.partition('?new=')[2]
+        peer.send(reply(name, fields=[f'Set-Cookie: sid={new}; Path=/'] if new else []))
+    return Upstream(script)
+
+
+@pytest.fixture
+def learning():
+    apps = [sessions(name) for name in ('one', 'two', 'three')]
+    yield apps
+    for app in apps:
+        app.close()
+
+
+def ask_as(s, sid):
+    return s.get('/', headers={'Cookie': f'sid={sid}'}).text
+
+
+@pytest.mark.parametrize('word', ['', 'header'])
+def test_learn(weir, learning, word):
+    s = behind(weir, learning, LEARN % word)
+    begun = {f's{i}': s.get(f'/?new=s{i}').text for i in range(6)}
+    assert set(begun.values()) == {'one', 'two', 'three'}
+    for _ in range(3):
+        assert {sid: ask_as(s, sid) for sid in begun} == begun
+    assert {ask_as(s, 'unknown') for _ in range(6)} == {'one', 'two', 'three'}
+    assert s.command('-s', 'reload').returncode == 0
+    assert {sid: ask_as(s, sid) for sid in begun} == begun      # a reload forgets nobody
+
+
+def test_learn_forgets(weir, learning):
+    s = behind(weir, learning, LEARN % 'timeout=500ms')
+    first = s.get('/?new=a').text
+    for _ in range(4):
+        time.sleep(0.3)
+        assert ask_as(s, 'a') == first
+    time.sleep(0.8)
+    assert {ask_as(s, 'a') for _ in range(6)} == {'one', 'two', 'three'}
+
+
+def test_learn_when_a_server_goes(weir, learning):
+    s = behind(weir, learning, LEARN % '' + 'zone back;', more='')
+    first = s.get('/?new=a').text
+    learning[('one', 'two', 'three').index(first)].close()
+    assert ask_as(s, 'a') != first
+    for i in range(3000):       # more sessions than the zone holds: the oldest make room
+        if i % 3 == 0:
+            c = s.connect()
+        c.ask(f'/?new=n{i}')
+    assert ask_as(s, 'n2999') == ask_as(s, 'n2999')
+
+
+@pytest.mark.one_engine
+def test_learn_sync_is_a_notice(weir, learning):
+    s = behind(weir, learning, LEARN % 'sync')
+    assert '`sync` is ignored' in s.command('-t').stderr

@@ -107,7 +107,7 @@ static int check_sample(const char *path, const struct stat *st, int type, struc
     struct fixture f;
     fixture_open(&f);
     f.source.read = read_nothing;
-    parse_text(f.load, path, slice_of(text.at, text.size));
+    parse_text(f.load, path, slice_of(text.at, text.size), CTX_MAIN, NULL);
     sample_count++;
     if (conf_load_errors(f.load) > 0) {
         sample_bad++;
