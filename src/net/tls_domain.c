@@ -291,8 +291,15 @@ static bool use_protocols(struct making *m)
            refuse(m, TLS_PART_PROTOCOLS, 0);
 }
 
+/* AES-128 first: its hash is SHA-256, which processors have instructions for, and a handshake hashes
+ * much. What a command says comes later and counts. */
+#define SUITES_OF_TLS_1_3 \
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
 static bool use_ciphers(struct making *m)
 {
+    if (SSL_CTX_set_ciphersuites(m->context, SUITES_OF_TLS_1_3) != 1)
+        return refuse(m, TLS_PART_CIPHERS, 0);
     if (m->wish->prefer_ours)
         SSL_CTX_set_options(m->context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     if (m->wish->ciphers != NULL && SSL_CTX_set_cipher_list(m->context, m->wish->ciphers) != 1)

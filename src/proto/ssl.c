@@ -288,7 +288,8 @@ static const struct directive rows[] = {
              "Pass phrases of the keys, a line each; all are tried."),
     OWN("ssl_protocols", 1, 6, set_protocols, protocols, "TLSv1.2 TLSv1.3", false,
         "[TLSv1] [TLSv1.1] [TLSv1.2] [TLSv1.3]", "The protocols that are spoken."),
-    { "ssl_ciphers", WHERE, 1, 1, CONF_STRING, AT(ciphers), "HIGH:!aNULL:!MD5", .syntax = "ciphers",
+    { "ssl_ciphers", WHERE, 1, 1, CONF_STRING, AT(ciphers),
+      "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:HIGH:!aNULL:!MD5", .syntax = "ciphers",
       .help = "Ciphers of TLS 1.2 and below, in OpenSSL's words." },
     FLAG_ROW("ssl_prefer_server_ciphers", prefer, "on",
              "The server's order of ciphers decides, and not the client's; but a client that likes "
