@@ -58,18 +58,17 @@ static void write_number(struct gather *g, enum hpack_name name, uint64_t n)
     hpack_own(g, name, gather_get(&text));
 }
 
-static void write_modified(struct gather *g, const struct response *a)
+static bool write_modified(struct gather *g, const struct response *a)
 {
     char date[DATE_HTTP_SIZE];
 
     if (a->last_modified < 0)
-        return;
-    if (a->last_modified_text.size > 0) {
-        hpack_own(g, HPACK_LAST_MODIFIED, a->last_modified_text);
-        return;
-    }
+        return true;
+    if (a->last_modified_text.size > 0) /* it may be another server's */
+        return hpack_known(g, HPACK_LAST_MODIFIED, a->last_modified_text);
     date_http(a->last_modified, date);
     hpack_own(g, HPACK_LAST_MODIFIED, slice_of(date, sizeof date));
+    return true;
 }
 
 static bool write_own(struct h2_stream *s, struct gather *g)
@@ -88,7 +87,7 @@ static bool write_own(struct h2_stream *s, struct gather *g)
         ok = hpack_known(g, HPACK_CONTENT_TYPE, a->content_type);
     if (a->length >= 0 && !bodiless(a->status))
         write_number(g, HPACK_CONTENT_LENGTH, (uint64_t)a->length);
-    write_modified(g, a);
+    ok = ok && write_modified(g, a);
     if (a->etag.size > 0)
         ok = ok && hpack_known(g, HPACK_ETAG, a->etag);
     if (a->accept_ranges)

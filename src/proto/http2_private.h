@@ -35,7 +35,7 @@ enum {
     STREAM_RATE_MIN = 500,  /* bytes a second a client must take                     */
     FILE_PIECE = 64 * 1024, /* read of a file at a time                              */
     BUCKETS = 16,           /* of the table of streams                               */
-    RECENT = 32,            /* ended streams that are remembered                     */
+    RECENT = 128,           /* ended streams that are remembered                     */
     EARLY_MAX = 4,          /* priorities that came before their requests            */
     WARN_MS = 1000,         /* from the first GOAWAY to the last, without an answer  */
 };
