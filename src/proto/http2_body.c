@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+enum { PIECE_LEAST = 4096 };
 enum { RATE_GRACE_SEC = 10, RATE_MIN = 500 /* bytes a second a body must bring, as on HTTP/1 */ };
 
 /* ---- windows --------------------------------------------------------------------------------- */
@@ -83,21 +84,40 @@ static void give(struct h2_stream *s, struct slice piece)
     h2_credit(s->h2, s, (uint32_t)piece.size);
 }
 
-static bool keep(struct h2_stream *s, struct slice piece)
+static struct h2_piece *add_piece(struct h2_stream *s, size_t size)
 {
-    struct h2_piece *p = calloc(1, sizeof *p + piece.size);
+    size_t room = size > PIECE_LEAST ? size : PIECE_LEAST;
+    struct h2_piece *p = calloc(1, sizeof *p + room);
 
     if (p == NULL) {
         s->h2->no_memory = true;
-        return false;
+        return NULL;
     }
-    p->size = (uint32_t)piece.size;
-    memcpy(p->bytes, piece.at, piece.size);
+    p->room = (uint32_t)room;
     if (s->in_last != NULL)
         s->in_last->next = p;
     else
         s->in_first = p;
     s->in_last = p;
+    return p;
+}
+
+/* Frames of a byte each are gathered: they must not cost more than their windows allow. */
+static bool keep(struct h2_stream *s, struct slice bytes)
+{
+    while (bytes.size > 0) {
+        struct h2_piece *p = s->in_last;
+
+        if (p == NULL || p->size == p->room)
+            p = add_piece(s, bytes.size);
+        if (p == NULL)
+            return false;
+        struct slice part = slice_head(bytes, p->room - p->size);
+
+        memcpy(p->bytes + p->size, part.at, part.size);
+        p->size += (uint32_t)part.size;
+        bytes = slice_skip(bytes, part.size);
+    }
     return true;
 }
 

@@ -373,7 +373,13 @@ static bool frame_on(struct h2 *h2, struct slice *in)
 bool h2_input(struct h2 *h2, struct slice in)
 {
     while (h2->error == H2_NO_ERROR && !h2->no_memory) {
-        if (h2->head_have < H2_FRAME_HEAD) {
+        if (h2->head_have == 0 && in.size >= H2_FRAME_HEAD) { /* nearly always */
+            h2_frame_read((const uint8_t *)in.at, &h2->frame);
+            in = slice_skip(in, H2_FRAME_HEAD);
+            h2->head_have = H2_FRAME_HEAD;
+            if (!frame_begin(h2))
+                return false;
+        } else if (h2->head_have < H2_FRAME_HEAD) {
             struct slice piece = slice_head(in, (size_t)(H2_FRAME_HEAD - h2->head_have));
 
             if (piece.size == 0)

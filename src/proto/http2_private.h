@@ -56,7 +56,7 @@ struct bucket {
 /* A piece of a request's body that nobody has taken yet. */
 struct h2_piece {
     struct h2_piece *next;
-    uint32_t size, used;
+    uint32_t size, used, room;
     char bytes[];
 };
 

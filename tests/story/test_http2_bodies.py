@@ -280,3 +280,16 @@ def test_early_hints(weir):
             a = c.get(1)
             assert a.interim == [(103, [('link', '</a.css>; rel=preload')])]
             assert (a.status, a.body) == (200, b'done')
+
+
+def test_a_byte_a_frame(weir, up):
+    """Bytes that wait cost what they are; they arrive in order."""
+    s = proxy(weir, up, 'limit_req zone=z burst=5;',
+              http='limit_req_zone $host zone=z:1m rate=60r/m;')
+    with H2(s) as c:
+        c.started().get(1, '/')
+        c.headers(3, c.fields('/', 'POST'), end=False)      # it is delayed for a second
+        body = bytes(i % 251 for i in range(9000))
+        c.send(b''.join(c.pack(DATA, 0, 3, body[i:i + 1]) for i in range(len(body))))
+        c.frame(DATA, END_STREAM, 3, b'.')
+        assert c.answer(3).body == body + b'.' and not c.goaways
