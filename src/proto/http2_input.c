@@ -93,6 +93,8 @@ static bool on_settings(struct h2 *h2, const struct h2_frame *f, struct slice pa
     for (size_t i = 0; i < payload.size; i += H2_SETTING_SIZE) {
         const uint8_t *at = (const uint8_t *)payload.at + i;
 
+        if (i >= SETTINGS_FREE * H2_SETTING_SIZE && !h2_glitch(h2))
+            return false;
         if (!set(h2, (unsigned)at[0] << 8 | at[1], h2_u32(at + 2)))
             return false;
     }

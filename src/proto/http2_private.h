@@ -30,6 +30,7 @@ enum {
     GLITCHES_BURST = 10000,
     GLITCHES_PER_SEC = 330, /* frames that bring nothing forward   */
     UPDATE_LEAST = 64,      /* a WINDOW_UPDATE of less is one of them                */
+    SETTINGS_FREE = 16,     /* of one frame; each can cost a step for every stream   */
     EARNED_MAX = 1000,      /* late and small frames that answers may call for       */
     WINDOW_FAIR = 2048,     /* a window that is opened so far is no drip             */
     STREAM_RATE_MIN = 500,  /* bytes a second a client must take                     */

@@ -128,6 +128,17 @@ def test_more_answers_than_anybody_waits_for(site, kind, payload):
     unharmed(site)
 
 
+def test_settings_that_go_up_and_down(site):
+    """Each changes the window of every stream: thousands in a frame are frames for nothing."""
+    with H2(site) as c:
+        c.started()
+        for i in range(100):
+            c.ask(2 * i + 1)
+        many = (settings(INITIAL_WINDOW_SIZE=1) + settings(INITIAL_WINDOW_SIZE=2)) * 1300
+        calmed(c, [c.pack(SETTINGS, 0, 0, many)] * 6)
+    unharmed(site)
+
+
 def test_a_flood_of_continuations(site):
     with H2(site) as c:
         c.frame(HEADERS, END_STREAM, 1, c.block(c.fields('/say')))
