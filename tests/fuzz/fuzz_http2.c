@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (loop == NULL) {
         world_load();
         loop = world_open(1);
+        world.any_bodies = true;
     }
     struct io *io = loop->io;
 

@@ -65,7 +65,7 @@ static enum verdict reply_size(struct request *r, uint64_t size)
 
 static void check_piece(const char *at, size_t size, uint64_t from)
 {
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size && !world.any_bodies; i++)
         MUST(at[i] == (char)('a' + (from + i) % 26));
 }
 

@@ -37,6 +37,7 @@ struct world {
     struct site_use uses[1];
     const struct listener_want *by_listener[1];
     struct loop loop;
+    bool any_bodies; /* requests' bodies are not the alphabet                */
 };
 extern struct world world;
 
