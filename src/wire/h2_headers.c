@@ -59,8 +59,8 @@ static bool keep(struct h2_headers *b, struct slice text, struct slice *ret)
 
 /* ---- pseudo-fields --------------------------------------------------------------------- */
 
-/* Where a pseudo-field goes; NULL: there is none of that name. Their names differ in the third byte,
- * if not in size. */
+/* Where a pseudo-field goes; NULL: there is none of that name. Names that differ in size or in the
+ * third byte are not compared. */
 static struct slice *place_of(struct h2_headers *b, struct slice name)
 {
     static const struct slice NAMES[] = {

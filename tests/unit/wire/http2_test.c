@@ -295,7 +295,7 @@ static void no_room_is_told(void **state)
     assert_true(g.full && g.used == 0);
 }
 
-/* ---- priorities ------------------------------------------------------------------------------- */
+/* ---- priorities ----------------------------------------------------------------------------- */
 
 static void priorities_are_read(void **state)
 {
