@@ -490,6 +490,7 @@ static void session_freed(struct conn *c)
     h2_out_drop(h2);
     nghttp2_hd_inflate_del(h2->inflater);
     free(h2->partial);
+    free(h2->recent_resets);
     free(h2);
     c->session = NULL;
 }

@@ -80,7 +80,7 @@ void h2_flush(struct h2 *h2)
         return;
     h2->flight = o;
     for (;; o = o->next) {
-        h2->iov[n++] = (struct iovec){ o->bytes, o->used };
+        h2->flight->iov[n++] = (struct iovec){ o->bytes, o->used };
         if (o->next == NULL || n == IO_IOV_MAX)
             break;
     }
@@ -91,7 +91,7 @@ void h2_flush(struct h2 *h2)
     h2->out_count -= (uint32_t)n;
     h2->acks = 0;
     c->taken_known = false;
-    conn_send(c, h2->iov, n, 0);
+    conn_send(c, h2->flight->iov, n, 0);
 }
 
 void h2_flown(struct h2 *h2)

@@ -36,7 +36,8 @@ enum {
     STREAM_RATE_MIN = 500,  /* bytes a second a client must take                     */
     FILE_PIECE = 64 * 1024, /* read of a file at a time                              */
     BUCKETS = 16,           /* of the table of streams                               */
-    RECENT = 128,           /* ended streams that are remembered                     */
+    RECENT = 16,            /* streams that have ended, remembered                   */
+    RECENT_RESETS = 128,    /* … by a reset of ours: more of them may come           */
     EARLY_MAX = 4,          /* priorities that came before their requests            */
     WARN_MS = 1000,         /* from the first GOAWAY to the last, without an answer  */
 };
@@ -44,6 +45,7 @@ enum {
 /* Bytes on their way out. A slot of loop->out_slab. */
 struct h2_out {
     struct h2_out *next;
+    struct iovec iov[IO_IOV_MAX]; /* of a flight, in its first slot */
     uint32_t used;
     uint8_t bytes[];
 };
@@ -141,8 +143,8 @@ struct h2 {
     /* streams */
     struct h2_stream *streams[BUCKETS];
     uint32_t stream_count, last_id, goaway_id;
-    uint32_t recent[RECENT]; /* id, | RESET_BY_US << 31                          */
-    uint32_t recent_at;
+    uint32_t recent[RECENT], recent_at;
+    uint32_t *recent_resets, resets_at; /* made at the first one                         */
     struct list ready[URGENCY_COUNT];
     struct list feeding;
     struct h2_early early[EARLY_MAX];
@@ -150,7 +152,6 @@ struct h2 {
 
     /* what goes out */
     struct h2_out *out_first, *out_last, *flight;
-    struct iovec iov[OUT_SLOTS_MAX + 3];
     uint32_t out_count;
     uint32_t acks;
     uint64_t sent_bytes, stall_mark; /* DATA                                           */

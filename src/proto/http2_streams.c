@@ -21,15 +21,23 @@ struct h2_stream *h2_find(const struct h2 *h2, uint32_t id)
 
 uint32_t h2_recent(const struct h2 *h2, uint32_t id)
 {
+    for (unsigned i = 0; h2->recent_resets != NULL && i < RECENT_RESETS; i++)
+        if (h2->recent_resets[i] == id)
+            return id | RESET_BY_US;
     for (unsigned i = 0; i < RECENT; i++)
-        if ((h2->recent[i] & ~RESET_BY_US) == id)
-            return h2->recent[i];
+        if (h2->recent[i] == id)
+            return id;
     return 0;
 }
 
 static void remember(struct h2 *h2, uint32_t id, bool by_us)
 {
-    h2->recent[h2->recent_at++ % RECENT] = id | (by_us ? RESET_BY_US : 0);
+    if (by_us && h2->recent_resets == NULL)
+        h2->recent_resets = calloc(RECENT_RESETS, sizeof *h2->recent_resets);
+    if (by_us && h2->recent_resets != NULL)
+        h2->recent_resets[h2->resets_at++ % RECENT_RESETS] = id;
+    else
+        h2->recent[h2->recent_at++ % RECENT] = id;
 }
 
 struct h2_stream *h2_stream_create(struct h2 *h2, uint32_t id, const struct vhosts *v)
