@@ -160,7 +160,6 @@ static void forget_answer(struct relay *y)
     y->any_received = y->in_ended = y->over = y->broken = false;
     y->head_sent = y->file_next = y->end_sent = y->any_sent = y->all_sent = y->deaf = false;
     y->chunk.size = 0;
-    y->piece = (struct slice){ 0 };
     y->why = NULL;
 }
 
@@ -386,7 +385,6 @@ static void head_bytes(struct relay *y)
         y->protocol->read_head(y, (const char *)b->bytes + b->used, b->filled - b->used, &taken);
 
     b->used += (uint32_t)taken;
-    y->in_size -= taken;
     switch (v) {
     case H1_MORE:
         relay_drop_input(y);
@@ -397,6 +395,8 @@ static void head_bytes(struct relay *y)
                    0);
         return;
     case H1_DONE:
+        if (b->used == b->filled)
+            relay_drop_input(y);
         head_complete(y);
         return;
     }
@@ -488,7 +488,8 @@ static void at_end(void *relay)
     y->waits = false;
     y->over = true;
     queue_leave(&y->waiter);
-    relay_drop_input(y);
+    relay_drop_body(y);
+    relay_file_close(y);
     leave_channel(y, false);
     y->state = RELAY_OVER;
 }

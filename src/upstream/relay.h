@@ -24,6 +24,7 @@
 #include "wire/h1_head.h"
 
 struct relay;
+struct spool;
 
 /* Why a peer's answer is none: the words of proxy_next_upstream and its kin. */
 enum relay_fault {
@@ -45,6 +46,13 @@ enum relay_fault {
 struct name_list {
     struct slice name;
     struct name_list *next;
+};
+
+/* …_temp_path */
+struct relay_temp {
+    struct slice path; /* absolute, NUL-terminated                                       */
+    uint8_t levels[3];
+    bool said; /* not the default                                                */
 };
 
 /* Where connections come from. */
@@ -74,6 +82,7 @@ struct relay_conf {
     int64_t buffer_size;                                 /* most bytes of a head       */
     struct relay_buffers buffers;
     int64_t busy_size, temp_file_max, temp_write_size, limit_rate, send_lowat, rcvbuf, sndbuf;
+    struct relay_temp temp;
     bool buffering, request_buffering, ignore_abort, intercept, pass_fields, pass_body, keepalive,
         force_ranges;
     struct name_list *hide, *pass;
@@ -193,10 +202,13 @@ struct relay {
     uint64_t taken; /* channel_taken() when the time for a send was over               */
 
     /* from the peer */
-    struct io_buf *in_first, *in_last;
-    size_t in_size;     /* bytes that wait                                            */
-    struct slice piece; /* content that nobody has taken yet: the front of in_first   */
-    size_t tail;        /* framing behind it, in the same buffer                      */
+    struct io_buf *in_first, *in_last;       /* as it came                                   */
+    struct io_buf *ready_first, *ready_last; /* content of it that waits for the client   */
+    size_t ready_size;
+    uint64_t came, gone; /* bytes of content so far: received, taken by the client     */
+    struct spool *spool; /* relay_file.c: for content that the client is too slow for  */
+    uint64_t spool_at;   /* the content's offset at which it begins                    */
+    bool file_failed;    /* no more goes there                                         */
     bool any_received, in_ended, paused;
     bool buffering;    /* as conf, or as the answer said                             */
     bool lent, pulled; /* a chunk is being sent; somebody waits for the next         */
@@ -238,8 +250,19 @@ bool relay_still_sends(struct relay *);
 /* relay_body.c */
 void relay_take(struct relay *, struct io_buf *);
 void relay_drop_input(struct relay *);
+void relay_drop_body(struct relay *); /* and what was content of it */
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+
+/* relay_file.c */
+/* Content that has come and is neither gone nor in memory: it is in the file. */
+uint64_t relay_filed(const struct relay *);
+/* Could content that comes now go there? */
+bool relay_may_file(const struct relay *);
+/* Puts it there. False: no memory. */
+bool relay_file(struct relay *, struct slice) MUST_USE;
+enum body_status relay_file_pull(struct relay *, size_t max, struct chunk *ret);
+void relay_file_close(struct relay *);
 
 /* relay_try.c: how connections are made; may the peer of the attempt be asked? */
 struct channel_manner relay_manner(struct relay *);

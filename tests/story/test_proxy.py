@@ -296,7 +296,7 @@ def test_a_slow_client_makes_a_slow_server(weir, up):
         return False
 
     up.script = script
-    s = behind(weir, up)
+    s = behind(weir, up, more='proxy_max_temp_file_size 0;')
     c = s.connect()
     c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
     time.sleep(1.5)
