@@ -92,13 +92,30 @@ static bool grant(const struct scope *s, size_t i, uid_t user, char *text, size_
     return false;
 }
 
+static bool grant_caches(const struct scope *s, const struct relay_conf *c, uid_t user, char *text,
+                         size_t size)
+{
+    for (const struct cache_place *p = c->cache.places; p != NULL; p = p->next) {
+        int error = s->context == CTX_HTTP ? make(p->path, user) : 0;
+
+        if (error == 0)
+            continue;
+        snprintf(text, size, "the directory \"%s\" of a cache cannot be made (%d: %s)", p->path,
+                 -error, strerror(-error));
+        return false;
+    }
+    return true;
+}
+
 bool temp_dirs_make(const struct config *config, char *text, size_t size)
 {
     uid_t user = privileges_user(config->main);
 
     for (const struct scope *s = config->root; s != NULL; s = next_scope(s))
         for (size_t i = 0; i < COUNT_OF(wishes); i++)
-            if (!grant(s, i, user, text, size))
+            if (!grant(s, i, user, text, size) ||
+                (wishes[i].wish == of_relay &&
+                 !grant_caches(s, scope_conf(s, wishes[i].feature), user, text, size)))
                 return false;
     return true;
 }

@@ -19,11 +19,15 @@
 #include "handler/client_body.h"
 #include "http/request.h"
 #include "upstream/balance.h"
+#include "upstream/cache_conf.h"
 #include "upstream/channel.h"
 #include "upstream/queue.h"
 #include "wire/h1_head.h"
 
+struct cached;
+struct keeping;
 struct relay;
+struct relay_rewrites;
 struct spool;
 
 /* Why a peer's answer is none: the words of proxy_next_upstream and its kin. */
@@ -83,6 +87,7 @@ struct relay_conf {
     struct relay_buffers buffers;
     int64_t busy_size, temp_file_max, temp_write_size, limit_rate, send_lowat, rcvbuf, sndbuf;
     struct relay_temp temp;
+    struct cache_conf cache;
     bool buffering, request_buffering, ignore_abort, intercept, pass_fields, pass_body, keepalive,
         force_ranges;
     struct name_list *hide, *pass;
@@ -137,6 +142,10 @@ struct relay_protocol {
     enum verdict (*answer)(struct relay *);
     /* The channel may serve the next request: asked at the end of an answer. */
     bool (*may_keep)(const struct relay *);
+    /* The answer, which was over without an error, was seen to its end, not merely to the end of
+     * the connection. NULL: always. */
+    bool (*ends_surely)(const struct relay *);
+    const struct relay_rewrites *rewrites; /* of fields; NULL: none                          */
 };
 
 enum relay_state {
@@ -218,6 +227,14 @@ struct relay {
     uint32_t field_count;
     struct body body;
 
+    struct cached *cached;   /* what the cache makes of it; NULL: nothing                    */
+    struct keeping *keeping; /* its body is being kept; NULL: it is not                      */
+    bool as_get;             /* a HEAD, asked as a GET so that it can be kept                */
+    bool from_cache;         /* no peer has said this                                        */
+    bool alone;              /* nobody wants the body but who keeps it                       */
+    bool holds_request;      /* … and the request has ended                                  */
+    unsigned faults;         /* of all that was tried: enum relay_fault                      */
+
     char *tunnel; /* bytes of the client on their way to the peer: relay_tunnel.c     */
 };
 
@@ -225,6 +242,10 @@ struct relay {
  * as well if conf says so. NULL: no memory. */
 struct relay *relay_begin(struct request *, const struct relay_conf *,
                           const struct relay_protocol *, struct group *, void *own) MUST_USE;
+
+/* Answers with what the cache has, without asking a peer. */
+enum verdict relay_serve(struct request *, const struct relay_conf *, const struct relay_protocol *,
+                         void *own);
 
 /* The request's, for the location that it is in now; NULL: there is none yet. */
 struct relay *relay_of(const struct request *);
@@ -253,6 +274,10 @@ void relay_drop_input(struct relay *);
 void relay_drop_body(struct relay *); /* and what was content of it */
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+/* The body is not kept any more; who waited for that alone has nothing more to do. */
+void relay_kept(struct relay *);
+/* The request ends: goes on alone, if the body is being kept. False: it is not. */
+bool relay_go_on(struct relay *) MUST_USE;
 
 /* relay_file.c */
 /* Content that has come and is neither gone nor in memory: it is in the file. */
@@ -292,6 +317,11 @@ void relay_abandon(struct relay *);
 /* relay_tunnel.c: from now on bytes go both ways. */
 void relay_tunnel(struct relay *);
 void relay_tunnel_sent(struct relay *, int error);
+
+/* relay_fault.c: the status that an enum relay_fault is answered with; the fault that a status is
+ * (0: none). */
+unsigned relay_status_of(enum relay_fault);
+unsigned relay_fault_of(unsigned status);
 
 /* relay_vars.c */
 extern const struct feature feature_relay;

@@ -5,7 +5,7 @@
  * (io_buf_keep). No more than …_buffers of it waits in memory; the rest goes to a file
  * (relay_file.c), or the peer waits.
  */
-#include "upstream/relay.h"
+#include "upstream/keeping.h"
 
 static struct relay *relay_of_body(struct body *b)
 {
@@ -93,7 +93,7 @@ static void keep_rest(struct relay *y)
     }
 }
 
-/* ---- more of it ----------------------------------------------------------------------------- */
+/* ---- more of it ---------------------------------------------------------------------------- */
 
 static bool is_full(const struct relay *y)
 {
@@ -105,6 +105,12 @@ static bool is_full(const struct relay *y)
 
 static bool has_room(const struct relay *y)
 {
+    if (y->alone || y->keeping != NULL) {
+        if (!keeping_room(y))
+            return false;
+        if (y->alone)
+            return true;
+    }
     return (!is_full(y) && relay_filed(y) == 0) || relay_may_file(y);
 }
 
@@ -138,7 +144,7 @@ void relay_listen(struct relay *y)
     channel_deadline(y->channel, y->conf->read_timeout);
 }
 
-/* ---- out of the framing --------------------------------------------------------------------- */
+/* ---- out of the framing -------------------------------------------------------------------- */
 
 static void over(struct relay *y, bool broken)
 {
@@ -150,6 +156,11 @@ static void over(struct relay *y, bool broken)
         y->in_ended = true; /* bytes that nobody asked for: never used again */
     relay_drop_input(y);
     relay_finish(y);
+    keeping_end(y);
+    if (y->holds_request) {
+        y->holds_request = false;
+        (void)request_unpin(y->request); /* whoever called holds it, too */
+    }
 }
 
 /* Everything that came was read, and more will not come. */
@@ -194,6 +205,13 @@ static void add_content(struct relay *y, struct io_buf *b)
     struct slice content = slice_of((const char *)b->bytes + b->used, b->filled - b->used);
 
     y->attempt->length += content.size;
+    keeping_put(y, content);
+    if (y->alone) {
+        y->came += content.size;
+        y->gone = y->came;
+        io_buf_release(y->request->io, b);
+        return;
+    }
     if (relay_filed(y) > 0 || (is_full(y) && relay_may_file(y))) {
         if (!relay_file(y, content))
             no_memory(y);
@@ -226,8 +244,12 @@ static void digest(struct relay *y)
         y->in_ended |= behind > 0;
         over(y, v == H1_BAD);
     }
-    if (y->in_ended && !y->over)
+    if (y->over)
+        return;
+    if (y->in_ended)
         stream_end(y);
+    else if (y->alone && y->keeping == NULL)
+        over(y, true); /* it has what it waited for */
 }
 
 void relay_settle(struct relay *y)
@@ -236,6 +258,10 @@ void relay_settle(struct relay *y)
         return;
     if (y->body.ops != NULL)
         digest(y);
+    if (y->alone) {
+        relay_listen(y);
+        return;
+    }
     if (y->pulled && (y->ready_first != NULL || relay_filed(y) > 0 || y->over)) {
         y->pulled = false;
         request_body_ready(y->request);
@@ -296,17 +322,57 @@ static void sent(struct body *body, size_t size)
     relay_listen(y);
 }
 
-/* Nobody wants the rest. */
+/* ---- nobody wants the rest ----------------------------------------------------------------- */
+
+/* But who keeps it: it goes on until it has all. */
+static bool go_alone(struct relay *y)
+{
+    y->lent = y->pulled = false;
+    if (y->keeping == NULL || y->alone || y->body.ops == NULL)
+        return y->alone && !y->over;
+    digest(y);
+    if (y->over || y->keeping == NULL)
+        return false;
+    y->alone = true;
+    relay_drop_body(y);
+    relay_file_close(y);
+    y->gone = y->came;
+    relay_listen(y);
+    return true;
+}
+
+bool relay_go_on(struct relay *y)
+{
+    if (!go_alone(y))
+        return false;
+    y->holds_request = true;
+    request_pin(y->request);
+    return true;
+}
+
+void relay_kept(struct relay *y)
+{
+    if (!y->alone || y->over) {
+        relay_settle(y);
+        return;
+    }
+    y->why = "";
+    over(y, true);
+}
+
 static void drop(struct body *body)
 {
     struct relay *y = relay_of_body(body);
 
     y->lent = y->pulled = false;
+    if (go_alone(y))
+        return;
     if (!y->over) {
         y->over = y->broken = true;
         relay_count(y);
         balance_done(&y->pick, false); /* not the peer's fault */
         relay_finish(y);
+        keeping_end(y);
     }
     relay_drop_body(y);
 }

@@ -95,18 +95,22 @@ static void removed(struct io *io, struct io_op *op, struct io_result result)
 
     (void)io;
     (void)result;
-    if (s->keep.done != NULL)
-        s->keep.done(s->keep.arg, s->error);
     spool_free(s);
     (void)request_unpin(r);
+}
+
+static void told_kept(struct spool *s)
+{
+    if (s->keep.done != NULL)
+        s->keep.done(s->keep.arg, s->error);
+    s->keep.done = NULL;
 }
 
 /* Nobody wants it any more, and nothing is in flight. */
 static void leave(struct spool *s)
 {
+    told_kept(s);
     if (s->fd < 0) {
-        if (s->keep.done != NULL)
-            s->keep.done(s->keep.arg, s->error);
         spool_free(s);
         return;
     }
@@ -291,7 +295,7 @@ enum spool_status spool_read(struct spool *s, uint64_t at, size_t max, struct sl
     return SPOOL_PIECE;
 }
 
-/* ---- after each operation ------------------------------------------------------------------- */
+/* ---- after each operation ------------------------------------------------------------------ */
 
 static int32_t finish(struct io_op *op)
 {
@@ -319,6 +323,7 @@ static void finished(struct io *io, struct io_op *op, struct io_result result)
     (void)io;
     s->error = -result.res;
     s->writing = false;
+    told_kept(s);
     leave(s);
     (void)request_unpin(r);
 }

@@ -178,7 +178,7 @@ def test_variables_name_the_server(weir, up):
     assert s.get('/bad').status == 500
 
 
-# ---- what the client gets -----------------------------------------------------------------------
+# ---- what the client gets ----------------------------------------------------------------------
 
 def test_fields_of_the_answer(weir, up):
     up.script = reply('x', fields=[
@@ -394,7 +394,7 @@ def test_x_accel(weir, up):
     assert s.get('/inside/file.txt').status == 404
 
 
-# ---- connections are kept ------------------------------------------------------------------------
+# ---- connections are kept ----------------------------------------------------------------------
 
 def test_one_connection_serves_many(weir, up):
     s = behind(weir, up)
