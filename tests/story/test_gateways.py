@@ -346,10 +346,13 @@ def directory():
 @contextlib.contextmanager
 def php(port):
     with directory() as path:
+        os.mkdir(f'{path}/bodies')      # of requests, while they are read
+        os.chmod(f'{path}/bodies', 0o777)
         with open(f'{path}/fpm.conf', 'w') as f:
             f.write(f'[global]\nerror_log = {path}/fpm.log\ndaemonize = no\n[www]\n'
                     f'listen = 127.0.0.1:{port}\npm = static\npm.max_children = 2\n'
-                    'user = nobody\ngroup = nogroup\n')
+                    'user = nobody\ngroup = nogroup\n'
+                    f'php_admin_value[sys_temp_dir] = {path}/bodies\n')
         found = sorted(glob.glob('/usr/sbin/php-fpm*'))
         assert found, 'php-fpm is not installed'
         with running([found[-1], '-R', '-y', f'{path}/fpm.conf'], ('127.0.0.1', port)):
