@@ -37,6 +37,7 @@ struct zone {
     uint32_t cell_size, cell_count; /* the count: of each part */
     uint32_t value_size, first_room, more_room;
     uint32_t part_bits;
+    uint64_t common[ZONE_COMMON_SIZE / sizeof(uint64_t)];
     struct zone_part parts[];
 };
 
@@ -165,7 +166,7 @@ static uint64_t cells_for(const struct zone *z, size_t key_size)
     return 1 + (key_size - z->first_room + z->more_room - 1) / z->more_room;
 }
 
-/* ---- the order of use ------------------------------------------------------------------------ */
+/* ---- the order of use ---------------------------------------------------------------------- */
 
 static void order_out(struct zone_part *p, struct state *s)
 {
@@ -183,7 +184,7 @@ static void order_in(struct zone_part *p, uint32_t cell)
     p->newest = cell;
 }
 
-/* ---- the index ------------------------------------------------------------------------------- */
+/* ---- the index ----------------------------------------------------------------------------- */
 
 static uint32_t *bucket_of(const struct zone_part *p, uint32_t hash)
 {
@@ -359,6 +360,34 @@ void zone_remove(struct zone_spot *spot)
 {
     forget(spot->part, spot->cell);
     unlock(spot->part);
+}
+
+unsigned zone_parts(const struct zone *z)
+{
+    return 1u << z->part_bits;
+}
+
+bool zone_oldest(struct zone *z, unsigned part, char *key, size_t size, struct zone_spot *ret)
+{
+    struct zone_part *p = &z->parts[part];
+    struct state *s;
+
+    lock(p);
+    if (p->oldest == 0) {
+        unlock(p);
+        return false;
+    }
+    s = state_at(p, p->oldest);
+    if (size > s->key_size)
+        size = s->key_size;
+    memcpy(key, key_of(p, s), size < z->first_room ? size : z->first_room);
+    *ret = spot_of(p, p->oldest, false);
+    return true;
+}
+
+void *zone_common(struct zone *z)
+{
+    return z->common;
 }
 
 uint64_t zone_count(struct zone *z)

@@ -23,6 +23,7 @@
 #include "base/slice.h"
 
 enum {
+    ZONE_COMMON_SIZE = 128, /* bytes that a zone's owner has for what is about all of it   */
     ZONE_SIZE_MIN = 32 * 1024,
     ZONE_PARTS_MAX = 16,
     ZONE_PART_SIZE = 1024 * 1024, /* no part is smaller, if there are several             */
@@ -62,6 +63,15 @@ bool zone_find(struct zone *, struct slice key, struct zone_spot *ret) MUST_USE;
 /* Done with it; or: the state shall be forgotten. */
 void zone_leave(struct zone_spot *);
 void zone_remove(struct zone_spot *);
+
+/* The state of part `part` that was used longest ago; `key` (size bytes of it at most are copied)
+ * is its key. False: there is none, and nothing is locked. */
+unsigned zone_parts(const struct zone *);
+bool zone_oldest(struct zone *, unsigned part, char *key, size_t size,
+                 struct zone_spot *ret) MUST_USE;
+
+/* ZONE_COMMON_SIZE bytes, aligned to 8, zero at first, behind no lock: for atomics. */
+void *zone_common(struct zone *);
 
 /* States now; states with keys of at most ZONE_KEY_ROOM bytes for which there is memory. */
 uint64_t zone_count(struct zone *);

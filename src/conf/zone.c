@@ -155,8 +155,9 @@ void zones_compare(struct conf_load *load, const struct conf_load *before)
         if (t == NULL || slice_eq(t->about, z->about))
             continue;
         conf_complain(load, CONF_EMERG, z->node, CONF_AT_NAME,
-                      "the zone \"%.*s\" has the key \"%.*s\", and so far it had \"%.*s\"",
-                      SLICE_FMT(z->name), SLICE_FMT(z->about), SLICE_FMT(t->about));
+                      "the zone \"%.*s\" has the %s \"%.*s\", and so far it had \"%.*s\"",
+                      SLICE_FMT(z->name), z->about_what != NULL ? z->about_what : "key",
+                      SLICE_FMT(z->about), SLICE_FMT(t->about));
         conf_hint(load, "help: it keeps its states over a reload; give the new one another name or "
                         "another size");
     }

@@ -20,6 +20,7 @@ struct conf_zone {
     const char *kind;             /* the directive that declares it; NULL: not yet         */
     int64_t size;                 /* bytes                                                 */
     struct slice about;           /* what its keys are, as written                         */
+    const char *about_what;       /* "key", if NULL: what `about` is called                */
     uint32_t value_size;          /* of each state                                         */
     void *own;                    /* the declaring feature's: the key's expression …       */
     const struct conf_node *node; /* where it is declared                                  */

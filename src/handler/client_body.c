@@ -3,6 +3,7 @@
 #include "handler/client_body_private.h"
 
 #include "conf/load.h"
+#include "handler/temp_path.h"
 #include "io/io.h"
 #include "http/site.h"
 
@@ -299,38 +300,14 @@ unsigned client_body_status(const struct request *r)
 #define HSL (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define AT(member) offsetof(struct client_body_conf, member)
 
-static bool set_levels(struct conf_load *load, const struct conf_node *node,
-                       struct client_body_conf *c)
-{
-    for (unsigned i = 1; i < node->arg_count; i++) {
-        struct slice text = conf_arg(node, i);
-
-        if (text.size != 1 || text.at[0] < '1' || text.at[0] > '3') {
-            conf_complain(load, CONF_EMERG, node, (int)i, "\"%.*s\" is not a level of directories",
-                          SLICE_FMT(text));
-            conf_hint(load, "expected: how many digits name a directory: 1, 2 or 3");
-            return false;
-        }
-        c->levels[i - 1] = (uint8_t)(text.at[0] - '0');
-    }
-    return true;
-}
-
 static bool set_temp_path(struct conf_load *load, const struct conf_node *node, void *conf,
                           const struct directive *row)
 {
     struct client_body_conf *c = conf;
-    struct slice path = conf_arg(node, 0);
 
     (void)row;
-    if (path.size == 0) {
-        conf_complain(load, CONF_EMERG, node, 0, "the path is empty");
-        return false;
-    }
-    c->temp_path = arena_printf(conf_arena(load), "%s%.*s",
-                                path.at[0] == '/' ? "" : conf_prefix(load), SLICE_FMT(path));
     c->temp_path_said = true;
-    return c->temp_path.at != NULL && set_levels(load, node, c);
+    return temp_path_read(load, node, &c->temp_path, c->levels);
 }
 
 static bool merge(struct conf_load *load, struct scope *scope, const void *parent, void *conf)

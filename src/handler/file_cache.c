@@ -477,7 +477,13 @@ static bool out_of_descriptors(int fd)
 enum file_result file_open(struct request *r, struct slice path, struct slice below,
                            struct file **ret, int *ret_error)
 {
-    const struct file_policy *policy = request_conf(r, &feature_file_cache);
+    return file_open_by(r, request_conf(r, &feature_file_cache), path, below, ret, ret_error);
+}
+
+enum file_result file_open_by(struct request *r, const struct file_policy *policy,
+                              struct slice path, struct slice below, struct file **ret,
+                              int *ret_error)
+{
     uint64_t hash = slice_hash(path);
     struct file_place place;
     struct stat s;

@@ -75,6 +75,9 @@ enum file_result { FILE_OPEN, FILE_WAIT, FILE_FAILED };
  * *ret_error is the errno. Gives *ret with a reference. */
 enum file_result file_open(struct request *, struct slice path, struct slice below,
                            struct file **ret, int *ret_error);
+/* The same under another policy than the scope's. */
+enum file_result file_open_by(struct request *, const struct file_policy *, struct slice path,
+                              struct slice below, struct file **ret, int *ret_error);
 void file_close(void *file);
 
 /* Another reference. */

@@ -34,13 +34,18 @@ static enum verdict add_slash(struct request *r)
     return g.full ? request_fail(r, 500) : request_redirect_out(r, 301, gather_get(&g));
 }
 
-static struct body *body_of(struct request *r, struct file *f)
+struct body *static_body(struct request *r, struct file *f)
 {
     const struct static_conf *c = request_conf(r, &feature_static);
 
+    return file_body(r, f, c->sendfile, (size_t)c->max_chunk);
+}
+
+static struct body *body_of(struct request *r, struct file *f)
+{
     if (f->content != NULL)
         return body_memory(r, slice_of(f->content, (size_t)f->size));
-    return file_body(r, f, c->sendfile, (size_t)c->max_chunk);
+    return static_body(r, f);
 }
 
 enum verdict static_answer(struct request *r, struct file *f)

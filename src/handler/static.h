@@ -16,4 +16,8 @@ look_fn file_look; /* file_look.c */
  * DONE, also when memory ran out (500). */
 enum verdict static_answer(struct request *, struct file *f);
 
+/* All of f, sent as the scope says: for who holds f until the request ends, and has looked for its
+ * contents. NULL: no memory. */
+struct body *static_body(struct request *, struct file *f) MUST_USE;
+
 #endif

@@ -95,6 +95,37 @@ int temp_file_open(const struct temp_place *p, char *name, size_t size)
     return fd;
 }
 
+/* Those above the last part of the name, from the top. */
+static void make_parents(char *name, mode_t mode)
+{
+    for (char *at = strchr(name + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        (void)mkdir(name, mode);
+        *at = '/';
+    }
+}
+
+int temp_file_beside(const char *path, mode_t mode, mode_t directory_mode, char *name, size_t size)
+{
+    enum { FLAGS = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW };
+
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        int at = snprintf(name, size, "%s.%010u", path, next_number());
+
+        if (at < 0 || (size_t)at >= size)
+            return -ENAMETOOLONG;
+        int fd = open(name, FLAGS, mode);
+
+        if (fd < 0 && errno == ENOENT) {
+            make_parents(name, directory_mode);
+            fd = open(name, FLAGS, mode);
+        }
+        if (fd >= 0 || errno != EEXIST)
+            return fd >= 0 ? fd : -errno;
+    }
+    return -EEXIST;
+}
+
 int temp_file_write(int fd, const char *at, size_t size, uint64_t offset)
 {
     while (size > 0) {

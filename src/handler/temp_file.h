@@ -1,4 +1,4 @@
-/* temp_file.h - the files that request bodies are kept in: for helper threads, all may wait.
+/* temp_file.h - the files that bodies are kept in: for helper threads, all may wait.
  *
  *   struct temp_place p = { "/var/lib/weir/body", { 1, 2, 0 }, TEMP_NAMELESS };
  *   int fd = temp_file_open(&p, name, sizeof name);
@@ -9,6 +9,7 @@
 #include "base/slice.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { TEMP_LEVELS = 3 };
 
@@ -22,6 +23,11 @@ struct temp_place {
  * system has that (open(2)), else unlinked at once. If place->named, name[0..size) is its path
  * (directory, levels, ten digits), else "". Missing directories are made. */
 int temp_file_open(const struct temp_place *, char *name, size_t size);
+
+/* A new file next to `path`, under its name with a dot and ten digits behind it, which goes to
+ * name[0..size): to be renamed to path once it is whole. Missing directories are made. The fd, or
+ * -errno. */
+int temp_file_beside(const char *path, mode_t mode, mode_t directory_mode, char *name, size_t size);
 
 /* Writes all of it at offset (pwrite(2)). 0 or -errno. */
 int temp_file_write(int fd, const char *at, size_t size, uint64_t offset);

@@ -18,6 +18,7 @@ struct site;
 struct pipeline;
 struct auth_desk;
 struct channels;
+struct cache_keeper;
 struct coders;
 struct file_cache;
 struct log_book;
@@ -55,14 +56,15 @@ struct loop {
     /* From any loop: gives it something to run. False: it has ended. */
     bool (*call)(struct loop *, struct loop_call *);
     const struct pipeline *pipeline;
-    struct file_cache *files;  /* handler/file_cache.h                          */
-    struct auth_desk *auth;    /* handler/auth_desk.h                           */
-    struct coders *coders;     /* filter/coding.h: compressors ready for use    */
-    struct channels *channels; /* upstream/channel.h: connections to other servers   */
-    struct resolver *resolver; /* net/resolver.h                                */
-    struct tls_home *tls;      /* net/tls_home.h: NULL until TLS is met             */
-    struct tls_ring *tls_ring; /* … ticket keys, the worker's                       */
-    struct log_book *log_book; /* server/log_book.h: access log buffers         */
+    struct file_cache *files;           /* handler/file_cache.h                          */
+    struct auth_desk *auth;             /* handler/auth_desk.h                           */
+    struct coders *coders;              /* filter/coding.h: compressors ready for use    */
+    struct channels *channels;          /* upstream/channel.h: connections to other servers   */
+    struct resolver *resolver;          /* net/resolver.h                                */
+    struct cache_keeper *cache_keepers; /* upstream/cache_keeper.c: of this loop's          */
+    struct tls_home *tls;               /* net/tls_home.h: NULL until TLS is met             */
+    struct tls_ring *tls_ring;          /* … ticket keys, the worker's                       */
+    struct log_book *log_book;          /* server/log_book.h: access log buffers         */
 
     struct list conns;             /* every connection                              */
     struct list idle;              /* those between requests, longest idle first    */

@@ -97,6 +97,7 @@ enum request_slot {
     SLOT_ONLY_PEER,
     SLOT_API,
     SLOT_ZONES,
+    SLOT_CACHED,
     SLOT_COUNT
 };
 

@@ -31,6 +31,8 @@
 #include "proto/ssl.h"
 #include "server/main_conf.h"
 #include "upstream/api.h"
+#include "upstream/cache.h"
+#include "upstream/cache_keeper.h"
 #include "upstream/channel.h"
 #include "upstream/discover.h"
 #include "upstream/gateways.h"
@@ -100,6 +102,7 @@ const struct feature *const features[] = {
     &feature_slice,
     &feature_upstream,
     &feature_relay,
+    &feature_cache,
     &feature_proxy,
     &feature_fastcgi,
     &feature_uwsgi,
@@ -213,6 +216,7 @@ void features_loop_use(struct loop *loop, struct site *from, struct site *to)
         return;
     health_follow(loop, from, to);
     discover_follow(loop, from, to);
+    cache_keepers_follow(loop, from, to);
 }
 
 bool features_loop_leave(struct loop *loop)
@@ -221,7 +225,8 @@ bool features_loop_leave(struct loop *loop)
     channels_leave(loop->channels);
     if (loop->conn_count == 0)
         resolver_leave(loop->resolver);
-    return channels_gone(loop->channels) && resolver_gone(loop->resolver);
+    return channels_gone(loop->channels) && resolver_gone(loop->resolver) &&
+           cache_keepers_gone(loop);
 }
 
 void features_loop_close(struct loop *loop)

@@ -3,6 +3,7 @@
 
 #include "conf/expr.h"
 #include "handler/small.h"
+#include "upstream/cache.h"
 #include "upstream/relay_answer.h"
 
 enum { ANSWER_FIELDS_MAX = 200, ANSWER_FIRST = 1024, VALUE_MAX = 64 * 1024, NAME_MAX_SIZE = 256 };
@@ -12,7 +13,7 @@ static struct cgi_exchange *exchange_of(const struct relay *y)
     return y->own;
 }
 
-/* ---- directives ----------------------------------------------------------------------------- */
+/* ---- directives ---------------------------------------------------------------------------- */
 
 bool cgi_set_param(struct conf_load *load, const struct conf_node *node, void *own,
                    const struct directive *row)
@@ -53,8 +54,8 @@ bool cgi_set_target(struct conf_load *load, const struct conf_node *node, struct
     return true;
 }
 
-bool cgi_merge(struct conf_load *load, struct scope *scope, const struct cgi_conf *outer,
-               struct cgi_conf *c)
+bool cgi_merge(struct conf_load *load, struct scope *scope, const char *prefix,
+               const struct cgi_conf *outer, struct cgi_conf *c)
 {
     struct cgi_target *t;
 
@@ -67,13 +68,15 @@ bool cgi_merge(struct conf_load *load, struct scope *scope, const struct cgi_con
                                     .fields_max = ANSWER_FIELDS_MAX,
                                     .first_size = ANSWER_FIRST };
     t = c->target;
+    if (t != NULL && !cache_merge(load, scope, prefix, &c->relay.cache))
+        return false;
     if (t == NULL || t->text != NULL || t->group != NULL)
         return true;
     t->group = destination_group(load, t->node, t->http, t->address, 0);
     return t->group != NULL;
 }
 
-/* ---- a request ------------------------------------------------------------------------------ */
+/* ---- a request ----------------------------------------------------------------------------- */
 
 static enum verdict find_peer(struct request *r, struct cgi_exchange *x)
 {
@@ -104,7 +107,9 @@ static enum verdict begin(struct request *r, const struct cgi_conf *c, size_t si
     }
     if (c->relay.pass_body && (c->relay.request_buffering || r->head.chunked) && r->parent == NULL)
         v = client_body_read(r); /* its length is a parameter */
-    if (v == NEXT && x->finding.group == NULL)
+    if (v == NEXT)
+        v = cache_begin(r, &c->relay);
+    if (v == NEXT && !cache_serves(r) && x->finding.group == NULL)
         v = find_peer(r, x);
     return v;
 }
@@ -123,11 +128,17 @@ enum verdict cgi_content(struct request *r, const struct feature *feature,
 
         if (v != WAIT)
             r->slots[SLOT_PROXIED] = NULL;
+        if (v == DONE)
+            cache_leave(cache_of(r));
         if (v != NEXT)
             return v;
+        if (cache_serves(r))
+            return relay_serve(r, &c->relay, protocol, x);
         y = relay_begin(r, &c->relay, protocol, x->finding.group, x);
-        if (y == NULL)
+        if (y == NULL) {
+            cache_leave(cache_of(r));
             return request_fail(r, 500);
+        }
     }
     return relay_step(y);
 }
@@ -198,20 +209,40 @@ static bool is_dangerous(struct slice name)
     return slice_eq_nocase(name, SLICE("Proxy"));
 }
 
+/* What is kept is kept whole: conditions are the cache's own. */
+static bool is_conditional(enum field_id id)
+{
+    return id == FIELD_RANGE || id == FIELD_IF_RANGE || id == FIELD_IF_MATCH ||
+           id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
+           id == FIELD_IF_UNMODIFIED_SINCE;
+}
+
+static void put_conditions(const struct cached *k, put_fn *put, void *arg)
+{
+    struct slice tag = cache_if_none_match(k), since = cache_if_modified_since(k);
+
+    if (tag.size > 0)
+        put(arg, SLICE("HTTP_IF_NONE_MATCH"), tag);
+    if (since.size > 0)
+        put(arg, SLICE("HTTP_IF_MODIFIED_SINCE"), since);
+}
+
 bool cgi_each_param(struct relay *y, put_fn *put, void *arg)
 {
+    bool whole = cache_asks_whole(y->cached);
     struct request *r = y->request;
     const struct cgi_conf *c = exchange_of(y)->conf;
     char room[NAME_MAX_SIZE];
 
     if (!put_set(r, c, put, arg))
         return false;
+    put_conditions(y->cached, put, arg);
     for (uint32_t i = 0; c->relay.pass_fields && i < r->head.field_count; i++) {
         const struct field *f = &r->head.fields[i];
         struct slice name = meta_name(f->name, room), value;
 
         if (f->id == FIELD_CONTENT_LENGTH || f->id == FIELD_CONTENT_TYPE || is_set(c, name) ||
-            is_dangerous(f->name) || seen_before(r, i))
+            is_dangerous(f->name) || seen_before(r, i) || (whole && is_conditional(f->id)))
             continue;
         value = joined(r, i);
         if (value.at == NULL && f->value.size > 0)
@@ -358,7 +389,7 @@ enum verdict cgi_answer(struct relay *y)
 
     if (v != NEXT)
         return v;
-    r->response.accept_ranges = y->conf->force_ranges && a->status == 200 && a->has_length;
+    r->response.accept_ranges = relay_does_ranges(y) && a->status == 200 && a->has_length;
     if (a->has_length && a->status != 304)
         r->response.length = (int64_t)a->length;
     if (r->head.method == METHOD_HEAD || a->status == 204 || a->status == 304 ||

@@ -43,7 +43,7 @@ struct cgi_exchange {
     uint8_t first_used;
 };
 
-/* ---- directives ----------------------------------------------------------------------------- */
+/* ---- directives ---------------------------------------------------------------------------- */
 
 conf_set_fn cgi_set_param;
 
@@ -52,11 +52,11 @@ conf_set_fn cgi_set_param;
 bool cgi_set_target(struct conf_load *, const struct conf_node *, struct cgi_conf *, size_t skip,
                     content_fn *answer) MUST_USE;
 
-/* For merge(): port 0 is none, it must be said. */
-bool cgi_merge(struct conf_load *, struct scope *, const struct cgi_conf *parent,
-               struct cgi_conf *);
+/* For merge(): port 0 is none, it must be said. prefix: "fastcgi_" … */
+bool cgi_merge(struct conf_load *, struct scope *, const char *prefix,
+               const struct cgi_conf *parent, struct cgi_conf *);
 
-/* ---- a request ------------------------------------------------------------------------------ */
+/* ---- a request ----------------------------------------------------------------------------- */
 
 /* A location's content: reads the body if it is to be read first, finds the peer, asks it. `size`
  * is that of what the protocol keeps of a request, which begins with a struct cgi_exchange. */

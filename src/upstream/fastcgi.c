@@ -207,7 +207,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
 
     if (c->split == NULL && outer != NULL)
         c->split = outer->split;
-    return cgi_merge(load, scope, outer != NULL ? &outer->cgi : NULL, &c->cgi);
+    return cgi_merge(load, scope, "fastcgi_", outer != NULL ? &outer->cgi : NULL, &c->cgi);
 }
 
 /* Script and path of the request's; false: nothing is to be split. */
@@ -283,6 +283,7 @@ static const struct directive rows[] = {
       .help = "An answer is invalid if the application writes this text to its standard error "
               "before its header." },
     RELAY_ROWS("fastcgi_"),
+    CACHE_ROWS("fastcgi_", NULL),
 };
 
 const struct feature feature_fastcgi = {

@@ -230,7 +230,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
     struct memcached_conf *c = own;
 
     c->key = conf_place(load, SLICE("memcached_key"));
-    return cgi_merge(load, scope, parent, own);
+    return cgi_merge(load, scope, "memcached_", parent, own);
 }
 
 static const struct directive rows[] = {

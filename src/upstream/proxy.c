@@ -3,6 +3,7 @@
 
 #include "conf/expr.h"
 #include "handler/small.h"
+#include "upstream/cache.h"
 #include "upstream/relay_conf.h"
 
 enum { FIELDS_MAX_OF_ANSWER = 200, ANSWER_FIRST = 1024 };
@@ -39,9 +40,23 @@ static enum verdict begin(struct request *r)
     }
     if (read_first(r, c) && r->parent == NULL)
         v = client_body_read(r);
-    if (v == NEXT && px->finding.group == NULL)
+    if (v == NEXT && c->relay.cache.key != NULL && !proxy_plan(r, px))
+        v = request_fail(r, 500);
+    if (v == NEXT)
+        v = cache_begin(r, &c->relay);
+    if (v == NEXT && !cache_serves(r) && (px->finding.group == NULL || px->host.at == NULL))
         v = proxy_find_target(r, px);
     return v;
+}
+
+/* What the cache has. */
+static enum verdict serve(struct request *r)
+{
+    struct proxied *px = px_of(r);
+
+    r->slots[SLOT_PROXIED] = NULL;
+    r->slots[SLOT_LAST_PROXIED] = px;
+    return relay_serve(r, &px->conf->relay, &proxy_http, px);
 }
 
 static enum verdict proxy_content(struct request *r)
@@ -53,15 +68,21 @@ static enum verdict proxy_content(struct request *r)
         return NEXT; /* proxy_pass stands in a limit_except that does not hold */
     if (y == NULL) {
         v = begin(r);
-        if (v == DONE)
+        if (v == DONE) {
             r->slots[SLOT_PROXIED] = NULL;
+            cache_leave(cache_of(r));
+        }
         if (v != NEXT)
             return v;
+        if (cache_serves(r))
+            return serve(r);
         y = relay_begin(r, &proxy_conf(r)->relay, &proxy_http, px_of(r)->finding.group, px_of(r));
         r->slots[SLOT_PROXIED] = NULL;
         r->slots[SLOT_LAST_PROXIED] = y != NULL ? y->own : NULL;
-        if (y == NULL)
+        if (y == NULL) {
+            cache_leave(cache_of(r));
             return request_fail(r, 500);
+        }
     }
     return relay_step(y);
 }
@@ -190,7 +211,8 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
                                     .head_max = (uint32_t)c->relay.buffer_size,
                                     .fields_max = FIELDS_MAX_OF_ANSWER,
                                     .first_size = ANSWER_FIRST };
-    return c->target == NULL || find_group(load, c->target);
+    return (c->target == NULL || find_group(load, c->target)) &&
+           (c->target == NULL || cache_merge(load, scope, "proxy_", &c->relay.cache));
 }
 
 /* ---- variables --------------------------------------------------------------------------- */
@@ -336,6 +358,10 @@ static const struct directive rows[] = {
     { "proxy_headers_hash_bucket_size", RELAY_WHERE, 1, 1, CONF_CUSTOM, .set = conf_set_ignored,
       .help = "Tables grow as they must." },
     RELAY_ROWS("proxy_"),
+    CACHE_ROWS("proxy_", "$scheme$proxy_host$request_uri"),
+    RELAY_FLAG("proxy_cache_convert_head", cache.convert_head, "on",
+               "Asks for the answer to a HEAD with GET, so that it can be kept. off: the key must "
+               "have the method in it."),
 };
 
 const struct feature feature_proxy = {

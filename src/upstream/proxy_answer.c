@@ -13,8 +13,9 @@ static bool begin(struct relay *y)
 {
     struct proxied *px = proxied_of(y);
     struct request *r = y->request;
-    enum http_method method =
-        r->parent != NULL && r->head.method != METHOD_HEAD ? METHOD_GET : r->head.method;
+    enum http_method method = y->as_get || (r->parent != NULL && r->head.method != METHOD_HEAD)
+                                  ? METHOD_GET
+                                  : r->head.method;
 
     h1_response_init(&px->answer, &px->conf->limits, &r->arena, method);
     px->interims = 0;
@@ -114,6 +115,11 @@ static struct slice change_cookie(struct relay *y, struct slice value)
 
 static const struct relay_rewrites rewrites = { change_location, change_cookie };
 
+static bool ends_surely(const struct relay *y)
+{
+    return proxied_of(y)->answer.body != H1_BODY_CLOSE;
+}
+
 static enum verdict switch_protocols(struct relay *y)
 {
     const struct h1_response *a = &proxied_of(y)->answer;
@@ -139,7 +145,7 @@ static enum verdict answer(struct relay *y)
         return v;
     if (a->body == H1_BODY_TUNNEL)
         return switch_protocols(y);
-    r->response.accept_ranges = y->conf->force_ranges && a->status == 200 && a->has_length;
+    r->response.accept_ranges = relay_does_ranges(y) && a->status == 200 && a->has_length;
     if (a->has_length && a->status != 304)
         r->response.length = (int64_t)a->length;
     if (a->body == H1_BODY_NONE || r->response.length == 0) {
@@ -161,4 +167,6 @@ const struct relay_protocol proxy_http = {
     .read_end = read_end,
     .answer = answer,
     .may_keep = may_keep,
+    .ends_surely = ends_surely,
+    .rewrites = &rewrites,
 };

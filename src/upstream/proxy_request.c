@@ -3,13 +3,14 @@
  * It is written anew, from what was understood of the client's: framing and what concerns one
  * connection alone (Connection, Keep-Alive, TE, Trailer, Upgrade …) is this side's own.
  */
+#include "upstream/cache.h"
 #include "upstream/proxy.h"
 
 #include "conf/expr.h"
 #include "wire/h1_write.h"
 #include "wire/uri.h"
 
-/* ---- the request line ------------------------------------------------------------------------ */
+/* ---- the request line ---------------------------------------------------------------------- */
 
 /* Is uri what the client sent? Then it goes on byte by byte as it came. */
 static bool uri_came_so(const struct request *r)
@@ -79,11 +80,11 @@ static void write_uri(const struct request *r, const struct proxied *px, struct 
         write_mapped_uri(r, px->target, g);
 }
 
-bool proxy_write_line(struct request *r, const struct proxied *px, struct gather *g)
+static bool write_line(struct request *r, const struct proxied *px, bool as_get, struct gather *g)
 {
     struct slice method = r->head.method_text;
 
-    if (r->parent != NULL && r->head.method == METHOD_GET)
+    if (as_get || (r->parent != NULL && r->head.method == METHOD_GET))
         method = SLICE("GET"); /* method_text is the client's */
     if (px->conf->method != NULL &&
         (!expr_eval(px->conf->method, r, &r->arena, 64, &method) || !field_name_ok(method)))
@@ -93,6 +94,11 @@ bool proxy_write_line(struct request *r, const struct proxied *px, struct gather
     write_uri(r, px, g);
     gather_str(g, px->conf->version == HTTP_11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
     return true;
+}
+
+bool proxy_write_line(struct request *r, const struct proxied *px, struct gather *g)
+{
+    return write_line(r, px, false, g);
 }
 
 /* ---- fields that are set ----------------------------------------------------------------- */
@@ -225,14 +231,33 @@ static bool connection_names_fields(const struct request *r)
            !slice_eq_nocase(c->value, SLICE("close"));
 }
 
-static void write_clients(const struct request *r, const struct proxied *px, struct gather *g)
+/* What is kept is kept whole: conditions are the cache's own. */
+static bool is_conditional(enum field_id id)
 {
+    return id == FIELD_RANGE || id == FIELD_IF_RANGE || id == FIELD_IF_MATCH ||
+           id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
+           id == FIELD_IF_UNMODIFIED_SINCE;
+}
+
+static bool write_conditions(const struct cached *k, struct gather *g)
+{
+    struct slice tag = cache_if_none_match(k), since = cache_if_modified_since(k);
+
+    return (tag.size == 0 || h1_field_lit(g, "If-None-Match", tag)) &&
+           (since.size == 0 || h1_field_lit(g, "If-Modified-Since", since));
+}
+
+static void write_clients(const struct relay *y, const struct proxied *px, struct gather *g)
+{
+    const struct request *r = y->request;
+    bool whole = cache_asks_whole(y->cached);
     bool hops = connection_names_fields(r);
 
     for (uint32_t i = 0; i < r->head.field_count; i++) {
         const struct field *f = &r->head.fields[i];
 
-        if (is_own(f->id) || is_set(px->conf, f) || (hops && is_hop(r, f)))
+        if (is_own(f->id) || is_set(px->conf, f) || (hops && is_hop(r, f)) ||
+            (whole && is_conditional(f->id)))
             continue;
         gather_slice(g, f->name);
         gather_lit(g, ": ");
@@ -275,12 +300,14 @@ bool proxy_write_head(struct relay *y, struct gather *g)
             return false;
         relay_use_bytes(y, body);
     }
-    if (!proxy_write_greeting(y, px->conf) || !proxy_write_line(r, px, g) ||
-        !write_standard(px, g) || !write_sets(r, px, g))
+    y->as_get = r->head.method == METHOD_HEAD && px->conf->relay.cache.convert_head &&
+                cache_asks_whole(y->cached);
+    if (!proxy_write_greeting(y, px->conf) || !write_line(r, px, y->as_get, g) ||
+        !write_standard(px, g) || !write_sets(r, px, g) || !write_conditions(y->cached, g))
         return false;
     write_framing(y, px, g);
     if (px->conf->relay.pass_fields)
-        write_clients(r, px, g);
+        write_clients(y, px, g);
     gather_lit(g, "\r\n");
     return true;
 }

@@ -1,5 +1,6 @@
 /* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
-#include "upstream/relay.h"
+#include "upstream/cache.h"
+#include "upstream/keeping.h"
 
 #include "upstream/sticky.h"
 
@@ -94,7 +95,7 @@ static void attempt_over(struct relay *y)
     y->pick.last_us = (a->over_ns - a->began_ns) / NS_PER_US + 1;
 }
 
-/* ---- the end of an attempt ------------------------------------------------------------------ */
+/* ---- the end of an attempt ----------------------------------------------------------------- */
 
 /* What is being sent for a tunnel is the loop's until then. */
 static void close_channel(struct relay *y)
@@ -153,14 +154,13 @@ void relay_abandon(struct relay *y)
     give_up(y, 502);
 }
 
-/* ---- the next peer -------------------------------------------------------------------------- */
+/* ---- the next peer ------------------------------------------------------------------------- */
 
 static void forget_answer(struct relay *y)
 {
     y->any_received = y->in_ended = y->over = y->broken = false;
     y->head_sent = y->file_next = y->end_sent = y->any_sent = y->all_sent = y->deaf = false;
     y->chunk.size = 0;
-    y->piece = (struct slice){ 0 };
     y->why = NULL;
 }
 
@@ -265,6 +265,7 @@ void relay_ask(struct relay *y)
         if (peer == NULL) {
             y->state = RELAY_CONNECT;
             complain(y, why, 0);
+            y->faults |= FAULT_ERROR;
             y->attempt->status = 502;
             give_up(y, 502);
             return;
@@ -280,7 +281,7 @@ void relay_ask(struct relay *y)
     } while (!try_peer(y, peer));
 }
 
-/* ---- one that failed ------------------------------------------------------------------------- */
+/* ---- one that failed ----------------------------------------------------------------------- */
 
 static bool may_ask_again(const struct relay *y, unsigned faults)
 {
@@ -296,22 +297,6 @@ static bool may_ask_again(const struct relay *y, unsigned faults)
     return c->next_timeout == 0 || spent_ms < (uint64_t)c->next_timeout;
 }
 
-static unsigned status_for(enum relay_fault fault)
-{
-    static const struct {
-        enum relay_fault fault;
-        unsigned status;
-    } all[] = {
-        { FAULT_TIMEOUT, 504 }, { FAULT_500, 500 }, { FAULT_503, 503 }, { FAULT_504, 504 },
-        { FAULT_403, 403 },     { FAULT_404, 404 }, { FAULT_429, 429 }, { FAULT_DENIED, 403 },
-    };
-
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        if (all[i].fault == fault)
-            return all[i].status;
-    return 502;
-}
-
 /* A connection that was kept may have been closed by its peer while the request was on its way:
  * nobody is to blame, and a fresh one to the same peer is worth it. */
 static bool was_stale(const struct relay *y, enum relay_fault fault)
@@ -323,12 +308,13 @@ static bool was_stale(const struct relay *y, enum relay_fault fault)
 void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int error)
 {
     bool stale = was_stale(y, fault), again;
-    unsigned status = status_for(fault);
+    unsigned status = relay_status_of(fault);
 
     if (said != NULL)
         complain(y, said, error);
     if (y->attempt->status == 0)
         y->attempt->status = status;
+    y->faults |= fault;
     if (stale) {
         y->tries_left++;
         y->pick.tried[y->pick.peer->number / 8] &= (uint8_t) ~(1u << y->pick.peer->number % 8);
@@ -345,25 +331,9 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
 
 /* ---- the head of an answer --------------------------------------------------------------- */
 
-static enum relay_fault fault_of_status(unsigned status)
-{
-    static const struct {
-        unsigned status;
-        enum relay_fault fault;
-    } all[] = {
-        { 500, FAULT_500 }, { 502, FAULT_502 }, { 503, FAULT_503 }, { 504, FAULT_504 },
-        { 403, FAULT_403 }, { 404, FAULT_404 }, { 429, FAULT_429 },
-    };
-
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        if (all[i].status == status)
-            return all[i].fault;
-    return 0;
-}
-
 static void head_complete(struct relay *y)
 {
-    enum relay_fault fault = fault_of_status(y->attempt->status);
+    enum relay_fault fault = relay_fault_of(y->attempt->status);
 
     y->attempt->head_ns = now_ns(y);
     if (fault != 0 && may_ask_again(y, fault) && (y->conf->next & fault) != 0) {
@@ -386,7 +356,6 @@ static void head_bytes(struct relay *y)
         y->protocol->read_head(y, (const char *)b->bytes + b->used, b->filled - b->used, &taken);
 
     b->used += (uint32_t)taken;
-    y->in_size -= taken;
     switch (v) {
     case H1_MORE:
         relay_drop_input(y);
@@ -397,6 +366,8 @@ static void head_bytes(struct relay *y)
                    0);
         return;
     case H1_DONE:
+        if (b->used == b->filled)
+            relay_drop_input(y);
         head_complete(y);
         return;
     }
@@ -415,7 +386,7 @@ static void on_bytes(void *owner, struct io_buf *b)
     relay_take(y, b);
     if (y->channel != NULL && y->state == RELAY_HEAD)
         head_bytes(y);
-    if (!r->ended)
+    if (!r->ended || y->alone)
         relay_settle(y);
     (void)request_unpin(r);
 }
@@ -486,17 +457,16 @@ static void at_end(void *relay)
     struct relay *y = relay;
 
     y->waits = false;
-    y->over = true;
     queue_leave(&y->waiter);
-    relay_drop_input(y);
+    if (relay_go_on(y))
+        return;
+    y->over = true;
+    y->broken = true;
+    keeping_end(y);
+    relay_drop_body(y);
+    relay_file_close(y);
     leave_channel(y, false);
     y->state = RELAY_OVER;
-}
-
-void relay_use_bytes(struct relay *y, struct slice bytes)
-{
-    y->source = SOURCE_FIXED;
-    y->fixed = bytes;
 }
 
 static enum relay_source source_of(const struct relay *y)
@@ -523,8 +493,8 @@ static bool write_head(struct relay *y)
     return true;
 }
 
-struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
-                          const struct relay_protocol *protocol, struct group *group, void *own)
+static struct relay *make(struct request *r, const struct relay_conf *conf,
+                          const struct relay_protocol *protocol, void *own)
 {
     struct relay *y = arena_zalloc(&r->arena, sizeof *y);
 
@@ -538,7 +508,16 @@ struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
     y->began_ns = now_ns(y);
     y->buffering = conf->buffering;
     y->state = RELAY_OVER;
-    if (!balance_begin(&y->pick, group, r) || !request_at_end(r, at_end, y))
+    y->cached = cache_of(r);
+    return y;
+}
+
+struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
+                          const struct relay_protocol *protocol, struct group *group, void *own)
+{
+    struct relay *y = make(r, conf, protocol, own);
+
+    if (y == NULL || !balance_begin(&y->pick, group, r) || !request_at_end(r, at_end, y))
         return NULL;
     relay_follow_client(y);
     y->source = source_of(y);
@@ -553,6 +532,17 @@ struct relay *relay_begin(struct request *r, const struct relay_conf *conf,
     return y;
 }
 
+enum verdict relay_serve(struct request *r, const struct relay_conf *conf,
+                         const struct relay_protocol *protocol, void *own)
+{
+    struct relay *y = make(r, conf, protocol, own);
+
+    if (y == NULL)
+        return request_fail(r, 500);
+    r->slots[SLOT_LAST_RELAY] = y;
+    return cache_answer(y);
+}
+
 struct relay *relay_of(const struct request *r)
 {
     return r->slots[SLOT_RELAY];
@@ -564,13 +554,38 @@ static enum verdict failed(struct relay *y)
     unsigned refused = client_body_status(r);
 
     r->slots[SLOT_RELAY] = NULL;
+    if (refused == 0 && cache_rescue(y->cached, y->faults))
+        return cache_answer(y);
+    cache_leave(y->cached);
     return request_fail(r, refused != 0 ? refused : y->failed_with);
+}
+
+/* What is kept is given instead of what the peer says. */
+static enum verdict answer_from_cache(struct relay *y, bool confirmed)
+{
+    if (confirmed)
+        cache_renew(y);
+    y->broken |= !confirmed; /* what it still says is not waited for */
+    relay_end(y);
+    return cache_answer(y);
+}
+
+static enum verdict answered(struct relay *y)
+{
+    unsigned status = y->attempt->status;
+    bool confirmed = cache_confirms(y->cached, status);
+
+    y->request->slots[SLOT_RELAY] = NULL; /* error pages and X-Accel-Redirect may lead to another */
+    if (confirmed || cache_rescue(y->cached, relay_fault_of(status)))
+        return answer_from_cache(y, confirmed);
+    enum verdict v = y->protocol->answer(y);
+
+    cache_leave(y->cached);
+    return v;
 }
 
 enum verdict relay_step(struct relay *y)
 {
-    struct request *r = y->request;
-
     if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
         relay_ask(y);
     if (y->state == RELAY_OVER)
@@ -579,6 +594,5 @@ enum verdict relay_step(struct relay *y)
         y->waits = true;
         return WAIT;
     }
-    r->slots[SLOT_RELAY] = NULL; /* error pages and X-Accel-Redirect may lead to another one */
-    return y->protocol->answer(y);
+    return answered(y);
 }

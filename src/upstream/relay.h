@@ -19,11 +19,16 @@
 #include "handler/client_body.h"
 #include "http/request.h"
 #include "upstream/balance.h"
+#include "upstream/cache_conf.h"
 #include "upstream/channel.h"
 #include "upstream/queue.h"
 #include "wire/h1_head.h"
 
+struct cached;
+struct keeping;
 struct relay;
+struct relay_rewrites;
+struct spool;
 
 /* Why a peer's answer is none: the words of proxy_next_upstream and its kin. */
 enum relay_fault {
@@ -45,6 +50,13 @@ enum relay_fault {
 struct name_list {
     struct slice name;
     struct name_list *next;
+};
+
+/* …_temp_path */
+struct relay_temp {
+    struct slice path; /* absolute, NUL-terminated                                       */
+    uint8_t levels[3];
+    bool said; /* not the default                                                */
 };
 
 /* Where connections come from. */
@@ -74,6 +86,8 @@ struct relay_conf {
     int64_t buffer_size;                                 /* most bytes of a head       */
     struct relay_buffers buffers;
     int64_t busy_size, temp_file_max, temp_write_size, limit_rate, send_lowat, rcvbuf, sndbuf;
+    struct relay_temp temp;
+    struct cache_conf cache;
     bool buffering, request_buffering, ignore_abort, intercept, pass_fields, pass_body, keepalive,
         force_ranges;
     struct name_list *hide, *pass;
@@ -128,6 +142,10 @@ struct relay_protocol {
     enum verdict (*answer)(struct relay *);
     /* The channel may serve the next request: asked at the end of an answer. */
     bool (*may_keep)(const struct relay *);
+    /* The answer, which was over without an error, was seen to its end, not merely to the end of
+     * the connection. NULL: always. */
+    bool (*ends_surely)(const struct relay *);
+    const struct relay_rewrites *rewrites; /* of fields; NULL: none                          */
 };
 
 enum relay_state {
@@ -193,10 +211,13 @@ struct relay {
     uint64_t taken; /* channel_taken() when the time for a send was over               */
 
     /* from the peer */
-    struct io_buf *in_first, *in_last;
-    size_t in_size;     /* bytes that wait                                            */
-    struct slice piece; /* content that nobody has taken yet: the front of in_first   */
-    size_t tail;        /* framing behind it, in the same buffer                      */
+    struct io_buf *in_first, *in_last;       /* as it came                                   */
+    struct io_buf *ready_first, *ready_last; /* content of it that waits for the client   */
+    size_t ready_size;
+    uint64_t came, gone; /* bytes of content so far: received, taken by the client     */
+    struct spool *spool; /* relay_file.c: for content that the client is too slow for  */
+    uint64_t spool_at;   /* the content's offset at which it begins                    */
+    bool file_failed;    /* no more goes there                                         */
     bool any_received, in_ended, paused;
     bool buffering;    /* as conf, or as the answer said                             */
     bool lent, pulled; /* a chunk is being sent; somebody waits for the next         */
@@ -206,6 +227,14 @@ struct relay {
     uint32_t field_count;
     struct body body;
 
+    struct cached *cached;   /* what the cache makes of it; NULL: nothing                    */
+    struct keeping *keeping; /* its body is being kept; NULL: it is not                      */
+    bool as_get;             /* a HEAD, asked as a GET so that it can be kept                */
+    bool from_cache;         /* no peer has said this                                        */
+    bool alone;              /* nobody wants the body but who keeps it                       */
+    bool holds_request;      /* … and the request has ended                                  */
+    unsigned faults;         /* of all that was tried: enum relay_fault                      */
+
     char *tunnel; /* bytes of the client on their way to the peer: relay_tunnel.c     */
 };
 
@@ -213,6 +242,10 @@ struct relay {
  * as well if conf says so. NULL: no memory. */
 struct relay *relay_begin(struct request *, const struct relay_conf *,
                           const struct relay_protocol *, struct group *, void *own) MUST_USE;
+
+/* Answers with what the cache has, without asking a peer. */
+enum verdict relay_serve(struct request *, const struct relay_conf *, const struct relay_protocol *,
+                         void *own);
 
 /* The request's, for the location that it is in now; NULL: there is none yet. */
 struct relay *relay_of(const struct request *);
@@ -238,8 +271,23 @@ bool relay_still_sends(struct relay *);
 /* relay_body.c */
 void relay_take(struct relay *, struct io_buf *);
 void relay_drop_input(struct relay *);
+void relay_drop_body(struct relay *); /* and what was content of it */
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+/* The body is not kept any more; who waited for that alone has nothing more to do. */
+void relay_kept(struct relay *);
+/* The request ends: goes on alone, if the body is being kept. False: it is not. */
+bool relay_go_on(struct relay *) MUST_USE;
+
+/* relay_file.c */
+/* Content that has come and is neither gone nor in memory: it is in the file. */
+uint64_t relay_filed(const struct relay *);
+/* Could content that comes now go there? */
+bool relay_may_file(const struct relay *);
+/* Puts it there. False: no memory. */
+bool relay_file(struct relay *, struct slice) MUST_USE;
+enum body_status relay_file_pull(struct relay *, size_t max, struct chunk *ret);
+void relay_file_close(struct relay *);
 
 /* relay_try.c: how connections are made; may the peer of the attempt be asked? */
 struct channel_manner relay_manner(struct relay *);
@@ -269,6 +317,11 @@ void relay_abandon(struct relay *);
 /* relay_tunnel.c: from now on bytes go both ways. */
 void relay_tunnel(struct relay *);
 void relay_tunnel_sent(struct relay *, int error);
+
+/* relay_fault.c: the status that an enum relay_fault is answered with; the fault that a status is
+ * (0: none). */
+unsigned relay_status_of(enum relay_fault);
+unsigned relay_fault_of(unsigned status);
 
 /* relay_vars.c */
 extern const struct feature feature_relay;

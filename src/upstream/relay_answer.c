@@ -4,6 +4,7 @@
 #include "http/early_hints.h"
 #include "http/error_page.h"
 #include "http/site.h"
+#include "upstream/cache.h"
 #include "upstream/sticky.h"
 #include "wire/date.h"
 #include "wire/uri.h"
@@ -48,10 +49,10 @@ static void take_modified(struct filling *f, const struct field *field)
     r->response.last_modified_text = field->value;
 }
 
-/* With …_force_ranges weir says it. */
+/* With …_force_ranges, and of what is kept, weir says it. */
 static void take_accept_ranges(struct filling *f, const struct field *field)
 {
-    if (!f->relay->conf->force_ranges)
+    if (!relay_does_ranges(f->relay))
         pass(f, field);
 }
 
@@ -275,6 +276,11 @@ static enum verdict intercept(struct relay *y, unsigned status)
     return DONE;
 }
 
+bool relay_does_ranges(const struct relay *y)
+{
+    return y->conf->force_ranges || y->from_cache || y->keeping != NULL;
+}
+
 /* ---- the whole --------------------------------------------------------------------------- */
 
 enum verdict relay_fill(struct relay *y, unsigned status, const struct relay_rewrites *rewrites)
@@ -287,17 +293,22 @@ enum verdict relay_fill(struct relay *y, unsigned status, const struct relay_rew
         return redirect(y, to->value);
     if (status >= 300 && y->conf->intercept && error_page_has(r, status))
         return intercept(y, status);
+    if (!y->from_cache)
+        cache_take(y, status);
     request_fail(r, status); /* nothing of an earlier answer stays */
     r->response.close = false;
     r->response.no_answer = false;
     for (uint32_t i = 0; i < y->field_count && !f.full; i++)
         take(&f, &y->fields[i]);
-    f.full |= !sticky_tell(r, y->pick.group, y->pick.peer);
+    if (!y->from_cache)
+        f.full |= !sticky_tell(r, y->pick.group, y->pick.peer);
     if (f.full) {
+        y->broken = true;
         relay_end(y);
         return request_fail(r, 502);
     }
-    r->response.final = r->response.judged = true;
+    r->response.final = true;
+    r->response.judged = !y->from_cache && y->keeping == NULL;
     return NEXT;
 }
 

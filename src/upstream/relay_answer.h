@@ -17,6 +17,9 @@ struct relay_rewrites {
 
 enum verdict relay_fill(struct relay *, unsigned status, const struct relay_rewrites *);
 
+/* Parts of the answer are cut out here, whatever the peer says of them. */
+bool relay_does_ranges(const struct relay *);
+
 /* Passes an answer 103 (RFC 8297) on at once, if early_hints says so: its fields without those
  * that mean more than their text. What the answer itself will be stays untouched. */
 void relay_hints(struct relay *, const struct field *fields, uint32_t count);

@@ -1,43 +1,61 @@
 /* relay_body.c - the body of an answer: from the peer's buffers to whoever pulls it.
  *
- * A buffer goes to the client as it is, without a copy, while the loop has buffers enough; else
- * what must wait is copied (io_buf_keep). No more than …_buffers of it waits.
+ * What comes is freed from its framing at once, in the buffer that it came in, and goes to the
+ * client as it is, without a copy, while the loop has buffers enough; else what must wait is copied
+ * (io_buf_keep). No more than …_buffers of it waits in memory; the rest goes to a file
+ * (relay_file.c), or the peer waits.
  */
-#include "upstream/relay.h"
+#include "upstream/keeping.h"
 
 static struct relay *relay_of_body(struct body *b)
 {
     return container_of(b, struct relay, body);
 }
 
-/* ---- what waits --------------------------------------------------------------------------- */
+/* ---- queues of buffers --------------------------------------------------------------------- */
 
-static void pop(struct relay *y)
+static void append(struct io_buf **first, struct io_buf **last, struct io_buf *b)
 {
-    struct io_buf *b = y->in_first;
-
-    y->in_first = b->next;
-    if (y->in_first == NULL)
-        y->in_last = NULL;
-    io_buf_release(y->request->io, b);
+    b->next = NULL;
+    if (*last != NULL)
+        (*last)->next = b;
+    else
+        *first = b;
+    *last = b;
 }
 
-/* Of the first; it goes home when nothing is left of it. */
-static void consume(struct relay *y, size_t size)
+static struct io_buf *take_first(struct io_buf **first, struct io_buf **last)
 {
-    y->in_first->used += (uint32_t)size;
-    y->in_size -= size;
-    if (y->in_first->used == y->in_first->filled)
-        pop(y);
+    struct io_buf *b = *first;
+
+    *first = b->next;
+    if (*first == NULL)
+        *last = NULL;
+    return b;
+}
+
+static void drop_all(struct relay *y, struct io_buf **first, struct io_buf **last)
+{
+    while (*first != NULL)
+        io_buf_release(y->request->io, take_first(first, last));
 }
 
 void relay_drop_input(struct relay *y)
 {
-    y->piece = (struct slice){ 0 };
-    y->tail = 0;
-    y->in_size = 0;
-    while (y->in_first != NULL)
-        pop(y);
+    drop_all(y, &y->in_first, &y->in_last);
+}
+
+void relay_drop_body(struct relay *y)
+{
+    relay_drop_input(y);
+    drop_all(y, &y->ready_first, &y->ready_last);
+    y->ready_size = 0;
+}
+
+static void no_memory(struct relay *y)
+{
+    y->broken = y->over = true;
+    y->why = "there is no memory left";
 }
 
 /* A loop has few buffers: what lies in them longer than this turn is copied. */
@@ -47,28 +65,20 @@ static struct io_buf *kept(struct relay *y, struct io_buf *b)
 
     if (copy != NULL)
         return copy;
-    y->broken = y->over = true;
-    y->why = "there is no memory left";
+    no_memory(y);
     return b;
 }
 
 void relay_take(struct relay *y, struct io_buf *b)
 {
-    y->in_size += b->filled;
-    if (!io_bufs_plenty(y->request->io))
-        b = kept(y, b);
-    if (y->in_last != NULL)
-        y->in_last->next = b;
-    else
-        y->in_first = b;
-    y->in_last = b;
+    append(&y->in_first, &y->in_last, b);
 }
 
 /* What nobody took at once. The first may be on its way to the client: then it stays where it
  * is. */
 static void keep_rest(struct relay *y)
 {
-    struct io_buf **at = &y->in_first;
+    struct io_buf **at = &y->ready_first;
 
     if (io_bufs_plenty(y->request->io))
         return;
@@ -78,21 +88,30 @@ static void keep_rest(struct relay *y)
         struct io_buf *b = *at;
 
         *at = kept(y, b);
-        if (y->in_last == b)
-            y->in_last = *at;
+        if (y->ready_last == b)
+            y->ready_last = *at;
     }
-    if (y->piece.size > 0 && !y->lent)
-        y->piece.at = (const char *)y->in_first->bytes + y->in_first->used;
 }
 
-/* ---- more of it ----------------------------------------------------------------------------- */
+/* ---- more of it ---------------------------------------------------------------------------- */
 
-static bool has_room(const struct relay *y)
+static bool is_full(const struct relay *y)
 {
     const struct relay_conf *c = y->conf;
     int64_t most = y->buffering ? c->buffers.count * c->buffers.size : c->buffer_size;
 
-    return y->in_size == 0 || y->in_size < (size_t)most;
+    return y->ready_size > 0 && y->ready_size >= (size_t)most;
+}
+
+static bool has_room(const struct relay *y)
+{
+    if (y->alone || y->keeping != NULL) {
+        if (!keeping_room(y))
+            return false;
+        if (y->alone)
+            return true;
+    }
+    return (!is_full(y) && relay_filed(y) == 0) || relay_may_file(y);
 }
 
 /* …_limit_rate: ms until more may be read; 0: now. */
@@ -125,21 +144,7 @@ void relay_listen(struct relay *y)
     channel_deadline(y->channel, y->conf->read_timeout);
 }
 
-void relay_settle(struct relay *y)
-{
-    if (y->state != RELAY_ANSWER && y->state != RELAY_TUNNEL)
-        return;
-    if (y->pulled && (y->in_first != NULL || y->in_ended || y->over)) {
-        y->pulled = false;
-        request_body_ready(y->request);
-    }
-    if (y->request->ended)
-        return;
-    keep_rest(y);
-    relay_listen(y);
-}
-
-/* ---- pulling ----------------------------------------------------------------------------- */
+/* ---- out of the framing -------------------------------------------------------------------- */
 
 static void over(struct relay *y, bool broken)
 {
@@ -147,9 +152,15 @@ static void over(struct relay *y, bool broken)
     y->broken |= broken;
     if (broken && y->why != NULL && y->why[0] != '\0')
         request_log(y->request, LOG_ERROR, 0, "%s while reading upstream", y->why);
-    if (y->in_size > y->piece.size + y->tail)
+    if (y->in_first != NULL)
         y->in_ended = true; /* bytes that nobody asked for: never used again */
+    relay_drop_input(y);
     relay_finish(y);
+    keeping_end(y);
+    if (y->holds_request) {
+        y->holds_request = false;
+        (void)request_unpin(y->request); /* whoever called holds it, too */
+    }
 }
 
 /* Everything that came was read, and more will not come. */
@@ -162,44 +173,135 @@ static void stream_end(struct relay *y)
     over(y, !whole);
 }
 
-/* The piece stays at the front of its buffer until it is sent; what framing stands behind it goes
- * with it. */
-static void decode(struct relay *y)
+/* Moves the content of a buffer together, from `used` to `filled`. What is behind the end of the
+ * answer is left in *behind. */
+static enum h1_verdict unwrap(struct relay *y, struct io_buf *b, size_t *behind)
 {
-    struct io_buf *b = y->in_first;
-    const char *at = (const char *)b->bytes + b->used;
-    size_t taken = 0;
-    enum h1_verdict v = y->protocol->read_body(y, at, b->filled - b->used, &taken, &y->piece);
+    char *at = (char *)b->bytes + b->used, *end = (char *)b->bytes + b->filled, *put = NULL;
+    enum h1_verdict v = H1_MORE;
 
-    y->attempt->length += y->piece.size;
-    if (y->piece.size == 0) {
-        consume(y, taken);
-    } else {
-        y->tail = taken - (size_t)(y->piece.at - at) - y->piece.size;
-        consume(y, (size_t)(y->piece.at - at));
+    while (v == H1_MORE && at < end) {
+        struct slice piece = { 0 };
+        size_t taken = 0;
+
+        v = y->protocol->read_body(y, at, (size_t)(end - at), &taken, &piece);
+        if (put == NULL && piece.size > 0) {
+            b->used = (uint32_t)(piece.at - (char *)b->bytes);
+            put = (char *)b->bytes + b->used;
+        }
+        if (piece.size > 0 && put != piece.at)
+            memmove(put, piece.at, piece.size);
+        if (piece.size > 0)
+            put += piece.size;
+        at += taken;
     }
-    if (v != H1_MORE)
+    b->filled = put != NULL ? (uint32_t)(put - (char *)b->bytes) : b->used;
+    *behind = (size_t)(end - at);
+    return v;
+}
+
+static void add_content(struct relay *y, struct io_buf *b)
+{
+    struct slice content = slice_of((const char *)b->bytes + b->used, b->filled - b->used);
+
+    y->attempt->length += content.size;
+    keeping_put(y, content);
+    if (y->alone) {
+        y->came += content.size;
+        y->gone = y->came;
+        io_buf_release(y->request->io, b);
+        return;
+    }
+    if (relay_filed(y) > 0 || (is_full(y) && relay_may_file(y))) {
+        if (!relay_file(y, content))
+            no_memory(y);
+        y->came += content.size;
+        io_buf_release(y->request->io, b);
+        return;
+    }
+    y->came += content.size;
+    if (content.size == 0) {
+        io_buf_release(y->request->io, b);
+        return;
+    }
+    if (!io_bufs_plenty(y->request->io))
+        b = kept(y, b);
+    append(&y->ready_first, &y->ready_last, b);
+    y->ready_size += content.size;
+}
+
+/* All that has come. */
+static void digest(struct relay *y)
+{
+    while (y->in_first != NULL && !y->over) {
+        struct io_buf *b = take_first(&y->in_first, &y->in_last);
+        size_t behind;
+        enum h1_verdict v = unwrap(y, b, &behind);
+
+        add_content(y, b);
+        if (v == H1_MORE)
+            continue;
+        y->in_ended |= behind > 0;
         over(y, v == H1_BAD);
+    }
+    if (y->over)
+        return;
+    if (y->in_ended)
+        stream_end(y);
+    else if (y->alone && y->keeping == NULL)
+        over(y, true); /* it has what it waited for */
+}
+
+void relay_settle(struct relay *y)
+{
+    if (y->state != RELAY_ANSWER && y->state != RELAY_TUNNEL)
+        return;
+    if (y->body.ops != NULL)
+        digest(y);
+    if (y->alone) {
+        relay_listen(y);
+        return;
+    }
+    if (y->pulled && (y->ready_first != NULL || relay_filed(y) > 0 || y->over)) {
+        y->pulled = false;
+        request_body_ready(y->request);
+    }
+    if (y->request->ended)
+        return;
+    keep_rest(y);
+    relay_listen(y);
+}
+
+/* ---- pulling ----------------------------------------------------------------------------- */
+
+static enum body_status later(struct relay *y)
+{
+    y->pulled = true;
+    relay_listen(y);
+    return BODY_LATER;
 }
 
 static enum body_status pull(struct body *body, size_t max, struct chunk *ret)
 {
     struct relay *y = relay_of_body(body);
+    struct io_buf *b;
+    size_t size;
 
-    while (y->piece.size == 0) {
-        if (y->over)
-            return y->broken ? BODY_FAILED : BODY_END;
-        if (y->in_first != NULL) {
-            decode(y);
-        } else if (y->in_ended) {
-            stream_end(y);
-        } else {
-            y->pulled = true;
-            relay_listen(y);
-            return BODY_LATER;
-        }
+    digest(y);
+    b = y->ready_first;
+    if (b != NULL) {
+        size = b->filled - b->used;
+        *ret = (struct chunk){ (const char *)b->bytes + b->used, size < max ? size : max, -1, 0 };
+    } else if (relay_filed(y) > 0) {
+        enum body_status s = relay_file_pull(y, max, ret);
+
+        if (s != BODY_CHUNK)
+            return s == BODY_LATER ? later(y) : s;
+    } else if (y->over) {
+        return y->broken ? BODY_FAILED : BODY_END;
+    } else {
+        return later(y);
     }
-    *ret = (struct chunk){ y->piece.at, y->piece.size < max ? y->piece.size : max, -1, 0 };
     y->lent = true;
     return BODY_CHUNK;
 }
@@ -207,33 +309,77 @@ static enum body_status pull(struct body *body, size_t max, struct chunk *ret)
 static void sent(struct body *body, size_t size)
 {
     struct relay *y = relay_of_body(body);
-    bool last = size == y->piece.size;
+    struct io_buf *b = y->ready_first;
 
     y->lent = false;
-    y->piece = slice_skip(y->piece, size);
-    consume(y, size + (last ? y->tail : 0));
+    y->gone += size;
+    if (b != NULL) {
+        b->used += (uint32_t)size;
+        y->ready_size -= size;
+        if (b->used == b->filled)
+            io_buf_release(y->request->io, take_first(&y->ready_first, &y->ready_last));
+    }
     relay_listen(y);
 }
 
-/* Nobody wants the rest. */
+/* ---- nobody wants the rest ----------------------------------------------------------------- */
+
+/* But who keeps it: it goes on until it has all. */
+static bool go_alone(struct relay *y)
+{
+    y->lent = y->pulled = false;
+    if (y->keeping == NULL || y->alone || y->body.ops == NULL)
+        return y->alone && !y->over;
+    digest(y);
+    if (y->over || y->keeping == NULL)
+        return false;
+    y->alone = true;
+    relay_drop_body(y);
+    relay_file_close(y);
+    y->gone = y->came;
+    relay_listen(y);
+    return true;
+}
+
+bool relay_go_on(struct relay *y)
+{
+    if (!go_alone(y))
+        return false;
+    y->holds_request = true;
+    request_pin(y->request);
+    return true;
+}
+
+void relay_kept(struct relay *y)
+{
+    if (!y->alone || y->over) {
+        relay_settle(y);
+        return;
+    }
+    y->why = "";
+    over(y, true);
+}
+
 static void drop(struct body *body)
 {
     struct relay *y = relay_of_body(body);
 
     y->lent = y->pulled = false;
+    if (go_alone(y))
+        return;
     if (!y->over) {
         y->over = y->broken = true;
         relay_count(y);
         balance_done(&y->pick, false); /* not the peer's fault */
         relay_finish(y);
+        keeping_end(y);
     }
-    relay_drop_input(y);
+    relay_drop_body(y);
 }
 
 void relay_end(struct relay *y)
 {
     over(y, false);
-    relay_drop_input(y);
 }
 
 static const struct body_ops ops = { .name = "relay", .pull = pull, .sent = sent, .drop = drop };

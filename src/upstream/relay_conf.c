@@ -2,6 +2,7 @@
 #include "upstream/relay_conf.h"
 
 #include "conf/expr.h"
+#include "handler/temp_path.h"
 #include "wire/field.h"
 
 struct word_bit {
@@ -201,4 +202,14 @@ bool relay_set_allow(struct conf_load *load, const struct conf_node *node, void 
             return false;
     }
     return true;
+}
+
+bool relay_set_temp_path(struct conf_load *load, const struct conf_node *node, void *own,
+                         const struct directive *row)
+{
+    struct relay_temp *t = &((struct relay_conf *)own)->temp;
+
+    (void)row;
+    t->said = node->file->path[0] != '('; /* a default stands in no file */
+    return temp_path_read(load, node, &t->path, t->levels);
 }

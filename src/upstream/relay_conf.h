@@ -11,7 +11,7 @@
 #include "upstream/relay.h"
 
 conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, relay_set_ignore,
-    relay_set_bind, relay_set_allow, relay_set_limit_rate;
+    relay_set_bind, relay_set_allow, relay_set_limit_rate, relay_set_temp_path;
 
 #define RELAY_WHERE (CTX_HTTP | CTX_SERVER | CTX_LOCATION)
 #define RELAY_AT(member) offsetof(struct relay_conf, member)
@@ -58,16 +58,18 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
     RELAY_SIZE(P "buffer_size", buffer_size, "8k", \
                "The most bytes that the header of an answer may have."), \
     RELAY_OWN(P "buffers", 2, 2, relay_set_buffers, buffers, "8 8k", "number size", \
-              "How much of an answer may wait for its client: the product of the two. The server " \
-              "waits when it is reached."), \
+              "How much of an answer may wait for its client in memory: the product of the two. " \
+              "The rest goes to a temporary file."), \
     RELAY_SIZE(P "busy_buffers_size", busy_size, "16k", \
                "Has no meaning here: what waits is bounded by the buffers."), \
     RELAY_SIZE(P "max_temp_file_size", temp_file_max, "1024m", \
-               "Has no effect: answers never wait in files; the server waits instead."), \
+               "How much of an answer may wait for its client in a temporary file, behind what " \
+               "the buffers hold; then the server waits. 0: no files."), \
     RELAY_SIZE(P "temp_file_write_size", temp_write_size, "16k", \
-               "Has no effect: answers never wait in files."), \
-    { P "temp_path", RELAY_WHERE, 1, 4, CONF_CUSTOM, .set = conf_set_ignored, \
-      .syntax = "path [level [level [level]]]", .help = "Answers never wait in files." }, \
+               "How much is written to a temporary file at a time."), \
+    RELAY_OWN(P "temp_path", 1, 4, relay_set_temp_path, temp, P "temp", \
+              "path [level [level [level]]]", \
+              "The directory for answers that wait for their clients in files."), \
     RELAY_FLAG(P "buffering", buffering, "on", \
                "Whether buffers of an answer may wait for their client; off: at most one of " \
                "buffer_size does. X-Accel-Buffering of an answer decides for it."), \

@@ -206,3 +206,9 @@ void relay_sent(struct relay *y, int error)
     else
         relay_send(y);
 }
+
+void relay_use_bytes(struct relay *y, struct slice bytes)
+{
+    y->source = SOURCE_FIXED;
+    y->fixed = bytes;
+}

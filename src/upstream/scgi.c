@@ -79,7 +79,7 @@ static bool set_pass(struct conf_load *load, const struct conf_node *node, void 
 
 static bool merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
-    return cgi_merge(load, scope, parent, own);
+    return cgi_merge(load, scope, "scgi_", parent, own);
 }
 
 static const struct directive rows[] = {
@@ -93,6 +93,7 @@ static const struct directive rows[] = {
       .help = "A parameter that the application gets. A scope that sets any does not inherit those "
               "around it." },
     RELAY_ROWS("scgi_"),
+    CACHE_ROWS("scgi_", NULL),
 };
 
 const struct feature feature_scgi = {

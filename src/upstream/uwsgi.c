@@ -92,7 +92,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
 {
     const struct uwsgi_conf *outer = parent;
 
-    return cgi_merge(load, scope, outer != NULL ? &outer->cgi : NULL, own);
+    return cgi_merge(load, scope, "uwsgi_", outer != NULL ? &outer->cgi : NULL, own);
 }
 
 static const struct directive rows[] = {
@@ -110,6 +110,7 @@ static const struct directive rows[] = {
     { "uwsgi_modifier2", RELAY_WHERE, 1, 1, CONF_NUMBER, offsetof(struct uwsgi_conf, modifier2),
       "0", .max = 255, .syntax = "number", .help = "The fourth byte of the packet." },
     RELAY_ROWS("uwsgi_"),
+    CACHE_ROWS("uwsgi_", NULL),
 };
 
 const struct feature feature_uwsgi = {

@@ -262,6 +262,50 @@ def test_uwsgi(weir):
     assert params['REQUEST_METHOD'] == 'PUT' and params['PATH_INFO'] == '/a'
 
 
+# ---- answers that are kept ---------------------------------------------------------------------
+
+KEPT = '''{0}_cache one; {0}_cache_key $request_uri; {0}_cache_valid 1s; {0}_cache_revalidate on;
+          add_header X-Cache $upstream_cache_status;'''
+
+
+def test_fastcgi_answers_are_kept(weir):
+    def answer(params, body):
+        if params.get('HTTP_IF_NONE_MATCH') == '"e"':
+            return out('Status: 304 Not Modified\r\n\r\n')
+        return out('ETag: "e"\r\n\r\n' + 'x' * 100_000)
+
+    with fastcgi(answer) as app:
+        s = behind(weir, app, KEPT.format('fastcgi'),
+                   http='fastcgi_cache_path cache keys_zone=one:1m;')
+        for status in ('MISS', 'HIT'):
+            a = s.get('/a', headers={'If-None-Match': '"x"'})
+            assert (a['X-Cache'], len(a.body)) == (status, 100_000)
+        assert s.get('/a', headers={'Range': 'bytes=0-9'}).status == 206
+        assert s.get('/a', method='HEAD')['X-Cache'] == 'HIT'
+        assert len(app.params) == 1 and 'HTTP_IF_NONE_MATCH' not in app.params[0]
+        time.sleep(2)
+        a = s.get('/a')
+        assert (a.status, a['X-Cache'], len(a.body)) == (200, 'REVALIDATED', 100_000)
+        assert app.params[1]['HTTP_IF_NONE_MATCH'] == '"e"'
+
+
+@pytest.mark.parametrize('end, kept', [('x' * 1000, True), ('x' * 10, False)])
+def test_scgi_answers_are_kept(weir, end, kept):
+    def talk(peer):
+        netstring(peer)
+        peer.send('Content-Type: text/plain\r\nContent-Length: 1000\r\n\r\n' + end)
+
+    with Upstream(raw=talk) as app:
+        s = weir(f'''location / {{ include {ROOT}/conf/scgi_params; scgi_pass {app.at};
+                                   {KEPT.format('scgi')} }}''',
+                 http='scgi_cache_path cache keys_zone=one:1m;')
+        for status in ('MISS', 'HIT' if kept else 'MISS'):
+            with s.connect() as c:
+                c.send('GET /a HTTP/1.0\r\nHost: a.test\r\n\r\n')
+                data = b''.join(iter(lambda: c.sock.recv(65536), b''))
+            assert f'X-Cache: {status}'.encode() in data and data.endswith(end.encode())
+
+
 # ---- real applications -----------------------------------------------------------------------
 
 FRONT = '''<?php
@@ -302,10 +346,13 @@ def directory():
 @contextlib.contextmanager
 def php(port):
     with directory() as path:
+        os.mkdir(f'{path}/bodies')      # of requests, while they are read
+        os.chmod(f'{path}/bodies', 0o777)
         with open(f'{path}/fpm.conf', 'w') as f:
             f.write(f'[global]\nerror_log = {path}/fpm.log\ndaemonize = no\n[www]\n'
                     f'listen = 127.0.0.1:{port}\npm = static\npm.max_children = 2\n'
-                    'user = nobody\ngroup = nogroup\n')
+                    'user = nobody\ngroup = nogroup\n'
+                    f'php_admin_value[sys_temp_dir] = {path}/bodies\n')
         found = sorted(glob.glob('/usr/sbin/php-fpm*'))
         assert found, 'php-fpm is not installed'
         with running([found[-1], '-R', '-y', f'{path}/fpm.conf'], ('127.0.0.1', port)):

@@ -178,7 +178,7 @@ def test_variables_name_the_server(weir, up):
     assert s.get('/bad').status == 500
 
 
-# ---- what the client gets -----------------------------------------------------------------------
+# ---- what the client gets ----------------------------------------------------------------------
 
 def test_fields_of_the_answer(weir, up):
     up.script = reply('x', fields=[
@@ -296,7 +296,7 @@ def test_a_slow_client_makes_a_slow_server(weir, up):
         return False
 
     up.script = script
-    s = behind(weir, up)
+    s = behind(weir, up, more='proxy_max_temp_file_size 0;')
     c = s.connect()
     c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
     time.sleep(1.5)
@@ -394,7 +394,7 @@ def test_x_accel(weir, up):
     assert s.get('/inside/file.txt').status == 404
 
 
-# ---- connections are kept ------------------------------------------------------------------------
+# ---- connections are kept ----------------------------------------------------------------------
 
 def test_one_connection_serves_many(weir, up):
     s = behind(weir, up)
