@@ -374,6 +374,7 @@ static enum tls_step shaken(struct tls *t, enum shaken how, size_t early, struct
     switch (how) {
     case SHAKEN_DONE:
         t->phase = PHASE_OPEN;
+        t->held = !t->client;
         t->first = t->domain = NULL;
         t->early = false;
         return TLS_OPEN;
@@ -462,7 +463,7 @@ enum tls_step tls_feed(struct tls *t, struct io_buf *lent, struct io_buf **ret_p
     step = advance(t, &end);
     release(t, &t->spent);
     if (!t->working && step != TLS_FAILED) /* an alert goes out with tls_finish() or tls_close() */
-        tls_flush(t);
+        tls_flush_fed(t);
     return step;
 }
 

@@ -291,8 +291,8 @@ static bool use_protocols(struct making *m)
            refuse(m, TLS_PART_PROTOCOLS, 0);
 }
 
-/* AES-128 first: its hash is SHA-256, which processors have instructions for, and a handshake hashes
- * much. What a command says comes later and counts. */
+/* AES-128 first: its hash is SHA-256, which processors have instructions for, and a handshake
+ * hashes much. What a command says comes later and counts. */
 #define SUITES_OF_TLS_1_3 \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 

@@ -22,7 +22,7 @@ struct tls {
     bool sending;   /* tls_send() was called and not yet answered       */
     bool finishing; /* FIN follows what is being sent                   */
     bool slow;      /* the next step is a helper's                      */
-    bool refused;   /* nobody answers to that name                      */
+    bool held;      /* what was gathered may wait for an answer to go with it */
     uint16_t name_size;
     uint16_t record_max; /* bytes of content                                */
     int fd;
@@ -72,6 +72,8 @@ void tls_note_error(struct tls *, const char *doing);
 void tls_note(struct tls *, const char *why);
 /* tls_send.c: what was gathered goes out, if nothing is on its way. */
 void tls_flush(struct tls *);
+/* The same behind what was fed: tickets that end a handshake wait for the first answer, a little. */
+void tls_flush_fed(struct tls *);
 /* The buffer that is gathered into; NULL: no memory. */
 struct tls_out *tls_gathering(struct tls *);
 /* tls_resume.c: session tickets, and the sessions that a zone keeps. */

@@ -14,6 +14,7 @@ enum {
     FILE_PIECE = 4 * TLS_RECORD_MAX, /* read of a file at once                         */
     FIRST_RECORD = 4096,             /* after a pause: it is complete the sooner        */
     PAUSE_MS = 1000,
+    HELD_MS = 20,
 };
 
 static io_done_fn on_sent, on_read;
@@ -43,6 +44,22 @@ void tls_flush(struct tls *t)
     t->out = NULL;
     t->flying_iov = (struct iovec){ t->flying->bytes, t->flying->used };
     io_send(t->io, &t->tx, t->fd, &t->flying_iov, 1, 0, on_sent);
+}
+
+static void on_held(struct io *io, struct io_timer *timer)
+{
+    (void)io;
+    tls_flush(container_of(timer, struct tls, soon));
+}
+
+void tls_flush_fed(struct tls *t)
+{
+    if (!t->held || t->sending || t->out == NULL || t->out->used == 0) {
+        tls_flush(t);
+        return;
+    }
+    t->held = false;
+    io_timer_set(t->io, &t->soon, (uint64_t)HELD_MS * 1000000u, on_held);
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
