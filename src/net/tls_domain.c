@@ -450,6 +450,27 @@ static void put(EVP_MD_CTX *digest, struct slice text)
     (void)EVP_DigestUpdate(digest, text.at, text.size);
 }
 
+static void put_text(EVP_MD_CTX *digest, const char *text)
+{
+    put(digest, slice_str(text != NULL ? text : ""));
+}
+
+/* A server's sessions may outlive a change of these; a client's connections must not. */
+static void put_client(EVP_MD_CTX *digest, const struct tls_wish *w)
+{
+    const int64_t numbers[] = { w->protocols, w->verify_depth };
+
+    put(digest, slice_of((const char *)numbers, sizeof numbers));
+    put_text(digest, w->ciphers);
+    put_text(digest, w->curves);
+    for (const struct tls_certificate *c = w->certificates; c != NULL; c = c->next)
+        put(digest, c->key);
+    for (const struct tls_command *c = w->commands; c != NULL; c = c->next) {
+        put_text(digest, c->name);
+        put_text(digest, c->value);
+    }
+}
+
 static bool identify(struct tls_domain *d)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
@@ -462,6 +483,8 @@ static bool identify(struct tls_domain *d)
         put(digest, d->wish.trusted);
         put(digest, d->wish.revoked);
         put(digest, slice_of((const char *)&d->wish.verify, sizeof d->wish.verify));
+        if (d->wish.client)
+            put_client(digest, &d->wish);
         ok = EVP_DigestFinal_ex(digest, d->id, NULL) == 1;
     }
     EVP_MD_CTX_free(digest);
@@ -523,6 +546,11 @@ void tls_domain_destroy(struct tls_domain *d)
 const struct tls_wish *tls_domain_wish(const struct tls_domain *d)
 {
     return &d->wish;
+}
+
+struct slice tls_domain_id(const struct tls_domain *d)
+{
+    return slice_of((const char *)d->id, sizeof d->id);
 }
 
 SSL_CTX *tls_domain_context(struct tls_domain *d, struct tls_home *home)

@@ -97,6 +97,10 @@ void tls_domain_destroy(struct tls_domain *); /* no connection shakes hands on i
 
 const struct tls_wish *tls_domain_wish(const struct tls_domain *);
 
+/* 32 bytes: equal for domains that trust the same, in the same way, and show the same (of a client:
+ * that are the same in all that matters), whichever generation they are of. */
+struct slice tls_domain_id(const struct tls_domain *);
+
 /* Borrowed. NULL: no memory. Any thread that holds the home. */
 SSL_CTX *tls_domain_context(struct tls_domain *, struct tls_home *) MUST_USE;
 
