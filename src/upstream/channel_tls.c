@@ -309,7 +309,7 @@ static void tell_open(struct channel *c, int error)
 
     if (k != NULL)
         drop_session(c->home, k);
-    c->secure->open = true;
+    c->secure->open = error == 0;
     c->secure->domain = NULL;
     c->ops->event(c->owner, CHANNEL_OPEN, error);
 }

@@ -19,7 +19,8 @@ static const char *doing(const struct relay *y)
 {
     switch (y->state) {
     case RELAY_CONNECT:
-        return "connecting to upstream";
+        return y->channel != NULL && channel_shakes(y->channel) ? "SSL handshaking to upstream"
+                                                                 : "connecting to upstream";
     case RELAY_HEAD:
         return y->all_sent || y->deaf ? "reading response header from upstream"
                                       : "sending request to upstream";
@@ -42,7 +43,8 @@ static void complain(struct relay *y, const char *said, int error)
     if (error != 0)
         snprintf(about, sizeof about, " (%d: %s)", error, strerror(error));
     request_log(y->request, LOG_ERROR, 0, "%s%s while %s, upstream: \"%s%.*s\"", said, about,
-                doing(y), y->protocol->scheme, SLICE_FMT(peer));
+                doing(y), y->tls.domain != NULL ? y->protocol->secure : y->protocol->scheme,
+                SLICE_FMT(peer));
 }
 
 /* ---- attempts ---------------------------------------------------------------------------- */
@@ -420,17 +422,30 @@ static void on_bytes(void *owner, struct io_buf *b)
     (void)request_unpin(r);
 }
 
+/* TLS has words of its own for what failed. */
+static void fail_of(struct relay *y, const char *said, int error)
+{
+    const char *why = channel_why(y->channel);
+
+    if (why != NULL)
+        relay_fail(y, FAULT_ERROR, why, 0);
+    else
+        relay_fail(y, FAULT_ERROR, said, error);
+}
+
 static void ended(struct relay *y, int error)
 {
     y->in_ended = true;
     if (y->state != RELAY_HEAD) {
         channel_deadline(y->channel, 0); /* the client may take its time with what came */
-        y->why = error != 0 ? "recv() failed" : NULL;
+        y->why = error == 0 ? NULL : channel_why(y->channel);
+        if (error != 0 && y->why == NULL)
+            y->why = "recv() failed";
         relay_settle(y);
         return;
     }
     if (error != 0)
-        relay_fail(y, FAULT_ERROR, "recv() failed", error);
+        fail_of(y, "recv() failed", error);
     else
         relay_fail(y, FAULT_ERROR, "upstream prematurely closed connection", 0);
 }
@@ -461,10 +476,10 @@ static void on_event(void *owner, enum channel_event event, int error)
     request_pin(r);
     switch (event) {
     case CHANNEL_OPEN:
-        if (error != 0)
-            relay_fail(y, FAULT_ERROR, "connect() failed", error);
-        else
+        if (error == 0)
             connected(y);
+        else
+            fail_of(y, "connect() failed", error);
         break;
     case CHANNEL_SENT:
         relay_sent(y, error);

@@ -66,6 +66,20 @@ struct relay_buffers {
     int64_t count, size;
 };
 
+struct relay_tls_made;
+
+/* Those …_ssl_…: relay_tls.h. */
+struct relay_tls {
+    struct slice certificate, key, passwords, ciphers, crl, trusted;
+    struct expr *name; /* NULL: the host of …_pass */
+    struct tls_command *commands;
+    int64_t verify_depth;
+    unsigned protocols;
+    bool tell, resume, verify;
+    struct tls_domain *domain;   /* NULL: TLS is not spoken here                            */
+    struct relay_tls_made *made; /* in http{}: all of them                                  */
+};
+
 /* What the directives say that proxy_…, fastcgi_… and their kin have in common. */
 struct relay_conf {
     int64_t connect_timeout, send_timeout, read_timeout; /* ms                         */
@@ -82,6 +96,7 @@ struct relay_conf {
     bool bind_dynamic;               /* bind is worked out for each server that is asked       */
     bool request_dynamic;            /* … as is what it is asked                               */
     const struct relay_allow *allow; /* who may be asked; NULL: everybody                    */
+    struct relay_tls tls;
 };
 
 /* Fields of an answer that mean something to weir: …_ignore_headers. */
@@ -113,7 +128,9 @@ extern const struct relay_framing framing_plain, framing_chunked;
  * H1_BAD with relay->why. */
 struct relay_protocol {
     const char *name;   /* "proxy"                                                      */
-    const char *scheme; /* "http://": for $upstream… and the log                         */
+    const char *scheme; /* "http://": for the log …                                      */
+    const char *secure; /* … with TLS; NULL: it never is                                 */
+    struct slice alpn;  /* offered with TLS, in the wire's form; size 0: nothing is      */
     /* What goes before the body; chooses relay->framing. False: no memory, or a field that must
      * not be sent. */
     bool (*write_head)(struct relay *, struct gather *);
@@ -169,6 +186,7 @@ struct relay {
     struct channel *channel; /* NULL: none                                   */
     struct endpoint bind;    /* of the settings, worked out                  */
     bool bind_known, bind_used;
+    struct channel_tls tls;  /* domain NULL: without                          */
     enum relay_state state;
     unsigned tries_left;
     uint64_t began_ns;

@@ -53,7 +53,8 @@ static int begin_iov(struct relay *y, size_t piece)
 {
     int count = 0;
 
-    if (!y->head_sent && y->greeting.size > 0 && !channel_reused(y->channel))
+    if (!y->head_sent && y->greeting.size > 0 && !channel_reused(y->channel) &&
+        y->tls.domain == NULL) /* else the channel has said it */
         y->iov[count++] = iov_of(y->greeting);
     if (!y->head_sent)
         y->iov[count++] = iov_of(y->head);
