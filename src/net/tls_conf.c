@@ -9,9 +9,12 @@ bool tls_conf_protocols(struct conf_load *load, const struct conf_node *node, un
         const char *name;
         unsigned bit;
     } words[] = {
-        { "TLSv1", TLS_PROTOCOL_1_0 },   { "TLSv1.1", TLS_PROTOCOL_1_1 },
-        { "TLSv1.2", TLS_PROTOCOL_1_2 }, { "TLSv1.3", TLS_PROTOCOL_1_3 },
-        { "SSLv2", 0 },                  { "SSLv3", 0 },
+        { "TLSv1", TLS_PROTOCOL_1_0 },
+        { "TLSv1.1", TLS_PROTOCOL_1_1 },
+        { "TLSv1.2", TLS_PROTOCOL_1_2 },
+        { "TLSv1.3", TLS_PROTOCOL_1_3 },
+        { "SSLv2", 0 },
+        { "SSLv3", 0 },
     };
 
     for (unsigned i = 0; i < node->arg_count; i++) {
@@ -103,8 +106,7 @@ static bool is_named(const struct conf_node *n, const char *prefix, const char *
            slice_eq(slice_skip(n->name, before.size), slice_str(name));
 }
 
-static const struct conf_node *find(const struct scope *scope, const char *prefix,
-                                    const char *name)
+static const struct conf_node *find(const struct scope *scope, const char *prefix, const char *name)
 {
     for (const struct scope *s = scope; s != NULL && s->node != NULL; s = s->parent)
         for (const struct conf_node *n = s->node->children; n != NULL; n = n->next)

@@ -202,8 +202,7 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
         return false;
     if (wish.verify == TLS_VERIFY_ON && wish.authorities.size == 0 && wish.trusted.size == 0) {
         conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_verify_client"),
-                      CONF_AT_NAME,
-                      "no ssl_client_certificate says whose certificates are good");
+                      CONF_AT_NAME, "no ssl_client_certificate says whose certificates are good");
         return false;
     }
     conf->domain = tls_domain_create(&wish, &fault);

@@ -9,7 +9,8 @@ struct secure;
 struct channel {
     uint32_t magic;
 #define CHANNEL_MAGIC 0x6368616eu
-    bool closing, closed, ended, reused, parting; /* parting: to be kept, once nothing is in flight */
+    bool closing, closed, ended, reused,
+        parting; /* parting: to be kept, once nothing is in flight */
     int fd;
     struct channels *home;
     struct loop *loop;

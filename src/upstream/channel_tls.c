@@ -338,8 +338,9 @@ void secure_bytes(struct channel *c, struct io_result result)
     } else if (result.res == 0 && s->finished) {
         end(s, 0, NULL); /* who was told that no more comes may just go */
     } else if (result.res == 0) {
-        end(s, ECONNRESET, s->open ? "upstream closed connection without close_notify"
-                                   : "peer closed connection in SSL handshake");
+        end(s, ECONNRESET,
+            s->open ? "upstream closed connection without close_notify"
+                    : "peer closed connection in SSL handshake");
     } else {
         end(s, -result.res, NULL);
     }
@@ -383,10 +384,9 @@ void secure_begin(struct channel *c)
 {
     struct secure *s = c->secure;
     struct loop *loop = c->loop;
-    const struct tls_greeting greeting = { .name = name_of(s),
-                                           .alpn = alpn_of(s),
-                                           .tell = s->tell,
-                                           .session = session_for(c) };
+    const struct tls_greeting greeting = {
+        .name = name_of(s), .alpn = alpn_of(s), .tell = s->tell, .session = session_for(c)
+    };
 
     if (loop->tls == NULL)
         loop->tls = tls_home_create(loop->tls_ring);

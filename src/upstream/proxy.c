@@ -213,8 +213,7 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
                                     .head_max = (uint32_t)c->relay.buffer_size,
                                     .fields_max = FIELDS_MAX_OF_ANSWER,
                                     .first_size = ANSWER_FIRST };
-    return c->target == NULL ||
-           (find_group(load, c->target) && make_domain(load, scope, c));
+    return c->target == NULL || (find_group(load, c->target) && make_domain(load, scope, c));
 }
 
 /* ---- variables --------------------------------------------------------------------------- */

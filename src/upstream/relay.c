@@ -20,7 +20,7 @@ static const char *doing(const struct relay *y)
     switch (y->state) {
     case RELAY_CONNECT:
         return y->channel != NULL && channel_shakes(y->channel) ? "SSL handshaking to upstream"
-                                                                 : "connecting to upstream";
+                                                                : "connecting to upstream";
     case RELAY_HEAD:
         return y->all_sent || y->deaf ? "reading response header from upstream"
                                       : "sending request to upstream";

@@ -76,14 +76,16 @@ static bool read_certificate(struct conf_load *load, const struct scope *scope, 
            read_path(load, scope, prefix, "ssl_password_file", t->passwords, &wish->passwords);
 }
 
-static bool check_trust(struct conf_load *load, const struct scope *scope, const struct relay_tls *t,
-                        const struct relay_tls_wish *w)
+static bool check_trust(struct conf_load *load, const struct scope *scope,
+                        const struct relay_tls *t, const struct relay_tls_wish *w)
 {
     if (!t->verify && w->certain && !tls_conf_is_said(scope, w->prefix, "ssl_verify")) {
         conf_complain(load, CONF_NOTICE, w->node, 0,
                       "the certificates of these servers are not verified");
-        conf_hint(load, "help: say %sssl_trusted_certificate and %sssl_verify on, or off if that "
-                        "is meant", w->prefix, w->prefix);
+        conf_hint(load,
+                  "help: say %sssl_trusted_certificate and %sssl_verify on, or off if that "
+                  "is meant",
+                  w->prefix, w->prefix);
     }
     if (!t->verify || t->trusted.size > 0)
         return true;
@@ -182,22 +184,29 @@ static bool name_ok(struct slice name)
     return name.size <= NAME_MOST;
 }
 
-bool relay_secure(struct relay *y, struct slice host)
+bool relay_server_name(struct request *r, const struct relay_conf *c, struct slice host,
+                       struct slice *ret)
 {
-    struct request *r = y->request;
-    const struct relay_tls *t = &y->conf->tls;
+    const struct relay_tls *t = &c->tls;
 
-    y->tls = (struct channel_tls){ .domain = t->domain,
-                                   .tell = t->tell,
-                                   .resume = t->resume,
-                                   .alpn = y->protocol->alpn };
-    if (!t->tell && !t->verify) /* it would mean nothing, and keep connections apart */
-        return true;
     if (t->name != NULL && !expr_eval(t->name, r, &r->arena, VALUE_MAX, &host))
         return false;
-    y->tls.name = bare_name(host);
-    if (name_ok(y->tls.name) && (y->tls.name.size > 0 || !t->verify))
+    *ret = bare_name(host);
+    return name_ok(*ret) && (ret->size > 0 || !t->verify);
+}
+
+bool relay_secure(struct relay *y, struct slice host)
+{
+    const struct relay_tls *t = &y->conf->tls;
+
+    y->tls = (struct channel_tls){
+        .domain = t->domain, .tell = t->tell, .resume = t->resume, .alpn = y->protocol->alpn
+    };
+    if (!t->tell && !t->verify) /* it would mean nothing, and keep connections apart */
         return true;
-    request_log(r, LOG_ERROR, 0, "\"%.*s\" is no name of a server", SLICE_FMT(y->tls.name));
+    if (relay_server_name(y->request, y->conf, host, &y->tls.name))
+        return true;
+    request_log(y->request, LOG_ERROR, 0, "\"%.*s\" is no name of a server",
+                SLICE_FMT(y->tls.name));
     return false;
 }

@@ -29,6 +29,10 @@ bool relay_tls_merge(struct conf_load *, struct scope *, struct relay_conf *,
  * be, which is logged. */
 bool relay_secure(struct relay *, struct slice host) MUST_USE;
 
+/* That name, without a port. False: no memory, or none that can be. */
+bool relay_server_name(struct request *, const struct relay_conf *, struct slice host,
+                       struct slice *ret) MUST_USE;
+
 /* clang-format off */
 #define RELAY_SSL_FLAG(name, member, value, words) \
     { name, RELAY_WHERE, 1, 1, CONF_FLAG, RELAY_AT(tls.member), value, .syntax = "on | off", \
