@@ -171,10 +171,10 @@ static bool make_library(struct conf_load *load, struct ssl_conf *conf, const st
             "a certificate with variables needs one key with variables, and stands alone");
         return false;
     }
-    conf->library = ssl_library_create(wish, (unsigned)conf->certificates_max);
+    conf->library = tls_library_create(wish, (unsigned)conf->certificates_max);
     if (conf->library == NULL)
         return false;
-    conf_at_end(load, ssl_library_destroy, conf->library);
+    conf_at_end(load, tls_library_destroy, conf->library);
     return true;
 }
 
