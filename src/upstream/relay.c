@@ -1,5 +1,5 @@
 /* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
-#include "upstream/relay.h"
+#include "upstream/relay_tls.h"
 
 #include "upstream/sticky.h"
 
@@ -139,7 +139,7 @@ void relay_finish(struct relay *y)
 }
 
 /* No peer has an answer. */
-static void give_up(struct relay *y, unsigned status)
+void relay_give_up(struct relay *y, unsigned status)
 {
     leave_channel(y, false);
     y->state = RELAY_OVER;
@@ -148,11 +148,6 @@ static void give_up(struct relay *y, unsigned status)
         y->waits = false;
         request_resume(y->request);
     }
-}
-
-void relay_abandon(struct relay *y)
-{
-    give_up(y, 502);
 }
 
 /* ---- the next peer -------------------------------------------------------------------------- */
@@ -206,7 +201,7 @@ static void connected(struct relay *y)
     y->attempt->connected_ns = now_ns(y);
     y->state = RELAY_HEAD;
     if (!y->protocol->begin(y)) {
-        give_up(y, 500);
+        relay_give_up(y, 500);
         return;
     }
     relay_send(y);
@@ -253,7 +248,7 @@ void relay_ask(struct relay *y)
 
     forget_answer(y);
     if (!open_body(y)) {
-        give_up(y, 500);
+        relay_give_up(y, 500);
         return;
     }
     do {
@@ -261,14 +256,14 @@ void relay_ask(struct relay *y)
         if (peer == NULL && y->state == RELAY_QUEUED)
             return;
         if (!note_attempt(y, peer)) {
-            give_up(y, 500);
+            relay_give_up(y, 500);
             return;
         }
         if (peer == NULL) {
             y->state = RELAY_CONNECT;
             complain(y, why, 0);
             y->attempt->status = 502;
-            give_up(y, 502);
+            relay_give_up(y, 502);
             return;
         }
         if (!relay_allowed(y)) {
@@ -276,7 +271,7 @@ void relay_ask(struct relay *y)
             return;
         }
         if (y->conf->request_dynamic && !(write_head(y) && open_body(y))) {
-            give_up(y, 500);
+            relay_give_up(y, 500);
             return;
         }
     } while (!try_peer(y, peer));
@@ -338,7 +333,7 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
     again = may_ask_again(y, fault);
     leave_channel(y, !stale && (fault & (FAULT_403 | FAULT_404 | FAULT_DENIED)) == 0);
     if (!again) {
-        give_up(y, status);
+        relay_give_up(y, status);
         return;
     }
     y->tries_left--;
@@ -587,7 +582,7 @@ enum verdict relay_step(struct relay *y)
     struct request *r = y->request;
 
     if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
-        relay_ask(y);
+        relay_start(y);
     if (y->state == RELAY_OVER)
         return failed(y);
     if (y->state != RELAY_ANSWER) {

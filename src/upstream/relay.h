@@ -66,17 +66,25 @@ struct relay_buffers {
     int64_t count, size;
 };
 
+struct relay_fetch;
 struct relay_tls_made;
+struct tls_library;
 
 /* Those …_ssl_…: relay_tls.h. */
 struct relay_tls {
-    struct slice certificate, key, passwords, ciphers, crl, trusted;
+    struct relay_tls_file {
+        struct slice path; /* absolute; or "data:" and the text; size 0: none                */
+        struct expr *expr; /* with variables: then path does not count                       */
+    } certificate, key;
+    struct slice passwords, ciphers, crl, trusted;
+    const char *dir;   /* of relative paths that come out of variables */
     struct expr *name; /* NULL: the host of …_pass */
     struct tls_command *commands;
     int64_t verify_depth;
     unsigned protocols;
     bool tell, resume, verify;
     struct tls_domain *domain;   /* NULL: TLS is not spoken here                            */
+    struct tls_library *library; /* of certificates with variables; NULL: they have none    */
     struct relay_tls_made *made; /* in http{}: all of them                                  */
 };
 
@@ -187,6 +195,7 @@ struct relay {
     struct endpoint bind;    /* of the settings, worked out                  */
     bool bind_known, bind_used;
     struct channel_tls tls;  /* domain NULL: without                          */
+    struct relay_fetch *fetch; /* its certificate is looked for; NULL: it is there */
     enum relay_state state;
     unsigned tries_left;
     uint64_t began_ns;
@@ -281,8 +290,8 @@ void relay_finish(struct relay *);
 /* Nothing comes of this peer: the next one, or an error. `said` goes to the log. */
 void relay_fail(struct relay *, enum relay_fault, const char *said, int error);
 
-/* What the client sends is at fault, and no peer: nobody is asked any more. */
-void relay_abandon(struct relay *);
+/* Nobody is asked any more. */
+void relay_give_up(struct relay *, unsigned status);
 
 /* relay_tunnel.c: from now on bytes go both ways. */
 void relay_tunnel(struct relay *);

@@ -114,7 +114,7 @@ static void body_failed(struct relay *y)
     y->up = NULL;
     y->deaf = true;
     if (y->state == RELAY_HEAD)
-        relay_abandon(y);
+        relay_give_up(y, 502);
 }
 
 void relay_send(struct relay *y)

@@ -4,8 +4,18 @@
 #include "conf/expr.h"
 #include "http/site.h"
 #include "net/tls_conf.h"
+#include "net/tls_library.h"
 
-enum { NAME_MOST = 255, VALUE_MAX = 4096 };
+#include <stdio.h>
+
+enum { NAME_MOST = 255, VALUE_MAX = 4096, CERTIFICATES_MAX = 64 };
+
+/* The certificate that one request's servers are shown, while it is looked for and used. */
+struct relay_fetch {
+    struct tls_fetch fetch;
+    struct request *request; /* pinned while it is looked for */
+    bool waits, over;        /* the step said WAIT; the request has ended */
+};
 
 /* A domain, and the words that it was made from. */
 struct relay_tls_made {
@@ -15,17 +25,32 @@ struct relay_tls_made {
 
 /* ---- directives ------------------------------------------------------------------------------ */
 
-static bool set_file(struct conf_load *load, const struct conf_node *node, struct slice *ret)
+static bool set_file(struct conf_load *load, const struct conf_node *node,
+                     struct relay_tls_file *ret)
 {
-    *ret = (struct slice){ 0 };
-    return conf_arg(node, 0).size == 0 || tls_conf_file(load, node, conf_arg(node, 0), ret);
+    struct slice text = conf_arg(node, 0), same;
+    struct expr *e;
+
+    *ret = (struct relay_tls_file){ 0 };
+    if (text.size == 0)
+        return true;
+    if (!tls_conf_file(load, node, text, &ret->path))
+        return false;
+    if (slice_starts(text, SLICE("data:")))
+        return true;
+    e = expr_compile(load, node, 0);
+    if (e != NULL && !expr_constant(e, &same))
+        ret->expr = e;
+    return e != NULL;
 }
 
 bool relay_set_ssl_certificate(struct conf_load *load, const struct conf_node *node, void *own,
                                const struct directive *row)
 {
+    struct relay_tls *t = &((struct relay_conf *)own)->tls;
+
     (void)row;
-    return set_file(load, node, &((struct relay_conf *)own)->tls.certificate);
+    return set_file(load, node, &t->certificate);
 }
 
 bool relay_set_ssl_key(struct conf_load *load, const struct conf_node *node, void *own,
@@ -58,22 +83,33 @@ static bool read_path(struct conf_load *load, const struct scope *scope, const c
     return path.size == 0 || tls_conf_read(load, tls_conf_place(scope, prefix, name), path, ret);
 }
 
+/* Those with variables are read when a server is asked. */
 static bool read_certificate(struct conf_load *load, const struct scope *scope, const char *prefix,
                              const struct relay_tls *t, struct tls_wish *wish)
 {
     struct tls_certificate *c = arena_must(conf_arena(load), sizeof *c);
+    const struct conf_node *node = tls_conf_place(scope, prefix, "ssl_certificate");
 
-    if (t->certificate.size == 0)
+    if (t->certificate.path.size == 0)
         return true;
-    if (t->key.size == 0) {
-        conf_complain(load, CONF_EMERG, tls_conf_place(scope, prefix, "ssl_certificate"), 0,
+    if (t->key.path.size == 0) {
+        conf_complain(load, CONF_EMERG, node, 0,
                       "no \"%sssl_certificate_key\" is defined for this certificate", prefix);
         return false;
     }
+    if ((t->certificate.expr == NULL) != (t->key.expr == NULL)) {
+        conf_complain(load, CONF_EMERG, node, 0,
+                      "a certificate with variables needs a key with variables, and the other way "
+                      "round");
+        return false;
+    }
+    if (!read_path(load, scope, prefix, "ssl_password_file", t->passwords, &wish->passwords))
+        return false;
+    if (t->certificate.expr != NULL)
+        return true;
     wish->certificates = c;
-    return read_path(load, scope, prefix, "ssl_certificate", t->certificate, &c->chain) &&
-           read_path(load, scope, prefix, "ssl_certificate_key", t->key, &c->key) &&
-           read_path(load, scope, prefix, "ssl_password_file", t->passwords, &wish->passwords);
+    return read_path(load, scope, prefix, "ssl_certificate", t->certificate.path, &c->chain) &&
+           read_path(load, scope, prefix, "ssl_certificate_key", t->key.path, &c->key);
 }
 
 static bool check_trust(struct conf_load *load, const struct scope *scope,
@@ -123,15 +159,25 @@ static bool make(struct conf_load *load, const struct scope *scope, struct relay
         return false;
     }
     conf_at_end(load, destroy, t->domain);
-    return true;
+    if (t->certificate.expr == NULL)
+        return true;
+    t->library = tls_library_create(&wish, CERTIFICATES_MAX);
+    if (t->library != NULL)
+        conf_at_end(load, tls_library_destroy, t->library);
+    return t->library != NULL;
+}
+
+static bool same_file(const struct relay_tls_file *a, const struct relay_tls_file *b)
+{
+    return a->expr == b->expr && slice_eq(a->path, b->path);
 }
 
 static bool same_words(const struct relay_tls *a, const struct relay_tls *b)
 {
     return a->protocols == b->protocols && a->verify == b->verify &&
            a->verify_depth == b->verify_depth && a->commands == b->commands &&
-           slice_eq(a->ciphers, b->ciphers) && slice_eq(a->certificate, b->certificate) &&
-           slice_eq(a->key, b->key) && slice_eq(a->passwords, b->passwords) &&
+           slice_eq(a->ciphers, b->ciphers) && same_file(&a->certificate, &b->certificate) &&
+           same_file(&a->key, &b->key) && slice_eq(a->passwords, b->passwords) &&
            slice_eq(a->trusted, b->trusted) && slice_eq(a->crl, b->crl);
 }
 
@@ -142,11 +188,13 @@ bool relay_tls_merge(struct conf_load *load, struct scope *scope, struct relay_c
     struct relay_conf *http = scope_conf(conf_scope_of(load, CTX_HTTP), w->feature);
     struct relay_tls *t = &c->tls;
 
+    t->dir = conf_dir(load);
     if (!check_trust(load, scope, t, w))
         return false;
     for (struct relay_tls_made *m = http->tls.made; m != NULL; m = m->next)
         if (same_words(&m->words, t)) {
             t->domain = m->words.domain;
+            t->library = m->words.library;
             return true;
         }
     if (!make(load, scope, t, w->prefix))
@@ -195,13 +243,97 @@ bool relay_server_name(struct request *r, const struct relay_conf *c, struct sli
     return name_ok(*ret) && (ret->size > 0 || !t->verify);
 }
 
+/* ---- certificates with variables ----------------------------------------------------------- */
+
+static void on_fetched(struct tls_fetch *fetch)
+{
+    struct relay_fetch *f = container_of(fetch, struct relay_fetch, fetch);
+    struct request *r = f->request;
+
+    if (f->over)
+        tls_fetch_end(fetch);
+    else if (f->waits)
+        request_resume(r);
+    (void)request_unpin(r);
+}
+
+static void forget(void *fetch)
+{
+    struct relay_fetch *f = fetch;
+
+    f->over = true;
+    if (!io_busy(&f->fetch.op))
+        tls_fetch_end(&f->fetch);
+}
+
+/* False: it cannot be. An empty one is none. */
+static bool find_path(struct request *r, const struct relay_tls *t, struct expr *expr,
+                      char into[TLS_PATH_ROOM])
+{
+    struct slice path;
+
+    if (!expr_eval(expr, r, &r->arena, VALUE_MAX, &path) ||
+        memchr(path.at, '\0', path.size) != NULL)
+        return false;
+    into[0] = '\0';
+    return path.size == 0 || snprintf(into, TLS_PATH_ROOM, "%s%.*s", path.at[0] == '/' ? "" : t->dir,
+                                      SLICE_FMT(path)) < TLS_PATH_ROOM;
+}
+
+static bool fetch(struct relay *y)
+{
+    const struct relay_tls *t = &y->conf->tls;
+    struct request *r = y->request;
+    struct relay_fetch *f = arena_zalloc(&r->arena, sizeof *f);
+
+    if (f == NULL || !find_path(r, t, t->certificate.expr, f->fetch.paths[0]) ||
+        !find_path(r, t, t->key.expr, f->fetch.paths[1]) || !request_at_end(r, forget, f)) {
+        request_log(r, LOG_ERROR, 0, "the path of the certificate for servers cannot be");
+        return false;
+    }
+    if (f->fetch.paths[0][0] == '\0')
+        return true;
+    f->request = r;
+    f->fetch.library = t->library;
+    f->fetch.done = on_fetched;
+    y->fetch = f;
+    request_pin(r);
+    tls_fetch_begin(r->io, &f->fetch);
+    return true;
+}
+
+void relay_start(struct relay *y)
+{
+    struct relay_fetch *f = y->fetch;
+
+    y->waits = false;
+    if (f == NULL) {
+        relay_ask(y);
+        return;
+    }
+    f->waits = io_busy(&f->fetch.op);
+    if (f->waits)
+        return;
+    y->fetch = NULL;
+    y->tls.domain = tls_fetch_domain(&f->fetch);
+    if (y->tls.domain != NULL) {
+        relay_ask(y);
+        return;
+    }
+    request_log(y->request, LOG_ERROR, 0, "%s", f->fetch.why);
+    relay_give_up(y, 500);
+}
+
 bool relay_secure(struct relay *y, struct slice host)
 {
     const struct relay_tls *t = &y->conf->tls;
 
-    y->tls = (struct channel_tls){
-        .domain = t->domain, .tell = t->tell, .resume = t->resume, .alpn = y->protocol->alpn
-    };
+    y->tls = (struct channel_tls){ .domain = t->domain,
+                                   .tell = t->tell,
+                                   .resume = t->resume,
+                                   .alpn = y->protocol->alpn };
+    if (t->library != NULL && !fetch(y))
+        return false;
     if (!t->tell && !t->verify) /* it would mean nothing, and keep connections apart */
         return true;
     if (relay_server_name(y->request, y->conf, host, &y->tls.name))

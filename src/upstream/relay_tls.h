@@ -29,6 +29,10 @@ bool relay_tls_merge(struct conf_load *, struct scope *, struct relay_conf *,
  * be, which is logged. */
 bool relay_secure(struct relay *, struct slice host) MUST_USE;
 
+/* Asks a server, as soon as the certificate to be shown to it is there: if it is looked for, the
+ * step runs again. */
+void relay_start(struct relay *);
+
 /* That name, without a port. False: no memory, or none that can be. */
 bool relay_server_name(struct request *, const struct relay_conf *, struct slice host,
                        struct slice *ret) MUST_USE;
@@ -48,12 +52,14 @@ bool relay_server_name(struct request *, const struct relay_conf *, struct slice
 #define RELAY_SSL_ROWS(P) \
     RELAY_SSL_OWN(P "ssl_certificate", 1, 1, relay_set_ssl_certificate, certificate, NULL, false, \
                   "file", "The certificate that servers are shown, and the chain behind it, in " \
-                  "PEM: a file, or \"data:\" and the text itself; nothing: none."), \
+                  "PEM: a file, or \"data:\" and the text itself; nothing: none. Variables may " \
+                  "stand in a path."), \
     RELAY_SSL_OWN(P "ssl_certificate_key", 1, 1, relay_set_ssl_key, key, NULL, false, "file", \
                   "The private key of the certificate, in PEM."), \
     { P "ssl_certificate_cache", RELAY_WHERE, 1, 4, CONF_CUSTOM, .set = conf_set_ignored, \
       .syntax = "off | max=N [inactive=time] [valid=time]", \
-      .help = "Certificates are read with the configuration, once." }, \
+      .help = "Certificates are read with the configuration, once; of those with variables, 64 " \
+              "are kept while their files stay the same." }, \
     { P "ssl_ciphers", RELAY_WHERE, 1, 1, CONF_STRING, RELAY_AT(tls.ciphers), "DEFAULT", \
       .syntax = "ciphers", .help = "Ciphers of TLS 1.2 and below, in OpenSSL's words." }, \
     RELAY_SSL_OWN(P "ssl_conf_command", 2, 2, relay_set_ssl_command, commands, NULL, true, \

@@ -198,6 +198,38 @@ def test_client_certificates(weir, version):
         assert len({c.connection for c in up.asked}) == 2     # the same pair, wherever it stands
 
 
+def test_client_certificates_by_variable(weir):
+    with Upstream(tls=context(clients=True)) as up:
+        s = behind(weir, up, 'proxy_ssl_certificate pairs/$arg_c.crt; proxy_ssl_certificate_key '
+                             'pairs/$arg_c.key; proxy_ssl_session_reuse off;', extra=f'''
+            location /empty {{ proxy_pass https://{up.at}; proxy_ssl_certificate $arg_none;
+                proxy_ssl_certificate_key $arg_none; }}
+            location /absolute {{ proxy_pass https://{up.at};
+                proxy_ssl_certificate $document_root/../pairs/one.crt;
+                proxy_ssl_certificate_key $document_root/../pairs/one.key; }}''',
+                   files={'pairs/one.crt': CLIENT.crt, 'pairs/one.key': CLIENT.key,
+                          'pairs/two.crt': OTHER.crt, 'pairs/two.key': OTHER.key})
+
+        def shown(path):
+            a = s.get(path)
+            assert a.status == 200, s.log()
+            return up.shaken[up.asked[-1].connection - 1 - failed][2]['subject'][-1][0][1]
+        failed = 0
+        assert shown('/?c=one') == 'client.test' and shown('/?c=two') == 'c.test'
+        assert shown('/?c=one') == 'client.test' and up.connections == 2
+        assert shown('/absolute') == 'client.test' and up.connections == 2
+        assert s.get('/?c=none').status == 500
+        s.wait_log('pairs/none.crt" cannot be read: No such file')
+        assert s.get('/?c=' + 'a' * 1100).status == 500
+        for end, pair in (('crt', CLIENT.crt), ('key', CLIENT.key)):
+            (s.dir / f'pairs/two.{end}').write_text(pair)
+        assert shown('/?c=two') == 'client.test'        # the file says so now
+        assert s.get('/empty').status == 502            # none is shown
+        (s.dir / 'pairs/two.key').write_text(OTHER.key)
+        assert s.get('/?c=two').status == 500
+        s.wait_log('pairs/two.crt" cannot be used')
+
+
 def test_connections_of_others_are_not_taken(weir, up):
     """Each location has an identity of its own; those that say the same share connections."""
     ways = ['', VERIFY, VERIFY + 'proxy_ssl_name b.test;', TOLD, 'proxy_ssl_protocols TLSv1.3;',
@@ -606,6 +638,8 @@ def test_uwsgi_over_tls(weir):
     ('proxy_ssl_ciphers nonsense;', 'no cipher fits'),
     ('proxy_ssl_protocols TLSv2;', '"TLSv2" is not a protocol'),
     ('proxy_ssl_conf_command Nonsense x;', 'the library refuses it'),
+    ('proxy_ssl_certificate client.crt; proxy_ssl_certificate_key $host.key;',
+     'a certificate with variables needs a key with variables'),
     ('proxy_ssl_certificate engine:x;', 'keys of engines and stores cannot be used'),
 ])
 def test_mistakes(weir, more, says):
