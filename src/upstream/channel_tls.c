@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ID_SIZE = 32, WHY_SIZE = 200 };
+enum { WHY_SIZE = 200 };
 
 struct secure {
     struct channel *channel;
@@ -31,7 +31,7 @@ struct secure {
     struct io_buf *first, *last; /* decrypted */
     struct io_timer soon;
     char why[WHY_SIZE];
-    char id[ID_SIZE];
+    char id[TLS_ID_SIZE];
     uint16_t name_size, alpn_size;
     char words[]; /* the name, then the protocols */
 };
@@ -40,7 +40,7 @@ struct session {
     struct link order;
     SSL_SESSION *session;
     struct endpoint peer;
-    char id[ID_SIZE];
+    char id[TLS_ID_SIZE];
     uint16_t name_size, alpn_size;
     char words[];
 };

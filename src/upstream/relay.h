@@ -80,6 +80,7 @@ struct relay_tls {
     const char *dir;   /* of relative paths that come out of variables */
     struct expr *name; /* NULL: the host of …_pass */
     struct tls_command *commands;
+    struct log_target *key_log;
     int64_t verify_depth;
     unsigned protocols;
     bool tell, resume, verify;

@@ -2,6 +2,7 @@
 #include "upstream/relay_tls.h"
 
 #include "conf/expr.h"
+#include "http/log_target.h"
 #include "http/site.h"
 #include "net/tls_conf.h"
 #include "net/tls_library.h"
@@ -75,6 +76,22 @@ bool relay_set_ssl_command(struct conf_load *load, const struct conf_node *node,
     return true;
 }
 
+bool relay_set_ssl_key_log(struct conf_load *load, const struct conf_node *node, void *own,
+                           const struct directive *row)
+{
+    struct relay_tls *t = &((struct relay_conf *)own)->tls;
+
+    (void)row;
+    t->key_log = log_target_want(load, node, 0, false);
+    if (t->key_log == NULL)
+        return false;
+    t->key_log->secret = true;
+    if (t->key_log->kind == LOG_TO_FILE)
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "secrets are written into files alone");
+    return false;
+}
+
 /* ---- domains --------------------------------------------------------------------------------- */
 
 static bool read_path(struct conf_load *load, const struct scope *scope, const char *prefix,
@@ -146,6 +163,7 @@ static bool make(struct conf_load *load, const struct scope *scope, struct relay
         .commands = t->commands,
         .verify = t->verify ? TLS_VERIFY_ON : TLS_VERIFY_OFF,
         .verify_depth = t->verify_depth,
+        .key_log = t->key_log != NULL ? &t->key_log->sink : NULL,
     };
 
     if (!read_certificate(load, scope, prefix, t, &wish) ||
@@ -175,10 +193,11 @@ static bool same_file(const struct relay_tls_file *a, const struct relay_tls_fil
 static bool same_words(const struct relay_tls *a, const struct relay_tls *b)
 {
     return a->protocols == b->protocols && a->verify == b->verify &&
-           a->verify_depth == b->verify_depth && a->commands == b->commands &&
-           slice_eq(a->ciphers, b->ciphers) && same_file(&a->certificate, &b->certificate) &&
-           same_file(&a->key, &b->key) && slice_eq(a->passwords, b->passwords) &&
-           slice_eq(a->trusted, b->trusted) && slice_eq(a->crl, b->crl);
+           a->verify_depth == b->verify_depth && a->key_log == b->key_log &&
+           a->commands == b->commands && slice_eq(a->ciphers, b->ciphers) &&
+           same_file(&a->certificate, &b->certificate) && same_file(&a->key, &b->key) &&
+           slice_eq(a->passwords, b->passwords) && slice_eq(a->trusted, b->trusted) &&
+           slice_eq(a->crl, b->crl);
 }
 
 /* A list of authorities is long: locations that say the same share one domain. */
@@ -276,8 +295,9 @@ static bool find_path(struct request *r, const struct relay_tls *t, struct expr 
         memchr(path.at, '\0', path.size) != NULL)
         return false;
     into[0] = '\0';
-    return path.size == 0 || snprintf(into, TLS_PATH_ROOM, "%s%.*s", path.at[0] == '/' ? "" : t->dir,
-                                      SLICE_FMT(path)) < TLS_PATH_ROOM;
+    return path.size == 0 ||
+           snprintf(into, TLS_PATH_ROOM, "%s%.*s", path.at[0] == '/' ? "" : t->dir,
+                    SLICE_FMT(path)) < TLS_PATH_ROOM;
 }
 
 static bool fetch(struct relay *y)
@@ -328,10 +348,9 @@ bool relay_secure(struct relay *y, struct slice host)
 {
     const struct relay_tls *t = &y->conf->tls;
 
-    y->tls = (struct channel_tls){ .domain = t->domain,
-                                   .tell = t->tell,
-                                   .resume = t->resume,
-                                   .alpn = y->protocol->alpn };
+    y->tls = (struct channel_tls){
+        .domain = t->domain, .tell = t->tell, .resume = t->resume, .alpn = y->protocol->alpn
+    };
     if (t->library != NULL && !fetch(y))
         return false;
     if (!t->tell && !t->verify) /* it would mean nothing, and keep connections apart */

@@ -10,7 +10,7 @@
 #include "upstream/relay_conf.h"
 
 conf_set_fn relay_set_ssl_certificate, relay_set_ssl_key, relay_set_ssl_protocols,
-    relay_set_ssl_command;
+    relay_set_ssl_command, relay_set_ssl_key_log;
 
 /* Who asks for a domain. */
 struct relay_tls_wish {
@@ -65,6 +65,9 @@ bool relay_server_name(struct request *, const struct relay_conf *, struct slice
     RELAY_SSL_OWN(P "ssl_conf_command", 2, 2, relay_set_ssl_command, commands, NULL, true, \
                   "name value", "A word of OpenSSL's own configuration (SSL_CONF_cmd)."), \
     RELAY_SSL_FILE(P "ssl_crl", crl, "Certificates of servers that were revoked."), \
+    RELAY_SSL_OWN(P "ssl_key_log", 1, 1, relay_set_ssl_key_log, key_log, NULL, false, "path", \
+                  "A file that the secrets of connections are written into, as Wireshark reads " \
+                  "them: whoever has it can read what was recorded."), \
     { P "ssl_name", RELAY_WHERE, 1, 1, CONF_EXPR, RELAY_AT(tls.name), NULL, .syntax = "name", \
       .help = "The server's name: checked if its certificate is verified, and told to it if " \
               "names are; without it, the name that requests are passed on to." }, \

@@ -109,6 +109,18 @@ def test_redirects_change_by_default(weir, up):
     assert s.get('/one/')['Location'] == f'http://a.test:{s.port}/one/x'
 
 
+def test_secrets_are_written_down(weir, up):
+    s = behind(weir, up, 'proxy_ssl_key_log keys.log;',
+               extra=f'location /not {{ proxy_pass https://{up.at}; proxy_set_header X-A b; '
+                     'proxy_ssl_server_name on; }')
+    assert s.get().status == 200 and s.get('/not').status == 200
+    lines = s.file('keys.log', contains='CLIENT_TRAFFIC_SECRET_0').splitlines()
+    assert {line.split()[0] for line in lines} >= {'CLIENT_HANDSHAKE_TRAFFIC_SECRET',
+                                                   'SERVER_TRAFFIC_SECRET_0'}
+    assert len({line.split()[1] for line in lines}) == 1 and up.connections == 2
+    assert (s.dir / 'keys.log').stat().st_mode & 0o777 == 0o600
+
+
 # ---- names -------------------------------------------------------------------------------------
 
 def test_names_are_told_if_asked_for(weir, up):
@@ -640,6 +652,7 @@ def test_uwsgi_over_tls(weir):
     ('proxy_ssl_conf_command Nonsense x;', 'the library refuses it'),
     ('proxy_ssl_certificate client.crt; proxy_ssl_certificate_key $host.key;',
      'a certificate with variables needs a key with variables'),
+    ('proxy_ssl_key_log syslog:server=127.0.0.1;', 'secrets are written into files alone'),
     ('proxy_ssl_certificate engine:x;', 'keys of engines and stores cannot be used'),
 ])
 def test_mistakes(weir, more, says):
