@@ -57,8 +57,9 @@ struct tls *tls_accept(struct tls_home *, struct io *, int fd, struct tls_domain
                        const struct tls_ops *, void *owner) MUST_USE;
 
 /* `name` (of at most 255 bytes; size 0: none) is sent as SNI if `tell`, and checked against the
- * certificate if the domain verifies; an address is only checked. `alpn` is in the wire's form, or size 0. `session` (may be
- * NULL) is taken up if the server agrees. Begins when tls_feed(t, NULL, …) is called. */
+ * certificate if the domain verifies; an address is only checked. `alpn` is in the wire's form, or
+ * size 0. `session` (may be NULL) is taken up if the server agrees. Begins when
+ * tls_feed(t, NULL, …) is called. */
 struct tls_greeting {
     struct slice name, alpn;
     bool tell;

@@ -96,7 +96,7 @@ const char *tls_conf_text(struct conf_load *load, struct slice text, const char 
     return arena_printf(conf_arena(load), "%.*s", SLICE_FMT(text)).at;
 }
 
-/* ---- what is wrong ----------------------------------------------------------------------------- */
+/* ---- what is wrong --------------------------------------------------------------------------- */
 
 static bool is_named(const struct conf_node *n, const char *prefix, const char *name)
 {

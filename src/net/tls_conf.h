@@ -3,7 +3,7 @@
  *   wish.protocols …                  tls_conf_protocols(load, node, &protocols), in set functions
  *   tls_conf_read(load, node, path, &wish.trusted)          when the scope is merged
  *   d = tls_domain_create(&wish, &fault);
- *   if (d == NULL) tls_conf_complain(load, tls_conf_place(scope, prefix, tls_part_name(…)), &fault);
+ *   tls_conf_complain(load, CONF_EMERG, tls_conf_place(scope, prefix, tls_part_name(…)), &fault);
  */
 #ifndef NET_TLS_CONF_H
 #define NET_TLS_CONF_H
@@ -32,7 +32,7 @@ const char *tls_conf_text(struct conf_load *, struct slice text, const char *non
 const struct conf_node *tls_conf_place(const struct scope *, const char *prefix, const char *name);
 bool tls_conf_is_said(const struct scope *, const char *prefix, const char *name);
 
-/* "ssl_ciphers": the directive that a part of a wish comes from, of a server or else of a client. */
+/* "ssl_ciphers": the directive that a part of a wish comes from, of a server or of a client. */
 const char *tls_part_name(enum tls_part, bool client);
 void tls_conf_complain(struct conf_load *, enum conf_severity, const struct conf_node *,
                        const struct tls_fault *);

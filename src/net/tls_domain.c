@@ -25,7 +25,7 @@ struct tls_context {
 
 struct tls_domain {
     struct tls_wish wish;
-    uint8_t id[TLS_ID_SIZE]; /* sessions of other certificates or authorities are not ours (SHA-256) */
+    uint8_t id[TLS_ID_SIZE]; /* sessions of others are not ours: see tls_domain_id() */
     int64_t expires_s;
     bool slow;
     _Atomic(struct tls_context *) contexts; /* grows only */
@@ -468,7 +468,9 @@ struct tls_domain *tls_domain_create(const struct tls_wish *wish, struct tls_fau
     CHECK(pthread_mutex_init(&d->lock, NULL) == 0);
     d->wish = *wish;
     d->expires_s = INT64_MAX;
-    look = check_ticket_keys(wish, fault) && tls_identify(&d->wish, d->id) ? make_context(d, NULL, fault) : NULL;
+    look = check_ticket_keys(wish, fault) && tls_identify(&d->wish, d->id)
+               ? make_context(d, NULL, fault)
+               : NULL;
     if (look != NULL) {
         SSL_CTX_free(look);
         return d;

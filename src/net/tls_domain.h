@@ -102,8 +102,8 @@ const struct tls_wish *tls_domain_wish(const struct tls_domain *);
 
 enum { TLS_ID_SIZE = 32 };
 
-/* So many bytes: equal for domains that trust the same, in the same way, and show the same (of a client:
- * that are the same in all that matters), whichever generation they are of. */
+/* So many bytes: equal for domains that trust the same, in the same way, and show the same (of a
+ * client: that are the same in all that matters), whichever generation they are of. */
 struct slice tls_domain_id(const struct tls_domain *);
 
 /* Borrowed. NULL: no memory. Any thread that holds the home. */

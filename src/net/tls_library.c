@@ -40,7 +40,7 @@ struct tls_library {
     struct tls_pair *pairs; /* the latest used first */
 };
 
-/* ---- the library ------------------------------------------------------------------------------ */
+/* ---- the library ----------------------------------------------------------------------------- */
 
 struct tls_library *tls_library_create(const struct tls_wish *wish, unsigned most)
 {
@@ -154,7 +154,7 @@ static void leave(struct tls_library *l, struct tls_pair *p)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* ---- reading, on a helper's thread -------------------------------------------------------------- */
+/* ---- reading, on a helper's thread ----------------------------------------------------------- */
 
 static int read_file(const char *path, struct slice *ret, struct stamp *stamp)
 {

@@ -55,7 +55,7 @@ static struct slice alpn_of(const struct secure *s)
     return slice_of(s->words + s->name_size, s->alpn_size);
 }
 
-/* ---- whom it is with --------------------------------------------------------------------------- */
+/* ---- whom it is with ------------------------------------------------------------------------- */
 
 bool secure_create(struct channel *c, const struct channel_tls *m)
 {
@@ -116,7 +116,7 @@ bool secure_alike(const struct channel *a, const struct channel *b)
            slice_eq(alpn_of(s), alpn_of(t)) && memcmp(s->id, t->id, sizeof s->id) == 0;
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------ */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 static bool is_for(const struct session *k, const struct channel *c)
 {
@@ -210,7 +210,7 @@ static SSL_SESSION *session_for(struct channel *c)
     return k->session;
 }
 
-/* ---- what is received ---------------------------------------------------------------------------- */
+/* ---- what is received ------------------------------------------------------------------------ */
 
 static void note_why(struct secure *s, const char *why)
 {
@@ -357,7 +357,7 @@ void secure_bytes(struct channel *c, struct io_result result)
         io_recv(c->io, &c->rx, c->fd, 0, channel_on_bytes);
 }
 
-/* ---- the handshake ------------------------------------------------------------------------------- */
+/* ---- the handshake --------------------------------------------------------------------------- */
 
 static void on_sent(void *channel, int error)
 {
@@ -403,7 +403,7 @@ void secure_begin(struct channel *c)
         io_recv(c->io, &c->rx, c->fd, 0, channel_on_bytes);
 }
 
-/* ---- what is sent, and the rest ------------------------------------------------------------------- */
+/* ---- what is sent, and the rest -------------------------------------------------------------- */
 
 void secure_send(struct channel *c, const struct iovec *iov, int count)
 {

@@ -1,4 +1,4 @@
-/* relay_tls.c - from the directives …_ssl_… to domains, and to the TLS of one request's channels. */
+/* relay_tls.c - from the directives …_ssl_… to domains, and to the TLS of a request's channels. */
 #include "upstream/relay_tls.h"
 
 #include "conf/expr.h"
@@ -226,7 +226,7 @@ bool relay_tls_merge(struct conf_load *load, struct scope *scope, struct relay_c
     return true;
 }
 
-/* ---- a request --------------------------------------------------------------------------------- */
+/* ---- a request ------------------------------------------------------------------------------- */
 
 /* "name:port", "[::1]:443", "unix:/path": the name, or address, alone. */
 static struct slice bare_name(struct slice host)

@@ -1,4 +1,4 @@
-"""proxy_pass https://: handshakes with servers, whom weir trusts, sessions, connections that stay."""
+"""proxy_pass https://: handshakes with servers, whom weir trusts, sessions, kept connections."""
 import contextlib
 import hashlib
 import os
@@ -336,7 +336,8 @@ def test_a_handshake_that_stalls(weir):
 
 
 @pytest.mark.parametrize('said', [
-    b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello', b'x', b'\x16\x03\x03\xff\xff' + b'a' * 70000,
+    b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello', b'x',
+    b'\x16\x03\x03\xff\xff' + b'a' * 70000,
     b'\x17\x03\x03\x00\x05hello', b'\x15\x03\x03\x00\x02\x02\x28', b'\0' * 1000, b''])
 def test_what_is_not_tls_is_no_answer(weir, said):
     def script(peer):
@@ -535,7 +536,7 @@ def test_websocket_over_tls(weir, up):
 
 def test_a_crowd(weir, up):
     up.script = lambda peer, asked: peer.send(reply(asked.target * 3000))
-    s = behind(weir, up, VERIFY + TOLD, main='')
+    s = behind(weir, up, VERIFY + TOLD)
     wrong = []
 
     def client(n):
@@ -552,7 +553,7 @@ def test_a_crowd(weir, up):
     assert wrong == [] and len(up.asked) == 200 and up.connections <= 25
 
 
-# ---- reload, health checks, other protocols ---------------------------------------------------------
+# ---- reload, health checks, other protocols ----------------------------------------------------
 
 def reload(s):
     done = s.command('-s', 'reload')
@@ -563,7 +564,6 @@ def test_connections_live_through_a_reload(weir, up):
     s = behind(weir, up, VERIFY + TOLD)
     assert s.get().status == 200
     for _ in range(3):
-        before = s.log().count('reconfigured') + s.log().count('gracefully')
         reload(s)
         time.sleep(0.5)
         assert s.get().status == 200
@@ -645,7 +645,8 @@ def test_uwsgi_over_tls(weir):
     ('proxy_ssl_certificate client.crt; proxy_ssl_certificate_key ca.key;',
      "this is not the certificate's key"),
     ('proxy_ssl_trusted_certificate none.crt; proxy_ssl_verify on;', 'none.crt" cannot be read'),
-    ('proxy_ssl_trusted_certificate client.key; proxy_ssl_verify on;', 'these are not certificates'),
+    ('proxy_ssl_trusted_certificate client.key; proxy_ssl_verify on;',
+     'these are not certificates'),
     ('proxy_ssl_crl client.crt;', 'this is not a revocation list'),
     ('proxy_ssl_ciphers nonsense;', 'no cipher fits'),
     ('proxy_ssl_protocols TLSv2;', '"TLSv2" is not a protocol'),
@@ -663,7 +664,7 @@ def test_mistakes(weir, more, says):
 
 @pytest.mark.one_engine
 def test_nobody_is_told_twice(weir):
-    """Unverified servers are noticed, unless that is said; settings that nobody uses are not read."""
+    """Unverified servers are noticed, unless that is said; what nobody uses is not read."""
     s = weir('''location / { proxy_pass https://127.0.0.1:1; }
                 location /said { proxy_pass https://127.0.0.1:1; proxy_ssl_verify off; }
                 location /plain { proxy_pass http://127.0.0.1:1;
