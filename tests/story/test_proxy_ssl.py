@@ -292,31 +292,56 @@ def test_a_weir_behind(weir):
     assert [s.get('/kept').text[-1] for _ in range(3)] == ['1', '2', '3']
 
 
-def test_a_late_ticket_does_not_end_a_connection(weir, up):
-    """s_server sends one for each K that it reads: here weir is idle by then."""
-    port = free_port()
+def test_idle_connections_are_read(weir):
+    """New keys that a server makes while a connection is idle: it stays, and answers are read."""
+    port, said = free_port(), []
     server = subprocess.Popen(
         ['openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-cert', str(B.paths[0]), '-key',
-         str(B.paths[1]), '-quiet', '-tls1_3'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+         str(B.paths[1]), '-tls1_3'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL)
+
+    def listen():
+        for line in server.stdout:
+            said.append(line.strip())
+    threading.Thread(target=listen, daemon=True).start()
+
+    def wait(line, count):
+        end = time.monotonic() + 10
+        while said.count(line) < count:
+            assert time.monotonic() < end, said
+            time.sleep(0.02)
+
+    def say(text):
+        server.stdin.write(text)
+        server.stdin.flush()
+        time.sleep(0.3)
     try:
-        for _ in range(100):
-            with socket.socket() as s:
-                if s.connect_ex(('127.0.0.1', port)) == 0:
-                    break
-            time.sleep(0.05)
+        wait(b'ACCEPT', 1)
         s = weir(f'location / {{ proxy_pass https://127.0.0.1:{port}; }}')
-        answer = b'HTTP/1.1 200 OK\nContent-Length: 2\n\nhi'.replace(b'\n', b'\r\n')
         with s.connect() as c:
-            for _ in range(2):
+            for i in range(3):
                 c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
-                while b'\r\n' != server.stdout.readline():
-                    pass
-                server.stdin.write(answer)
-                server.stdin.flush()
+                wait(b'GET / HTTP/1.1', i + 1)
+                say(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
                 assert c.answer().text == 'hi'
+                if i < 2:
+                    say((b'k\n', b'K\n')[i])     # without and with an answer
+        handshakes = sum(line.startswith(b'CIPHER is') for line in said)
+        assert handshakes == (3 if s.engine == 'threads' else 1)
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.mark.one_engine
+def test_so_many_sessions_are_kept(weir, up):
+    up.script = lambda peer, asked: peer.send(reply('hello')) or False
+    s = behind(weir, up, 'proxy_set_header Connection close; proxy_ssl_server_name on; '
+                         'proxy_ssl_name n$arg_n.test;')
+    with s.connect(timeout=30) as c:
+        for n in [*range(260), 259, 4, 3, 0]:
+            assert c.ask(f'/?n={n}').status == 200
+    assert [h[1] for h in up.shaken] == 260 * [False] + [True, True, False, False]
 
 
 # ---- what goes wrong ---------------------------------------------------------------------------
