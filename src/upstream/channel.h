@@ -51,14 +51,14 @@ struct channel_tls {
 
 /* How a connection is made. Those made in different manners are not taken for one another. */
 struct channel_manner {
-    const struct endpoint *bind; /* the address to come from; NULL: any                   */
-    bool transparent;            /* it may be somebody else's (IP_TRANSPARENT)             */
-    bool keepalive;              /* SO_KEEPALIVE                                           */
-    int rcvbuf, sndbuf;          /* bytes; 0: the system's choice                          */
-    bool careful;                /* the kernel is asked whether a kept one still holds: for
+    const struct endpoint *bind;   /* the address to come from; NULL: any                   */
+    bool transparent;              /* it may be somebody else's (IP_TRANSPARENT)             */
+    bool keepalive;                /* SO_KEEPALIVE                                           */
+    int rcvbuf, sndbuf;            /* bytes; 0: the system's choice                          */
+    bool careful;                  /* the kernel is asked whether a kept one still holds: for
                                     requests that cannot be sent twice                     */
-    uint64_t identity;           /* what else must be the same                             */
-    struct slice greeting;       /* what its user says before all else, when it is new, and
+    uint64_t identity;             /* what else must be the same                             */
+    struct slice greeting;         /* what its user says before all else, when it is new, and
                                     what is true of every request on it; may be empty. With
                                     TLS, the channel says it: before the handshake         */
     const struct channel_tls *tls; /* NULL: without                                        */

@@ -24,8 +24,8 @@ struct channel {
     uint64_t opened_ns, requests;
     int64_t idle_ms; /* how long it may be idle */
     struct link idle;
-    void *last;            /* see channel_frees()                                       */
-    void *lent;            /* see channel_lend()                                        */
+    void *last; /* see channel_frees()                                       */
+    void *lent; /* see channel_lend()                                        */
     void (*let_go)(void *lent);
     struct secure *secure; /* NULL: without TLS                                         */
     struct endpoint peer, bind;

@@ -195,7 +195,7 @@ struct relay {
     struct channel *channel; /* NULL: none                                   */
     struct endpoint bind;    /* of the settings, worked out                  */
     bool bind_known, bind_used;
-    struct channel_tls tls;  /* domain NULL: without                          */
+    struct channel_tls tls;    /* domain NULL: without                          */
     struct relay_fetch *fetch; /* its certificate is looked for; NULL: it is there */
     enum relay_state state;
     unsigned tries_left;

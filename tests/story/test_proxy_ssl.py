@@ -661,6 +661,24 @@ def test_uwsgi_over_tls(weir):
                    f'upstream: "suwsgi://{app.at}"')
 
 
+def test_the_proxy_header_stands_before_tls(weir):
+    seen = []
+
+    def script(peer):
+        line = b''
+        while not line.endswith(b'\r\n'):
+            line += peer.sock.recv(1)
+        seen.append(line.split()[:3])
+        secure = context().wrap_socket(peer.sock, server_side=True)
+        while secure.recv(10000):
+            secure.sendall(reply('hello'))
+    with Upstream(raw=script) as up:
+        s = behind(weir, up, VERIFY + TOLD + 'proxy_protocol v1;')
+        with s.connect() as c:
+            assert [c.ask().text for _ in range(3)] == 3 * ['hello'], s.log()
+    assert seen == [[b'PROXY', b'TCP4', b'127.0.0.1']]
+
+
 # ---- configurations ------------------------------------------------------------------------------
 
 @pytest.mark.one_engine
