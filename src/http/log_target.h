@@ -28,6 +28,7 @@ struct log_syslog {      /* syslog:server=…,facility=…,tag=…,severity=…,
 struct log_target {
     enum log_target_kind kind;
     bool error_log;
+    bool secret;       /* nobody but the owner may read a file that is made for it        */
     struct slice path; /* absolute; LOG_TO_FILE                             */
     struct log_syslog syslog;
     int64_t memory_size;  /* LOG_TO_MEMORY: of the ring                             */

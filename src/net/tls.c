@@ -86,10 +86,31 @@ void tls_note(struct tls *t, const char *why)
     t->why = strdup(why);
 }
 
+/* A client that checks certificates: what is wrong with this one. */
+static bool note_certificate(struct tls *t)
+{
+    long verdict = SSL_get_verify_result(t->ssl);
+    char text[TLS_WHY_MAX];
+
+    if (!t->client || ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_CERTIFICATE_VERIFY_FAILED)
+        return false;
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        snprintf(text, sizeof text, "SSL certificate does not match \"%.*s\"", (int)t->name_size,
+                 t->name);
+    else
+        snprintf(text, sizeof text, "SSL certificate verify error: (%ld:%s)", verdict,
+                 X509_verify_cert_error_string(verdict));
+    ERR_clear_error();
+    tls_note(t, text);
+    return true;
+}
+
 void tls_note_error(struct tls *t, const char *doing)
 {
     char reason[TLS_WHY_MAX - 64], text[TLS_WHY_MAX];
 
+    if (note_certificate(t))
+        return;
     tls_error_text(reason, sizeof reason);
     snprintf(text, sizeof text, "%s failed (SSL: %s)", doing, reason);
     tls_note(t, text);
@@ -135,24 +156,34 @@ struct tls *tls_accept(struct tls_home *home, struct io *io, int fd, struct tls_
     return t;
 }
 
+/* An address is looked for in a certificate, but is no name that could be told (RFC 6066 3). */
+static bool name_server(struct tls *t, const struct tls_greeting *g)
+{
+    X509_VERIFY_PARAM *check = SSL_get0_param(t->ssl);
+    bool is_address;
+
+    if (g->name.size == 0 || g->name.size > TLS_NAME_MAX)
+        return g->name.size == 0;
+    t->name = block_alloc(g->name.size + 1);
+    if (t->name == NULL)
+        return false;
+    memcpy(t->name, g->name.at, g->name.size);
+    t->name[g->name.size] = '\0';
+    t->name_size = (uint16_t)g->name.size;
+    is_address = X509_VERIFY_PARAM_set1_ip_asc(check, t->name) == 1;
+    if (g->tell && !is_address && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
+        return false;
+    return is_address || tls_domain_wish(t->domain)->verify == TLS_VERIFY_OFF ||
+           SSL_set1_host(t->ssl, t->name) == 1;
+}
+
 static bool greet(struct tls *t, const struct tls_greeting *g)
 {
-    char name[TLS_NAME_MAX + 1];
     SSL *ssl = t->ssl;
 
     SSL_set_connect_state(ssl);
-    if (g->name.size > 0 && g->name.size <= TLS_NAME_MAX) {
-        memcpy(name, g->name.at, g->name.size);
-        name[g->name.size] = '\0';
-        if (g->tell && SSL_set_tlsext_host_name(ssl, name) != 1)
-            return false;
-        if (tls_domain_wish(t->domain)->verify != TLS_VERIFY_OFF) {
-            X509_VERIFY_PARAM *check = SSL_get0_param(ssl);
-
-            if (X509_VERIFY_PARAM_set1_ip_asc(check, name) != 1 && SSL_set1_host(ssl, name) != 1)
-                return false;
-        }
-    }
+    if (!name_server(t, g))
+        return false;
     if (g->session != NULL)
         (void)SSL_set_session(ssl, g->session);
     return g->alpn.size == 0 ||
@@ -235,6 +266,11 @@ void tls_move(struct tls *t, struct io *io, void *owner)
     DCHECK(!io_busy(&t->tx) && !io_busy(&t->side));
     t->io = io;
     t->owner = owner;
+}
+
+bool tls_is_quiet(const struct tls *t)
+{
+    return !io_busy(&t->tx) && !io_busy(&t->side) && !t->sending && t->out == NULL;
 }
 
 /* ---- the handshake --------------------------------------------------------------------------- */

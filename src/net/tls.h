@@ -57,8 +57,9 @@ struct tls *tls_accept(struct tls_home *, struct io *, int fd, struct tls_domain
                        const struct tls_ops *, void *owner) MUST_USE;
 
 /* `name` (of at most 255 bytes; size 0: none) is sent as SNI if `tell`, and checked against the
- * certificate if the domain verifies. `alpn` is in the wire's form, or size 0. `session` (may be
- * NULL) is taken up if the server agrees. Begins when tls_feed(t, NULL, …) is called. */
+ * certificate if the domain verifies; an address is only checked. `alpn` is in the wire's form, or
+ * size 0. `session` (may be NULL) is taken up if the server agrees. Begins when
+ * tls_feed(t, NULL, …) is called. */
 struct tls_greeting {
     struct slice name, alpn;
     bool tell;
@@ -69,7 +70,9 @@ struct tls *tls_connect(struct tls_home *, struct io *, int fd, struct tls_domai
 
 /* In the completion of the descriptor's close, or behind it (see tls_close()). */
 void tls_destroy(struct tls *);
-/* Its requests are served elsewhere from now on (see io_leave()): nothing may be in flight. */
+/* Nothing is on its way out, and no file is read. */
+bool tls_is_quiet(const struct tls *);
+/* Its requests are served elsewhere from now on (see io_leave()): it must be quiet. */
 void tls_move(struct tls *, struct io *, void *owner);
 
 /* Takes `lent` (may be NULL) and decrypts what it can. *ret_plain: a list of buffers, for the
@@ -103,7 +106,7 @@ struct slice tls_protocol_agreed(const struct tls *);
 bool tls_is_early(const struct tls *);
 /* For variables: what OpenSSL knows. */
 SSL *tls_ssl(const struct tls *);
-/* Its server name as the client said it, lower case; size 0: none. Borrowed from t. */
+/* Its server name as the client said it (lower case) or was told to; size 0: none. Borrowed. */
 struct slice tls_name(const struct tls *);
 
 #endif

@@ -25,7 +25,7 @@ struct tls_context {
 
 struct tls_domain {
     struct tls_wish wish;
-    uint8_t id[32]; /* sessions of other certificates or authorities are not ours (SHA-256) */
+    uint8_t id[TLS_ID_SIZE]; /* sessions of others are not ours: see tls_domain_id() */
     int64_t expires_s;
     bool slow;
     _Atomic(struct tls_context *) contexts; /* grows only */
@@ -434,39 +434,13 @@ static SSL_CTX *make_context(struct tls_domain *d, struct tls_home *home, struct
         }
     SSL_CTX_set_session_id_context(m.context, d->id, sizeof d->id);
     SSL_CTX_set_timeout(m.context, (long)d->wish.session_timeout_s);
-    tls_set_up(m.context, d->wish.client);
+    tls_set_up(m.context, &d->wish);
     if (!d->wish.client)
         tls_resume_set_up(m.context, d);
     return m.context;
 }
 
 /* ---- the domain ------------------------------------------------------------------------------ */
-
-static void put(EVP_MD_CTX *digest, struct slice text)
-{
-    uint64_t size = text.size;
-
-    (void)EVP_DigestUpdate(digest, &size, sizeof size);
-    (void)EVP_DigestUpdate(digest, text.at, text.size);
-}
-
-static bool identify(struct tls_domain *d)
-{
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool ok = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
-
-    if (ok) {
-        for (const struct tls_certificate *c = d->wish.certificates; c != NULL; c = c->next)
-            put(digest, c->chain);
-        put(digest, d->wish.authorities);
-        put(digest, d->wish.trusted);
-        put(digest, d->wish.revoked);
-        put(digest, slice_of((const char *)&d->wish.verify, sizeof d->wish.verify));
-        ok = EVP_DigestFinal_ex(digest, d->id, NULL) == 1;
-    }
-    EVP_MD_CTX_free(digest);
-    return ok;
-}
 
 static bool check_ticket_keys(const struct tls_wish *wish, struct tls_fault *fault)
 {
@@ -494,7 +468,9 @@ struct tls_domain *tls_domain_create(const struct tls_wish *wish, struct tls_fau
     CHECK(pthread_mutex_init(&d->lock, NULL) == 0);
     d->wish = *wish;
     d->expires_s = INT64_MAX;
-    look = check_ticket_keys(wish, fault) && identify(d) ? make_context(d, NULL, fault) : NULL;
+    look = check_ticket_keys(wish, fault) && tls_identify(&d->wish, d->id)
+               ? make_context(d, NULL, fault)
+               : NULL;
     if (look != NULL) {
         SSL_CTX_free(look);
         return d;
@@ -523,6 +499,11 @@ void tls_domain_destroy(struct tls_domain *d)
 const struct tls_wish *tls_domain_wish(const struct tls_domain *d)
 {
     return &d->wish;
+}
+
+struct slice tls_domain_id(const struct tls_domain *d)
+{
+    return slice_of((const char *)d->id, sizeof d->id);
 }
 
 SSL_CTX *tls_domain_context(struct tls_domain *d, struct tls_home *home)

@@ -14,6 +14,7 @@
 #include "net/tls_home.h"
 
 struct conf_zone;
+struct log_sink;
 
 /* A certificate with the chain behind it, and its private key, in PEM. */
 struct tls_certificate {
@@ -61,6 +62,8 @@ struct tls_wish {
     int64_t session_timeout_s;
     bool early_data;
     bool stapled; /* an OCSP answer goes with the certificate: tls_domain_staple()             */
+    const struct log_sink *key_log; /* gets the secrets of connections, for those who look at
+                                       what was recorded; NULL: they stay here             */
     uint32_t record_max; /* bytes of content in a record; 0: TLS_RECORD_MAX                    */
 };
 
@@ -96,6 +99,12 @@ struct tls_domain *tls_domain_create(const struct tls_wish *, struct tls_fault *
 void tls_domain_destroy(struct tls_domain *); /* no connection shakes hands on it any more */
 
 const struct tls_wish *tls_domain_wish(const struct tls_domain *);
+
+enum { TLS_ID_SIZE = 32 };
+
+/* So many bytes: equal for domains that trust the same, in the same way, and show the same (of a
+ * client: that are the same in all that matters), whichever generation they are of. */
+struct slice tls_domain_id(const struct tls_domain *);
 
 /* Borrowed. NULL: no memory. Any thread that holds the home. */
 SSL_CTX *tls_domain_context(struct tls_domain *, struct tls_home *) MUST_USE;

@@ -3,8 +3,11 @@
 #include "net/tls_private.h"
 
 #include "base/block.h"
+#include "base/log.h"
 
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/uio.h>
 
 /* The name of a server_name extension (RFC 6066 3): a list, of which one host_name counts. */
 static struct slice name_in(const unsigned char *at, size_t size)
@@ -139,9 +142,23 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-void tls_set_up(SSL_CTX *context, bool client)
+/* A line of a key log (draft-ietf-tls-keylogfile); whole, or not at all. */
+static void on_secret(const SSL *ssl, const char *line)
 {
-    if (client) {
+    const struct tls *t = tls_of(ssl);
+    const struct log_sink *sink =
+        t != NULL && t->domain != NULL ? tls_domain_wish(t->domain)->key_log : NULL;
+    struct iovec parts[] = { { (void *)(uintptr_t)line, strlen(line) }, { "\n", 1 } };
+
+    if (sink != NULL)
+        (void)!writev(atomic_load(&sink->fd), parts, COUNT_OF(parts));
+}
+
+void tls_set_up(SSL_CTX *context, const struct tls_wish *wish)
+{
+    if (wish->key_log != NULL)
+        SSL_CTX_set_keylog_callback(context, on_secret);
+    if (wish->client) {
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(context, on_session);
         return;

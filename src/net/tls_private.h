@@ -65,14 +65,16 @@ static inline struct tls *tls_of(const SSL *ssl)
     return SSL_get_app_data(ssl);
 }
 
+/* tls_identity.c: see tls_domain_id(). False: no memory. */
+bool tls_identify(const struct tls_wish *, uint8_t id[TLS_ID_SIZE]) MUST_USE;
 /* tls_hello.c: callbacks of a context that find their connection themselves. */
-void tls_set_up(SSL_CTX *, bool client);
+void tls_set_up(SSL_CTX *, const struct tls_wish *);
 /* tls.c: the library's newest error becomes what tls_why() says. */
 void tls_note_error(struct tls *, const char *doing);
 void tls_note(struct tls *, const char *why);
 /* tls_send.c: what was gathered goes out, if nothing is on its way. */
 void tls_flush(struct tls *);
-/* The same behind what was fed: tickets that end a handshake wait for the first answer, a little. */
+/* The same behind what was fed: tickets that end a handshake wait for the first answer. */
 void tls_flush_fed(struct tls *);
 /* The buffer that is gathered into; NULL: no memory. */
 struct tls_out *tls_gathering(struct tls *);

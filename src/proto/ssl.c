@@ -3,6 +3,7 @@
 
 #include "conf/zone.h"
 #include "http/http2_conf.h"
+#include "net/tls_conf.h"
 #include "proto/conn.h"
 #include "proto/http1_private.h"
 #include "proto/ssl_load.h"
@@ -61,25 +62,16 @@ static bool compile_path(struct conf_load *load, const struct conf_node *node, s
 static bool add_file(struct conf_load *load, const struct conf_node *node, bool variables,
                      struct ssl_file **list)
 {
-    struct slice text = conf_arg(node, 0), absolute = text;
+    struct slice absolute;
     struct ssl_file *f = arena_must(conf_arena(load), sizeof *f);
 
-    if (text.size == 0) {
-        conf_complain(load, CONF_EMERG, node, 0, "no file is named");
+    if (!tls_conf_file(load, node, conf_arg(node, 0), &absolute))
         return false;
-    }
-    if (slice_starts(text, SLICE("engine:")) || slice_starts(text, SLICE("store:"))) {
-        conf_complain(load, CONF_EMERG, node, 0, "keys of engines and stores cannot be used");
-        conf_hint(load, "expected: a file in PEM, or \"data:\" and the text itself");
-        return false;
-    }
-    if (text.at[0] != '/' && !slice_starts(text, SLICE("data:")))
-        absolute = arena_printf(conf_arena(load), "%s%.*s", conf_dir(load), SLICE_FMT(text));
     *f = (struct ssl_file){ .path = absolute, .node = node };
     while (*list != NULL)
         list = &(*list)->next;
     *list = f;
-    return !variables || slice_starts(text, SLICE("data:")) || compile_path(load, node, f);
+    return !variables || slice_starts(absolute, SLICE("data:")) || compile_path(load, node, f);
 }
 
 static bool set_certificate(struct conf_load *load, const struct conf_node *node, void *conf,
@@ -106,54 +98,15 @@ static bool set_ticket_key(struct conf_load *load, const struct conf_node *node,
 static bool set_protocols(struct conf_load *load, const struct conf_node *node, void *conf,
                           const struct directive *row)
 {
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } words[] = {
-        { "TLSv1", TLS_PROTOCOL_1_0 },
-        { "TLSv1.1", TLS_PROTOCOL_1_1 },
-        { "TLSv1.2", TLS_PROTOCOL_1_2 },
-        { "TLSv1.3", TLS_PROTOCOL_1_3 },
-        { "SSLv2", 0 },
-        { "SSLv3", 0 },
-    };
-    struct ssl_conf *c = conf;
-
     (void)row;
-    for (unsigned i = 0; i < node->arg_count; i++) {
-        size_t w = 0;
-
-        while (w < COUNT_OF(words) && !slice_eq(conf_arg(node, i), slice_str(words[w].name)))
-            w++;
-        if (w == COUNT_OF(words)) {
-            conf_complain(load, CONF_EMERG, node, (int)i, "\"%.*s\" is not a protocol",
-                          SLICE_FMT(conf_arg(node, i)));
-            conf_hint(load, "expected: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3");
-            return false;
-        }
-        if (words[w].bit == 0)
-            conf_complain(load, CONF_WARN, node, (int)i,
-                          "%s was broken long ago: it is not spoken here", words[w].name);
-        c->protocols |= words[w].bit;
-    }
-    if (c->protocols != 0)
-        return true;
-    conf_complain(load, CONF_EMERG, node, 0, "no protocol is left");
-    return false;
+    return tls_conf_protocols(load, node, &((struct ssl_conf *)conf)->protocols);
 }
 
 static bool set_command(struct conf_load *load, const struct conf_node *node, void *conf,
                         const struct directive *row)
 {
-    struct tls_command **at = &((struct ssl_conf *)conf)->commands;
-    struct tls_command *c = arena_must(conf_arena(load), sizeof *c);
-
     (void)row;
-    c->name = arena_printf(conf_arena(load), "%.*s", SLICE_FMT(conf_arg(node, 0))).at;
-    c->value = arena_printf(conf_arena(load), "%.*s", SLICE_FMT(conf_arg(node, 1))).at;
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = c;
+    tls_conf_command(load, node, &((struct ssl_conf *)conf)->commands);
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 struct conn;
 struct expr;
-struct ssl_library;
+struct tls_library;
 
 /* A file that a directive names. */
 struct ssl_file {
@@ -35,7 +35,7 @@ struct ssl_conf {
     int verify;
     bool prefer, tickets, early_data, reject, stapling, stapling_verify;
     int64_t certificates_max;    /* of ssl_certificate_cache */
-    struct ssl_library *library; /* certificates whose paths have variables; NULL: they have none */
+    struct tls_library *library; /* certificates whose paths have variables; NULL: they have none */
     struct tls_domain *domain;   /* of a server that listens with TLS; NULL: none of its own */
 };
 

@@ -1,47 +1,18 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
+#include "net/tls_conf.h"
 #include "proto/ssl_load.h"
 #include "wire/date.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 enum { WARN_DAYS = 14 };
 
-/* Where the directive stands that is in force: in the scope, or around it. */
-static const struct conf_node *place_of(const struct scope *scope, const char *name)
-{
-    for (const struct scope *s = scope; s != NULL && s->node != NULL; s = s->parent)
-        for (const struct conf_node *n = s->node->children; n != NULL; n = n->next)
-            if (slice_eq(n->name, slice_str(name)))
-                return n;
-    return scope->node;
-}
-
-static bool read_text(struct conf_load *load, const struct conf_node *node, struct slice path,
-                      struct slice *ret)
-{
-    struct slice literal = SLICE("data:");
-    int error;
-
-    if (slice_starts(path, literal)) {
-        *ret = slice_skip(path, literal.size);
-        return true;
-    }
-    error = conf_read(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(path)).at, ret);
-    if (error == 0)
-        return true;
-    conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" cannot be read: %s", SLICE_FMT(path),
-                  strerror(-error));
-    return false;
-}
-
 static bool read_path(struct conf_load *load, const struct scope *scope, const char *directive,
                       struct slice path, struct slice *ret)
 {
-    return path.size == 0 || read_text(load, place_of(scope, directive), path, ret);
+    return path.size == 0 || tls_conf_read(load, tls_conf_place(scope, "", directive), path, ret);
 }
 
 /* A certificate's file that cannot be read, or used: what is in force stays. */
@@ -58,7 +29,7 @@ static bool read_pem(struct conf_load *load, const struct ssl_file *f, struct sl
     if (!slice_starts(f->path, SLICE("data:")))
         error = conf_read(load, arena_printf(conf_arena(load), "%.*s", SLICE_FMT(f->path)).at, ret);
     if (error == 0 || !stay(load, f->path, ret))
-        return read_text(load, f->node, f->path, ret);
+        return tls_conf_read(load, f->node, f->path, ret);
     conf_complain(load, CONF_WARN, f->node, 0, "\"%.*s\" cannot be read: %s", SLICE_FMT(f->path),
                   strerror(-error));
     conf_hint(load, "note: what is in force stays");
@@ -121,16 +92,9 @@ static bool read_ticket_keys(struct conf_load *load, const struct ssl_conf *conf
     wish->ticket_keys = keys;
     wish->ticket_key_count = count;
     for (const struct ssl_file *f = conf->ticket_keys; f != NULL; f = f->next)
-        if (!read_text(load, f->node, f->path, keys++))
+        if (!tls_conf_read(load, f->node, f->path, keys++))
             return false;
     return true;
-}
-
-static const char *text_of(struct conf_load *load, struct slice text, const char *none)
-{
-    if (text.size == 0 || slice_eq(text, slice_str(none)))
-        return NULL;
-    return arena_printf(conf_arena(load), "%.*s", SLICE_FMT(text)).at;
 }
 
 static bool read_all(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf,
@@ -157,23 +121,7 @@ static const struct conf_node *nth_file(const struct ssl_file *f, unsigned n)
 static void complain(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf,
                      const struct tls_fault *fault, enum conf_severity severity)
 {
-    static const struct {
-        const char *directive, *what;
-    } parts[] = {
-        [TLS_PART_NONE] = { "ssl_certificate", "TLS cannot be set up" },
-        [TLS_PART_CERTIFICATE] = { "ssl_certificate", "this is not a certificate in PEM" },
-        [TLS_PART_KEY] = { "ssl_certificate_key", "this is not the certificate's key" },
-        [TLS_PART_PROTOCOLS] = { "ssl_protocols", "these protocols cannot be had" },
-        [TLS_PART_CIPHERS] = { "ssl_ciphers", "no cipher fits" },
-        [TLS_PART_CURVES] = { "ssl_ecdh_curve", "these are not curves" },
-        [TLS_PART_DH] = { "ssl_dhparam", "these are not DH parameters" },
-        [TLS_PART_COMMAND] = { "ssl_conf_command", "the library refuses it" },
-        [TLS_PART_AUTHORITIES] = { "ssl_client_certificate", "these are not certificates" },
-        [TLS_PART_TRUSTED] = { "ssl_trusted_certificate", "these are not certificates" },
-        [TLS_PART_REVOKED] = { "ssl_crl", "this is not a revocation list" },
-        [TLS_PART_TICKET_KEY] = { "ssl_session_ticket_key", "this is not a ticket key" },
-    };
-    const struct conf_node *node = place_of(scope, parts[fault->part].directive);
+    const struct conf_node *node = tls_conf_place(scope, "", tls_part_name(fault->part, false));
 
     if (fault->part == TLS_PART_CERTIFICATE)
         node = nth_file(conf->certificates, fault->number);
@@ -181,8 +129,7 @@ static void complain(struct conf_load *load, const struct scope *scope, const st
         node = nth_file(conf->keys, fault->number);
     if (fault->part == TLS_PART_TICKET_KEY)
         node = nth_file(conf->ticket_keys, fault->number);
-    conf_complain(load, severity, node, node->arg_count > 0 ? 0 : CONF_AT_NAME, "%s: %s",
-                  parts[fault->part].what, fault->text);
+    tls_conf_complain(load, severity, node, fault);
 }
 
 static void warn_of_end(struct conf_load *load, const struct ssl_conf *conf)
@@ -224,10 +171,10 @@ static bool make_library(struct conf_load *load, struct ssl_conf *conf, const st
             "a certificate with variables needs one key with variables, and stands alone");
         return false;
     }
-    conf->library = ssl_library_create(wish, (unsigned)conf->certificates_max);
+    conf->library = tls_library_create(wish, (unsigned)conf->certificates_max);
     if (conf->library == NULL)
         return false;
-    conf_at_end(load, ssl_library_destroy, conf->library);
+    conf_at_end(load, tls_library_destroy, conf->library);
     return true;
 }
 
@@ -236,8 +183,8 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
     struct tls_fault fault;
     struct tls_wish wish = {
         .protocols = conf->protocols,
-        .ciphers = text_of(load, conf->ciphers, ""),
-        .curves = text_of(load, conf->curves, "auto"),
+        .ciphers = tls_conf_text(load, conf->ciphers, ""),
+        .curves = tls_conf_text(load, conf->curves, "auto"),
         .prefer_ours = conf->prefer,
         .commands = conf->commands,
         .verify = (enum tls_verify)conf->verify,
@@ -254,8 +201,8 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
     if (!read_all(load, scope, conf, &wish))
         return false;
     if (wish.verify == TLS_VERIFY_ON && wish.authorities.size == 0 && wish.trusted.size == 0) {
-        conf_complain(load, CONF_EMERG, place_of(scope, "ssl_verify_client"), CONF_AT_NAME,
-                      "no ssl_client_certificate says whose certificates are good");
+        conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_verify_client"),
+                      CONF_AT_NAME, "no ssl_client_certificate says whose certificates are good");
         return false;
     }
     conf->domain = tls_domain_create(&wish, &fault);

@@ -231,12 +231,12 @@ bool features_loop_leave(struct loop *loop)
 
 void features_loop_close(struct loop *loop)
 {
-    if (loop->tls != NULL)
-        tls_home_drop(loop->tls);
-    loop->tls = NULL;
     if (loop->channels != NULL)
         channels_destroy(loop->channels);
     loop->channels = NULL;
+    if (loop->tls != NULL) /* behind all that is of its library */
+        tls_home_drop(loop->tls);
+    loop->tls = NULL;
     if (loop->resolver != NULL)
         resolver_destroy(loop->resolver);
     loop->resolver = NULL;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { LOG_MODE = 0644, SYSLOG_PORT = 514, HOST_SIZE = 256, PATH_SIZE = 4096 };
+enum { LOG_MODE = 0644, SECRET_MODE = 0600, SYSLOG_PORT = 514, HOST_SIZE = 256, PATH_SIZE = 4096 };
 
 bool log_target_travels(const struct log_target *t)
 {
@@ -128,7 +128,8 @@ int log_file_open(const struct log_target *t)
     if (t->kind == LOG_TO_MEMORY) /* opened again, it is the same memory */
         return fd_of(t) >= 0 ? fd_again(t) : log_ring_file((size_t)t->memory_size);
     snprintf(path, sizeof path, "%.*s", SLICE_FMT(t->path));
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, LOG_MODE);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+                  t->secret ? SECRET_MODE : LOG_MODE);
 
     return fd >= 0 ? fd : -errno;
 }

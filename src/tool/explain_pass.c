@@ -3,6 +3,7 @@
 #include "upstream/cgi.h"
 #include "upstream/gateways.h"
 #include "upstream/proxy.h"
+#include "upstream/relay_tls.h"
 
 enum { TEXT_SIZE = 8192, PEERS_SHOWN = 16 };
 
@@ -42,6 +43,18 @@ static void tell_group(const struct request *r, const struct group *g)
         explain_say(r, "", NULL, "and %u more", shown - PEERS_SHOWN);
 }
 
+static void tell_tls(struct request *r, const struct relay_conf *c, struct slice host)
+{
+    struct slice name = { 0 };
+
+    if (!relay_server_name(r, c, host, &name))
+        name = SLICE("a name that cannot be");
+    explain_say(r, "", NULL, "over TLS%s%.*s, %s%.*s", c->tls.tell ? ", told that it is " : "",
+                SLICE_FMT(c->tls.tell ? name : SLICE("")),
+                c->tls.verify ? "verified as " : "not verified",
+                SLICE_FMT(c->tls.verify ? name : SLICE("")));
+}
+
 /* ---- HTTP ---------------------------------------------------------------------------------- */
 
 static void tell_proxy(struct request *r, const struct conf_node *node)
@@ -60,6 +73,8 @@ static void tell_proxy(struct request *r, const struct conf_node *node)
     explain_say(r, "passed on", node, "%s", explain_directive(node));
     explain_say(r, "", NULL, "to %.*s: %.*s", SLICE_FMT(px.host),
                 SLICE_FMT(slice_head(gather_get(&g), slice_find(gather_get(&g), '\r'))));
+    if (px.tls)
+        tell_tls(r, &conf->relay, px.host);
     group = px.finding.group != NULL ? px.finding.group
                                      : group_find_in(conf->target->http, px.finding.address);
     if (group != NULL && group->node != NULL)
@@ -110,6 +125,8 @@ static void tell_gateway(struct request *r, const struct conf_node *node,
     explain_say(r, "passed on", node, "%s", explain_directive(node));
     if (t->text != NULL && expr_eval(t->text, r, &r->arena, EXPR_MAX, &address))
         explain_say(r, "", NULL, "to %.*s", SLICE_FMT(address));
+    if (t->tls)
+        tell_tls(r, &conf->relay, address);
     if (t->group != NULL && t->group->node != NULL)
         explain_say(r, "", t->group->node, "%s", explain_directive(t->group->node));
     if (t->group != NULL)

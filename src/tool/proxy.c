@@ -1,16 +1,21 @@
 /* proxy.c - writes the configuration that passes requests on to some servers. */
 #include "tool/proxy.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { BACKENDS_MAX = 64, PORT_DEFAULT = 8080, GO_ON = -1 };
 
 struct proxying {
     const char *listen, *health, *engine;
+    char authorities[PATH_MAX]; /* "": they are not verified                        */
     const char *backends[BACKENDS_MAX];
     unsigned count;
     const char *balance; /* a line of upstream{}; "": round robin */
     struct addr addr;
+    struct slice name; /* of back ends over TLS; size 0: without                  */
     bool backend_host, print_only, help;
 };
 
@@ -26,15 +31,18 @@ static const struct {
 
 static int usage(FILE *to, int status)
 {
-    fprintf(to, "usage: weir proxy LISTEN BACKEND... [--balance METHOD] [--health PATH]\n"
-                "                  [--backend-host] [--engine ENGINE] [--print-config]\n\n"
-                "  LISTEN          a port (of all addresses), or address:port\n"
-                "  BACKEND         a port of this machine, name:port, or unix:/path\n"
-                "  --balance       round_robin, least_conn, ip_hash, hash (of the URI) or random\n"
-                "  --health        asks each backend for that path, and uses those that are well\n"
-                "  --backend-host  Host is the backend's name, not what the client said\n"
-                "  --engine        auto, io_uring, epoll, poll, select or threads\n"
-                "  --print-config  prints the equivalent weir.conf\n");
+    fprintf(to,
+            "usage: weir proxy LISTEN BACKEND... [--balance METHOD] [--health PATH]\n"
+            "                  [--ca FILE] [--backend-host] [--engine ENGINE] [--print-config]\n\n"
+            "  LISTEN          a port (of all addresses), or address:port\n"
+            "  BACKEND         a port of this machine, name:port, unix:/path, or https://name:\n"
+            "                  all of them, then, by that name\n"
+            "  --balance       round_robin, least_conn, ip_hash, hash (of the URI) or random\n"
+            "  --health        asks each backend for that path, and uses those that are well\n"
+            "  --ca            verifies https back ends with these authorities (PEM)\n"
+            "  --backend-host  Host is the backend's name, not what the client said\n"
+            "  --engine        auto, io_uring, epoll, poll, select or threads\n"
+            "  --print-config  prints the equivalent weir.conf\n");
     return status;
 }
 
@@ -55,6 +63,16 @@ static bool read_balance(struct proxying *p, const char *word)
     return false;
 }
 
+/* Made absolute: the configuration stands in no directory. */
+static bool read_authorities(struct proxying *p, const char *path)
+{
+    if (realpath(path, p->authorities) == NULL) {
+        fprintf(stderr, "weir: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    return is_plain(p->authorities);
+}
+
 /* False: the word has no value, or is none of these. */
 static bool read_valued(struct proxying *p, const char *word, const char *value)
 {
@@ -66,6 +84,8 @@ static bool read_valued(struct proxying *p, const char *word, const char *value)
         p->health = value;
     else if (strcmp(word, "--engine") == 0)
         p->engine = value;
+    else if (strcmp(word, "--ca") == 0)
+        return read_authorities(p, value);
     else
         return false;
     return true;
@@ -104,33 +124,87 @@ static bool read_words(struct proxying *p, int argc, char **argv)
     return p->help || p->count > 0;
 }
 
+/* "https://" or "http://" and a "/" behind it are cut off. True: it is https. */
+static bool cut_url(struct slice *s)
+{
+    bool tls = slice_starts(*s, SLICE("https://"));
+
+    if (tls || slice_starts(*s, SLICE("http://")))
+        *s = slice_skip(*s, tls ? 8 : 7);
+    if (slice_ends(*s, SLICE("/")) && !slice_starts(*s, SLICE("unix:")))
+        s->size--;
+    return tls;
+}
+
+static struct slice host_of(struct slice address)
+{
+    size_t end = address.at[0] == '[' ? slice_find(address, ']') + 1 : slice_find(address, ':');
+
+    return slice_starts(address, SLICE("unix:")) ? SLICE("localhost") : slice_head(address, end);
+}
+
+/* One upstream is asked by one name, and all of it in one way. */
+static bool read_name(struct proxying *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        struct slice s = slice_str(p->backends[i]);
+        struct slice name = cut_url(&s) && s.size > 0 ? host_of(s) : (struct slice){ 0 };
+
+        if (i == 0)
+            p->name = name;
+        if (slice_eq(name, p->name))
+            continue;
+        fprintf(stderr, "weir: back ends of https have one name: \"%s\" is another one\n",
+                p->backends[i]);
+        return false;
+    }
+    return true;
+}
+
 /* "3000" is a port of this machine; http:// before a name says nothing new. */
 static void write_backend(struct gather *g, const char *text)
 {
     struct slice s = slice_str(text);
+    bool tls = cut_url(&s);
     uint64_t port;
 
-    if (slice_starts(s, SLICE("http://")))
-        s = slice_skip(s, 7);
-    if (slice_ends(s, SLICE("/")) && !slice_starts(s, SLICE("unix:")))
-        s.size--;
-    gather_printf(g, "        server %s%.*s;\n",
-                  slice_to_u64(s, UINT16_MAX, &port) ? "127.0.0.1:" : "", SLICE_FMT(s));
+    gather_printf(g, "        server %s%.*s%s;\n",
+                  slice_to_u64(s, UINT16_MAX, &port) ? "127.0.0.1:" : "", SLICE_FMT(s),
+                  tls && host_of(s).size == s.size ? ":443" : "");
+}
+
+static void write_tls(const struct proxying *p, struct gather *g)
+{
+    gather_printf(g,
+                  "            proxy_ssl_server_name on;\n"
+                  "            proxy_ssl_name %.*s;\n"
+                  "            proxy_ssl_verify %s;\n",
+                  SLICE_FMT(p->name), p->authorities[0] != '\0' ? "on" : "off");
+    if (p->authorities[0] != '\0')
+        gather_printf(g,
+                      "            proxy_ssl_verify_depth 4;\n"
+                      "            proxy_ssl_trusted_certificate %s;\n",
+                      p->authorities);
 }
 
 static void write_location(const struct proxying *p, struct gather *g)
 {
+    const char *own = p->backend_host ? "$proxy_host" : "$http_host";
+    bool named = p->backend_host && p->name.size > 0;
+
     gather_printf(g,
                   "        location / {\n"
-                  "            proxy_pass http://backends;\n"
+                  "            proxy_pass http%s://backends;\n"
                   "            proxy_http_version 1.1;\n"
-                  "            proxy_set_header Host %s;\n"
+                  "            proxy_set_header Host %.*s;\n"
                   "            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n"
                   "            proxy_set_header X-Forwarded-Host $host;\n"
                   "            proxy_set_header X-Forwarded-Proto $scheme;\n"
                   "            proxy_set_header Upgrade $http_upgrade;\n"
                   "            proxy_set_header Connection $connection_upgrade;\n",
-                  p->backend_host ? "$proxy_host" : "$http_host");
+                  p->name.size > 0 ? "s" : "", SLICE_FMT(named ? p->name : slice_str(own)));
+    if (p->name.size > 0)
+        write_tls(p, g);
     if (p->health != NULL)
         gather_printf(g, "            health_check uri=%s;\n", p->health);
     gather_lit(g, "        }\n");
@@ -167,6 +241,8 @@ int tool_proxy(struct serve_wish *wish, int argc, char **argv)
         return usage(stderr, 1);
     if (p.help)
         return usage(stdout, 0);
+    if (!read_name(&p))
+        return 1;
     if (!addr_parse(slice_str(p.listen), PORT_DEFAULT, &p.addr)) {
         fprintf(stderr, "weir: \"%s\" is not an address; try 8080 or 0.0.0.0:80\n", p.listen);
         return 1;

@@ -5,6 +5,7 @@
 #include "handler/small.h"
 #include "upstream/cache.h"
 #include "upstream/relay_answer.h"
+#include "upstream/relay_tls.h"
 
 enum { ANSWER_FIELDS_MAX = 200, ANSWER_FIRST = 1024, VALUE_MAX = 64 * 1024, NAME_MAX_SIZE = 256 };
 
@@ -114,6 +115,11 @@ static enum verdict begin(struct request *r, const struct cgi_conf *c, size_t si
     return v;
 }
 
+static struct slice address_of(const struct cgi_exchange *x)
+{
+    return x->conf->target->text != NULL ? x->finding.address : x->conf->target->address;
+}
+
 enum verdict cgi_content(struct request *r, const struct feature *feature,
                          const struct relay_protocol *protocol, size_t size)
 {
@@ -135,7 +141,7 @@ enum verdict cgi_content(struct request *r, const struct feature *feature,
         if (cache_serves(r))
             return relay_serve(r, &c->relay, protocol, x);
         y = relay_begin(r, &c->relay, protocol, x->finding.group, x);
-        if (y == NULL) {
+        if (y == NULL || (c->target->tls && !relay_secure(y, address_of(x)))) {
             cache_leave(cache_of(r));
             return request_fail(r, 500);
         }

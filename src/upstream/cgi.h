@@ -27,6 +27,7 @@ struct cgi_conf {
 struct cgi_target {
     const struct conf_node *node;
     const struct scope *http;
+    bool tls;
     struct expr *text;    /* when it has variables                                        */
     struct slice address; /* else this                                                    */
     struct group *group;

@@ -4,7 +4,7 @@
  * an idle one to nobody: whether it is still good is found out when it is wanted. On the others a
  * receive waits on each idle one, which is the next answer's.
  */
-#include "upstream/channel.h"
+#include "upstream/channel_private.h"
 
 #include "net/progress.h"
 
@@ -14,34 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct channel {
-    uint32_t magic;
-#define CHANNEL_MAGIC 0x6368616eu
-    bool closing, ended, reused, parting; /* parting: to be kept, once nothing is in flight */
-    int fd;
-    struct channels *home;
-    struct loop *loop;
-    struct io *io;
-    struct request *request; /* pinned; NULL: idle                                       */
-    const struct channel_ops *ops;
-    void *owner;
-    struct io_op rx, tx, end;
-    struct io_timer timer;
-    uint64_t late_at_ns; /* 0: no deadline; the timer may ring before                 */
-    uint64_t opened_ns, requests;
-    int64_t idle_ms; /* how long it may be idle */
-    struct link idle;
-    void *last; /* see channel_frees()                                          */
-    void *lent; /* see channel_lend()                                           */
-    void (*let_go)(void *lent);
-    struct endpoint peer, bind;
-    struct channel_manner manner;
-    char greeting[CHANNEL_GREETING_MAX];
-};
-
 enum { PER_BLOCK = 32 };
 
-static io_done_fn on_connected, on_sent, on_bytes, on_closed;
+static io_done_fn on_connected, on_sent, on_closed;
 static io_fire_fn on_late;
 
 /* ---- all of a loop ------------------------------------------------------------------------ */
@@ -55,12 +30,14 @@ struct channels *channels_create(void)
     slab_init(&all->slab, sizeof(struct channel), PER_BLOCK);
     for (size_t i = 0; i < COUNT_OF(all->idle); i++)
         list_init(&all->idle[i]);
+    list_init(&all->sessions);
     return all;
 }
 
 void channels_leave(struct channels *all)
 {
     all->leaving = true;
+    sessions_drop(all);
     for (size_t i = 0; i < COUNT_OF(all->idle); i++)
         while (!list_empty(&all->idle[i]))
             channel_close(container_of(list_first(&all->idle[i]), struct channel, idle));
@@ -74,6 +51,7 @@ bool channels_gone(const struct channels *all)
 void channels_destroy(struct channels *all)
 {
     CHECK(all->open == 0);
+    sessions_drop(all);
     slab_done(&all->slab);
     free(all);
 }
@@ -100,7 +78,7 @@ const struct endpoint *channels_kept_for(const struct channels *all, uint64_t id
     return NULL;
 }
 
-static bool same_manner(const struct channel *c, const struct channel_manner *m)
+static bool same_socket(const struct channel *c, const struct channel_manner *m)
 {
     const struct endpoint *bind = c->manner.bind;
 
@@ -114,8 +92,14 @@ static bool same_manner(const struct channel *c, const struct channel_manner *m)
 static bool fits(const struct channel *c, const struct endpoint *peer,
                  const struct channel_manner *m)
 {
-    return endpoint_eq(&c->peer, peer) && same_manner(c, m) &&
+    return endpoint_eq(&c->peer, peer) && same_socket(c, m) && secure_fits(c, m->tls) &&
            slice_eq(c->manner.greeting, m->greeting);
+}
+
+/* But for their greetings. */
+static bool alike(const struct channel *a, const struct channel *b)
+{
+    return endpoint_eq(&a->peer, &b->peer) && same_socket(a, &b->manner) && secure_alike(a, b);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -154,6 +138,8 @@ static int socket_for(struct io *io, const struct endpoint *peer, const struct c
 
 static void use(struct channel *c, struct request *r, const struct channel_ops *ops, void *owner)
 {
+    if (c->reused && c->secure != NULL)
+        secure_move(c, r->io);
     c->request = r;
     c->io = r->io;
     c->ops = ops;
@@ -173,19 +159,21 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
         *error = ENOMEM;
         return NULL;
     }
-    fd = socket_for(r->io, peer, m);
+    memset(c, 0, sizeof *c);
+    fd = m->tls == NULL || secure_create(c, m->tls) ? socket_for(r->io, peer, m) : -ENOMEM;
     if (fd < 0) {
+        secure_destroy(c);
         slab_give(&all->slab, c);
         *error = -fd;
         return NULL;
     }
-    memset(c, 0, sizeof *c);
     OBJ_BORN(c, CHANNEL_MAGIC);
     c->fd = fd;
     c->home = all;
     c->loop = r->loop;
     c->peer = *peer;
     c->manner = *m;
+    c->manner.tls = NULL;
     if (m->bind != NULL) {
         c->bind = *m->bind;
         c->manner.bind = &c->bind;
@@ -231,8 +219,8 @@ struct channel *channel_open(struct request *r, const struct endpoint *peer,
     if (c != NULL) {
         if (c->io != r->io)
             io_timer_stop(c->io, &c->timer);
-        use(c, r, ops, owner);
         c->reused = true;
+        use(c, r, ops, owner);
         channel_deadline(c, 0);
         return c;
     }
@@ -263,12 +251,14 @@ static void give_back(struct channel *c)
 }
 
 /* Its request has done with it. */
-static void part(struct channel *c)
+void channel_part(struct channel *c)
 {
     struct request *r = c->request;
 
     c->parting = false;
     give_back(c);
+    if (c->secure != NULL)
+        secure_move(c, c->loop->io);
     if (c->io == c->loop->io) {
         channel_receive(c);
     } else {
@@ -286,14 +276,41 @@ static void part(struct channel *c)
 
 /* ---- events -------------------------------------------------------------------------------- */
 
+static void on_greeted(struct io *io, struct io_op *op, struct io_result result)
+{
+    struct channel *c = container_of(op, struct channel, tx);
+
+    (void)io;
+    OBJ(c, CHANNEL_MAGIC);
+    if (c->closing)
+        return;
+    if (result.res < 0)
+        c->ops->event(c->owner, CHANNEL_OPEN, -result.res);
+    else
+        secure_begin(c);
+}
+
+/* What stands before all else stands before TLS, too. */
+static void greet(struct channel *c)
+{
+    c->greeting_iov = (struct iovec){ c->greeting, c->manner.greeting.size };
+    io_send(c->io, &c->tx, c->fd, &c->greeting_iov, 1, 0, on_greeted);
+}
+
 static void on_connected(struct io *io, struct io_op *op, struct io_result result)
 {
     struct channel *c = container_of(op, struct channel, tx);
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
-    if (!c->closing)
+    if (c->closing)
+        return;
+    if (c->secure == NULL || result.res < 0)
         c->ops->event(c->owner, CHANNEL_OPEN, result.res < 0 ? -result.res : 0);
+    else if (c->manner.greeting.size > 0)
+        greet(c);
+    else
+        secure_begin(c);
 }
 
 static void on_sent(struct io *io, struct io_op *op, struct io_result result)
@@ -306,14 +323,18 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result result)
         c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
 }
 
-static void on_bytes(struct io *io, struct io_op *op, struct io_result result)
+void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
 {
     struct channel *c = container_of(op, struct channel, rx);
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
     if (c->parting && !c->closing && result.res == -ECANCELED) {
-        part(c);
+        channel_part(c);
+        return;
+    }
+    if (c->secure != NULL && !c->closing) {
+        secure_bytes(c, result);
         return;
     }
     if (c->closing || c->parting ||
@@ -371,35 +392,48 @@ void channel_deadline(struct channel *c, int64_t after_ms)
 
 void channel_send(struct channel *c, const struct iovec *iov, int count, unsigned flags)
 {
-    io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
+    if (c->secure != NULL)
+        secure_send(c, iov, count);
+    else
+        io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
 }
 
 void channel_send_file(struct channel *c, int file, uint64_t offset, uint32_t size)
 {
-    io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
+    if (c->secure != NULL)
+        secure_send_file(c, file, offset, size);
+    else
+        io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
 }
 
 bool channel_sending(const struct channel *c)
 {
-    return io_busy(&c->tx);
+    return io_busy(&c->tx) || (c->secure != NULL && secure_sending(c));
 }
 
 uint64_t channel_taken(const struct channel *c)
 {
     uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
 
-    return net_taken(c->fd) + moved;
+    return net_taken(c->fd) + (c->secure != NULL ? secure_taken(c) : moved);
 }
 
 void channel_receive(struct channel *c)
 {
-    if (!io_busy(&c->rx) && !c->ended && !c->closing)
-        io_recv(c->io, &c->rx, c->fd, 0, on_bytes);
+    if (c->ended || c->closing)
+        return;
+    if (c->secure != NULL)
+        secure_receive(c);
+    else if (!io_busy(&c->rx))
+        io_recv(c->io, &c->rx, c->fd, 0, channel_on_bytes);
 }
 
 void channel_finish(struct channel *c)
 {
-    io_finish(c->io, c->fd);
+    if (c->secure != NULL)
+        secure_finish(c);
+    else
+        io_finish(c->io, c->fd);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -410,7 +444,7 @@ static bool worth_keeping(const struct channel *c, const struct channel_keeping 
 
     return k->most > 0 && !c->ended && !c->closing && !io_busy(&c->tx) && !c->home->leaving &&
            c->requests < (uint64_t)k->requests && age_ms < (uint64_t)k->time_ms &&
-           c->home->idle_count < CHANNELS_IDLE_MAX;
+           c->home->idle_count < CHANNELS_IDLE_MAX && (c->secure == NULL || secure_is_quiet(c));
 }
 
 /* Room for one more of its kind: the one that has been idle longest goes. */
@@ -422,7 +456,7 @@ static void make_room(struct channel *c, struct list *place, unsigned most)
     for (struct link *l = place->head.next; l != &place->head; l = l->next) {
         struct channel *other = container_of(l, struct channel, idle);
 
-        if (!endpoint_eq(&other->peer, &c->peer) || !same_manner(other, &c->manner))
+        if (!alike(other, c))
             continue;
         oldest = other;
         count++;
@@ -444,7 +478,7 @@ void channel_keep(struct channel *c, const struct channel_keeping *k)
     if (c->parting)
         io_cancel(c->io, &c->rx);
     else
-        part(c);
+        channel_part(c);
 }
 
 void channel_close(struct channel *c)
@@ -458,6 +492,8 @@ void channel_close(struct channel *c)
         c->home->idle_count--;
     }
     io_timer_stop(c->io, &c->timer);
+    if (c->secure != NULL)
+        secure_close(c);
     io_close(c->io, &c->end, c->fd, on_closed);
 }
 
@@ -476,11 +512,20 @@ void channel_lend(struct channel *c, void *lent, void (*let_go)(void *lent))
 static void on_closed(struct io *io, struct io_op *op, struct io_result result)
 {
     struct channel *c = container_of(op, struct channel, end);
-    struct channels *all = c->home;
-    struct request *r = c->request;
 
     (void)io;
     (void)result;
+    c->closed = true;
+    if (c->secure == NULL || secure_closed(c))
+        channel_over(c);
+}
+
+void channel_over(struct channel *c)
+{
+    struct channels *all = c->home;
+    struct request *r = c->request;
+
+    secure_destroy(c);
     free(c->last);
     give_back(c);
     OBJ_DEAD(c);

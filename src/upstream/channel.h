@@ -25,9 +25,10 @@
 #include "upstream/endpoint.h"
 
 struct channel;
+struct tls_domain;
 
 enum channel_event {
-    CHANNEL_OPEN,  /* connected, or error                                        */
+    CHANNEL_OPEN,  /* connected, hands shaken; or error                          */
     CHANNEL_SENT,  /* what channel_send() was given is with the kernel, or error */
     CHANNEL_ENDED, /* the peer finished sending (0), or error                    */
     CHANNEL_LATE,  /* the deadline passed                                        */
@@ -38,17 +39,29 @@ struct channel_ops {
     void (*bytes)(void *owner, struct io_buf *);               /* lent: the owner's to release */
 };
 
+/* TLS on a connection. Two are the same if the domains' identities and all else are. */
+struct channel_tls {
+    struct tls_domain *domain; /* borrowed until CHANNEL_OPEN                             */
+    struct slice name;         /* of at most 255 bytes, or none: checked if the domain
+                                  verifies, and …                                         */
+    bool tell;                 /* … told to the server (SNI)                               */
+    bool resume;               /* sessions are taken up                                    */
+    struct slice alpn;         /* in the wire's form; none: nothing is said                */
+};
+
 /* How a connection is made. Those made in different manners are not taken for one another. */
 struct channel_manner {
-    const struct endpoint *bind; /* the address to come from; NULL: any                   */
-    bool transparent;            /* it may be somebody else's (IP_TRANSPARENT)             */
-    bool keepalive;              /* SO_KEEPALIVE                                           */
-    int rcvbuf, sndbuf;          /* bytes; 0: the system's choice                          */
-    bool careful;                /* the kernel is asked whether a kept one still holds: for
+    const struct endpoint *bind;   /* the address to come from; NULL: any                   */
+    bool transparent;              /* it may be somebody else's (IP_TRANSPARENT)             */
+    bool keepalive;                /* SO_KEEPALIVE                                           */
+    int rcvbuf, sndbuf;            /* bytes; 0: the system's choice                          */
+    bool careful;                  /* the kernel is asked whether a kept one still holds: for
                                     requests that cannot be sent twice                     */
-    uint64_t identity;           /* what else must be the same: certificates, protocol …   */
-    struct slice greeting;       /* what its user says before all else, when it is new, and
-                                    what is true of every request on it; may be empty      */
+    uint64_t identity;             /* what else must be the same                             */
+    struct slice greeting;         /* what its user says before all else, when it is new, and
+                                    what is true of every request on it; may be empty. With
+                                    TLS, the channel says it: before the handshake         */
+    const struct channel_tls *tls; /* NULL: without                                        */
 };
 
 enum { CHANNEL_GREETING_MAX = 128 };
@@ -67,10 +80,12 @@ struct channels {
     struct slab slab;
     struct list idle[64]; /* by endpoint; in each, the one kept last is first             */
     uint32_t open, idle_count;
+    struct list sessions; /* of TLS, that may be taken up: those met last are first       */
+    uint32_t session_count;
     bool leaving;
 };
 
-enum { CHANNELS_IDLE_MAX = 4096 };
+enum { CHANNELS_IDLE_MAX = 4096, CHANNELS_SESSIONS_MAX = 256 };
 
 struct channels *channels_create(void) MUST_USE; /* NULL: no memory */
 /* The loop leaves: idle ones are closed, and none is kept any more. */
@@ -91,6 +106,13 @@ const struct endpoint *channels_kept_for(const struct channels *, uint64_t ident
 
 /* It was kept before: it is open, and a request on it may be lost without anybody's fault. */
 bool channel_reused(const struct channel *);
+
+/* Behind an error: what TLS has to say of it; NULL: nothing. */
+const char *channel_why(const struct channel *);
+/* Connected, but hands are still being shaken. */
+bool channel_shakes(const struct channel *);
+/* What was agreed on by ALPN; size 0: nothing. */
+struct slice channel_protocol(const struct channel *);
 
 /* As io_send(), io_sendfile(): one at a time. */
 void channel_send(struct channel *, const struct iovec *, int count, unsigned flags);

@@ -4,7 +4,7 @@
 #include "conf/expr.h"
 #include "handler/small.h"
 #include "upstream/cache.h"
-#include "upstream/relay_conf.h"
+#include "upstream/relay_tls.h"
 
 enum { FIELDS_MAX_OF_ANSWER = 200, ANSWER_FIRST = 1024 };
 
@@ -59,6 +59,13 @@ static enum verdict serve(struct request *r)
     return relay_serve(r, &px->conf->relay, &proxy_http, px);
 }
 
+static bool secure(struct relay *y)
+{
+    const struct proxied *px = y->own;
+
+    return !px->tls || relay_secure(y, px->host);
+}
+
 static enum verdict proxy_content(struct request *r)
 {
     struct relay *y = relay_of(r);
@@ -79,7 +86,7 @@ static enum verdict proxy_content(struct request *r)
         y = relay_begin(r, &proxy_conf(r)->relay, &proxy_http, px_of(r)->finding.group, px_of(r));
         r->slots[SLOT_PROXIED] = NULL;
         r->slots[SLOT_LAST_PROXIED] = y != NULL ? y->own : NULL;
-        if (y == NULL) {
+        if (y == NULL || !secure(y)) {
             cache_leave(cache_of(r));
             return request_fail(r, 500);
         }
@@ -93,8 +100,8 @@ static bool refuse_url(struct conf_load *load, const struct conf_node *node, con
 {
     conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is no URL to pass requests on to: %s",
                   SLICE_FMT(conf_arg(node, 0)), why);
-    conf_hint(load, "expected: http://name[:port][/uri], http://address[:port][/uri] or "
-                    "http://unix:/path[:/uri]");
+    conf_hint(load, "expected: http[s]://name[:port][/uri], http[s]://address[:port][/uri] or "
+                    "http[s]://unix:/path[:/uri]");
     return false;
 }
 
@@ -118,6 +125,7 @@ static bool set_pass(struct conf_load *load, const struct conf_node *node, void 
 {
     struct proxy_conf *c = own;
     struct target *t = arena_must(conf_arena(load), sizeof *t);
+    struct proxy_url parts;
     struct slice constant;
     const char *why;
 
@@ -131,8 +139,12 @@ static bool set_pass(struct conf_load *load, const struct conf_node *node, void 
     if (!expr_constant(t->url, &constant))
         return true;
     t->url = NULL;
-    if (!proxy_split_url(constant, &t->host, &t->uri, &t->has_uri, &why))
+    if (!proxy_split_url(constant, &parts, &why))
         return refuse_url(load, node, why);
+    t->host = parts.host;
+    t->uri = parts.uri;
+    t->tls = parts.tls;
+    t->has_uri = parts.has_uri;
     if (!prefix_here(load, &t->prefix) && t->has_uri) {
         conf_complain(load, CONF_EMERG, node, 0,
                       "this URL has a path, and here is none that it could stand for");
@@ -147,8 +159,19 @@ static bool set_pass(struct conf_load *load, const struct conf_node *node, void 
 static bool find_group(struct conf_load *load, struct target *t)
 {
     if (t->url == NULL && t->group == NULL)
-        t->group = destination_group(load, t->node, t->http, t->host, 80);
+        t->group = destination_group(load, t->node, t->http, t->host, proxy_port(t->tls));
     return t->url != NULL || t->group != NULL;
+}
+
+/* What variables lead to may begin with https:// */
+static bool make_domain(struct conf_load *load, struct scope *scope, struct proxy_conf *c)
+{
+    const struct target *t = c->target;
+    const struct relay_tls_wish wish = { &feature_proxy, "proxy_", t->node, t->tls };
+
+    if (t->url != NULL ? slice_starts(expr_text(t->url), SLICE("http://")) : !t->tls)
+        return true;
+    return relay_tls_merge(load, scope, &c->relay, &wish);
 }
 
 /* ---- proxy_set_header -------------------------------------------------------------------- */
@@ -211,8 +234,8 @@ static bool merge(struct conf_load *load, struct scope *scope, const void *paren
                                     .head_max = (uint32_t)c->relay.buffer_size,
                                     .fields_max = FIELDS_MAX_OF_ANSWER,
                                     .first_size = ANSWER_FIRST };
-    return (c->target == NULL || find_group(load, c->target)) &&
-           (c->target == NULL || cache_merge(load, scope, "proxy_", &c->relay.cache));
+    return c->target == NULL || (find_group(load, c->target) && make_domain(load, scope, c) &&
+                                 cache_merge(load, scope, "proxy_", &c->relay.cache));
 }
 
 /* ---- variables --------------------------------------------------------------------------- */
@@ -241,7 +264,7 @@ static bool print_port(void *subject, const struct variable_use *use, struct gat
 {
     const struct proxied *px = last_of(subject);
     struct slice host;
-    uint16_t port = 80;
+    uint16_t port = px != NULL ? proxy_port(px->tls) : 0;
 
     (void)use;
     if (px == NULL || !endpoint_split(px->host, &host, &port))
@@ -362,6 +385,7 @@ static const struct directive rows[] = {
     RELAY_FLAG("proxy_cache_convert_head", cache.convert_head, "on",
                "Asks for the answer to a HEAD with GET, so that it can be kept. off: the key must "
                "have the method in it."),
+    RELAY_SSL_ROWS("proxy_"),
 };
 
 const struct feature feature_proxy = {

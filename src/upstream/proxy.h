@@ -28,7 +28,7 @@ struct target {
     struct expr *url; /* when it has variables; else NULL, and what follows is known          */
     struct group *group;
     struct slice host; /* $proxy_host: with its port if that was written               */
-    bool has_uri;
+    bool tls, has_uri;
     struct slice uri;    /* from its "/" on                                              */
     struct slice prefix; /* of the request's path, which uri replaces                    */
     const struct scope *http;
@@ -78,7 +78,7 @@ struct proxied {
     const struct target *target;
     struct finding finding;
     struct slice host; /* $proxy_host                                       */
-    bool has_uri;
+    bool tls, has_uri;
     struct slice uri; /* of a URL with variables: what is sent as it is    */
     bool upgrade;     /* the request asks for another protocol             */
     unsigned interims;
@@ -96,8 +96,15 @@ bool proxy_plan(struct request *, struct proxied *) MUST_USE;
 /* NEXT: the group is known; WAIT: a name is looked up; DONE: it failed. */
 enum verdict proxy_find_target(struct request *, struct proxied *);
 /* "http://host:port/uri" cut up; false: it is no such URL, *why says it. */
-bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bool *has_uri,
-                     const char **why) MUST_USE;
+struct proxy_url {
+    struct slice host, uri;
+    bool tls, has_uri;
+};
+bool proxy_split_url(struct slice url, struct proxy_url *, const char **why) MUST_USE;
+static inline uint16_t proxy_port(bool tls)
+{
+    return tls ? 443 : 80;
+}
 
 /* proxy_request.c: the request line; false: it cannot be written. All of the head. */
 bool proxy_write_line(struct request *, const struct proxied *, struct gather *) MUST_USE;

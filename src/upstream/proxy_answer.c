@@ -160,6 +160,7 @@ static enum verdict answer(struct relay *y)
 const struct relay_protocol proxy_http = {
     .name = "proxy",
     .scheme = "http://",
+    .secure = "https://",
     .write_head = proxy_write_head,
     .begin = begin,
     .read_head = read_head,

@@ -231,7 +231,7 @@ static enum outcome change_first(struct request *r, const struct changes *all, s
 
 /* ---- redirects --------------------------------------------------------------------------- */
 
-/* proxy_redirect default: http://peer/uri is the location's own path. */
+/* proxy_redirect default: http[s]://peer/uri is the location's own path. */
 static enum outcome change_standard(struct request *r, const struct proxied *px,
                                     struct slice *value)
 {
@@ -240,7 +240,8 @@ static enum outcome change_standard(struct request *r, const struct proxied *px,
 
     if (t->url != NULL)
         return UNCHANGED;
-    from = join(r, SLICE("http://"), t->host, t->has_uri ? t->uri : SLICE("/"));
+    from = join(r, t->tls ? SLICE("https://") : SLICE("http://"), t->host,
+                t->has_uri ? t->uri : SLICE("/"));
     if (from.at == NULL)
         return NO_MEMORY;
     if (!slice_starts(*value, from))

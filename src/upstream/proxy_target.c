@@ -5,37 +5,49 @@
 
 enum { URL_MAX = 16 * 1024 };
 
-bool proxy_split_url(struct slice url, struct slice *host, struct slice *uri, bool *has_uri,
-                     const char **why)
+/* "http://" or "https://" cut off; false: it begins with neither. */
+static bool cut_scheme(struct slice *url, bool *tls)
 {
-    static const char http[] = "http://";
-    struct slice rest;
+    static const struct {
+        struct slice text;
+        bool tls;
+    } schemes[] = { { { "http://", 7 }, false }, { { "https://", 8 }, true } };
+
+    for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+        size_t size = schemes[i].text.size;
+
+        if (url->size < size || !slice_eq_nocase(slice_head(*url, size), schemes[i].text))
+            continue;
+        *url = slice_skip(*url, size);
+        *tls = schemes[i].tls;
+        return true;
+    }
+    return false;
+}
+
+bool proxy_split_url(struct slice url, struct proxy_url *ret, const char **why)
+{
+    struct slice rest = url;
     size_t end;
 
-    if (url.size >= 8 && slice_eq_nocase(slice_head(url, 8), SLICE("https://"))) {
-        *why = "https towards servers is not there yet";
+    if (!cut_scheme(&rest, &ret->tls)) {
+        *why = "it does not begin with \"http://\" or \"https://\"";
         return false;
     }
-    if (url.size < 7 || !slice_eq_nocase(slice_head(url, 7), slice_str(http))) {
-        *why = "it does not begin with \"http://\"";
-        return false;
-    }
-    rest = slice_skip(url, 7);
     end = slice_starts(rest, SLICE("unix:")) ? 5 + slice_find(slice_skip(rest, 5), ':') : 0;
     if (end == 0) {
         end = slice_find(rest, '/');
         size_t mark = slice_find(rest, '?');
 
         end = mark < end ? mark : end;
-        *host = slice_head(rest, end);
-        *uri = slice_skip(rest, end);
+        ret->uri = slice_skip(rest, end);
     } else {
-        *host = slice_head(rest, end);
-        *uri = end < rest.size ? slice_skip(rest, end + 1) : (struct slice){ 0 };
+        ret->uri = end < rest.size ? slice_skip(rest, end + 1) : (struct slice){ 0 };
     }
-    *has_uri = uri->size > 0;
+    ret->host = slice_head(rest, end);
+    ret->has_uri = ret->uri.size > 0;
     *why = "it names no server";
-    return host->size > 0;
+    return ret->host.size > 0;
 }
 
 /* A unix socket has no name that a server would know. */
@@ -47,18 +59,23 @@ static struct slice host_of(struct slice address)
 /* The URL has variables. False: it is none. */
 static bool take_url(struct request *r, struct proxied *px)
 {
+    struct proxy_url parts;
     const char *why;
     struct slice url;
 
     if (!expr_eval(px->target->url, r, &r->arena, URL_MAX, &url))
         return false;
-    if (!proxy_split_url(url, &px->finding.address, &px->uri, &px->has_uri, &why)) {
+    if (!proxy_split_url(url, &parts, &why)) {
         request_log(r, LOG_ERROR, 0, "invalid URL \"%.*s\" in proxy_pass: %s", SLICE_FMT(url), why);
         return false;
     }
-    px->host = host_of(px->finding.address);
+    px->tls = parts.tls;
+    px->uri = parts.uri;
+    px->has_uri = parts.has_uri;
+    px->host = host_of(parts.host);
+    px->finding.address = parts.host;
     px->finding.http = px->target->http;
-    px->finding.port = 80;
+    px->finding.port = proxy_port(parts.tls);
     return true;
 }
 
@@ -70,6 +87,7 @@ bool proxy_plan(struct request *r, struct proxied *px)
         return px->host.at != NULL || take_url(r, px);
     px->finding.group = t->group;
     px->host = host_of(t->host);
+    px->tls = t->tls;
     px->has_uri = t->has_uri;
     return true;
 }

@@ -1,6 +1,7 @@
 /* relay.c - asks a peer, then another one, until there is an answer or nobody is left. */
 #include "upstream/cache.h"
 #include "upstream/keeping.h"
+#include "upstream/relay_tls.h"
 
 #include "upstream/sticky.h"
 
@@ -20,7 +21,8 @@ static const char *doing(const struct relay *y)
 {
     switch (y->state) {
     case RELAY_CONNECT:
-        return "connecting to upstream";
+        return y->channel != NULL && channel_shakes(y->channel) ? "SSL handshaking to upstream"
+                                                                : "connecting to upstream";
     case RELAY_HEAD:
         return y->all_sent || y->deaf ? "reading response header from upstream"
                                       : "sending request to upstream";
@@ -43,7 +45,8 @@ static void complain(struct relay *y, const char *said, int error)
     if (error != 0)
         snprintf(about, sizeof about, " (%d: %s)", error, strerror(error));
     request_log(y->request, LOG_ERROR, 0, "%s%s while %s, upstream: \"%s%.*s\"", said, about,
-                doing(y), y->protocol->scheme, SLICE_FMT(peer));
+                doing(y), y->tls.domain != NULL ? y->protocol->secure : y->protocol->scheme,
+                SLICE_FMT(peer));
 }
 
 /* ---- attempts ---------------------------------------------------------------------------- */
@@ -138,7 +141,7 @@ void relay_finish(struct relay *y)
 }
 
 /* No peer has an answer. */
-static void give_up(struct relay *y, unsigned status)
+void relay_give_up(struct relay *y, unsigned status)
 {
     leave_channel(y, false);
     y->state = RELAY_OVER;
@@ -147,11 +150,6 @@ static void give_up(struct relay *y, unsigned status)
         y->waits = false;
         request_resume(y->request);
     }
-}
-
-void relay_abandon(struct relay *y)
-{
-    give_up(y, 502);
 }
 
 /* ---- the next peer ------------------------------------------------------------------------- */
@@ -204,7 +202,7 @@ static void connected(struct relay *y)
     y->attempt->connected_ns = now_ns(y);
     y->state = RELAY_HEAD;
     if (!y->protocol->begin(y)) {
-        give_up(y, 500);
+        relay_give_up(y, 500);
         return;
     }
     relay_send(y);
@@ -251,7 +249,7 @@ void relay_ask(struct relay *y)
 
     forget_answer(y);
     if (!open_body(y)) {
-        give_up(y, 500);
+        relay_give_up(y, 500);
         return;
     }
     do {
@@ -259,7 +257,7 @@ void relay_ask(struct relay *y)
         if (peer == NULL && y->state == RELAY_QUEUED)
             return;
         if (!note_attempt(y, peer)) {
-            give_up(y, 500);
+            relay_give_up(y, 500);
             return;
         }
         if (peer == NULL) {
@@ -267,7 +265,7 @@ void relay_ask(struct relay *y)
             complain(y, why, 0);
             y->faults |= FAULT_ERROR;
             y->attempt->status = 502;
-            give_up(y, 502);
+            relay_give_up(y, 502);
             return;
         }
         if (!relay_allowed(y)) {
@@ -275,7 +273,7 @@ void relay_ask(struct relay *y)
             return;
         }
         if (y->conf->request_dynamic && !(write_head(y) && open_body(y))) {
-            give_up(y, 500);
+            relay_give_up(y, 500);
             return;
         }
     } while (!try_peer(y, peer));
@@ -322,7 +320,7 @@ void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int e
     again = may_ask_again(y, fault);
     leave_channel(y, !stale && (fault & (FAULT_403 | FAULT_404 | FAULT_DENIED)) == 0);
     if (!again) {
-        give_up(y, status);
+        relay_give_up(y, status);
         return;
     }
     y->tries_left--;
@@ -391,17 +389,30 @@ static void on_bytes(void *owner, struct io_buf *b)
     (void)request_unpin(r);
 }
 
+/* TLS has words of its own for what failed. */
+static void fail_of(struct relay *y, const char *said, int error)
+{
+    const char *why = channel_why(y->channel);
+
+    if (why != NULL)
+        relay_fail(y, FAULT_ERROR, why, 0);
+    else
+        relay_fail(y, FAULT_ERROR, said, error);
+}
+
 static void ended(struct relay *y, int error)
 {
     y->in_ended = true;
     if (y->state != RELAY_HEAD) {
         channel_deadline(y->channel, 0); /* the client may take its time with what came */
-        y->why = error != 0 ? "recv() failed" : NULL;
+        y->why = error == 0 ? NULL : channel_why(y->channel);
+        if (error != 0 && y->why == NULL)
+            y->why = "recv() failed";
         relay_settle(y);
         return;
     }
     if (error != 0)
-        relay_fail(y, FAULT_ERROR, "recv() failed", error);
+        fail_of(y, "recv() failed", error);
     else
         relay_fail(y, FAULT_ERROR, "upstream prematurely closed connection", 0);
 }
@@ -432,10 +443,10 @@ static void on_event(void *owner, enum channel_event event, int error)
     request_pin(r);
     switch (event) {
     case CHANNEL_OPEN:
-        if (error != 0)
-            relay_fail(y, FAULT_ERROR, "connect() failed", error);
-        else
+        if (error == 0)
             connected(y);
+        else
+            fail_of(y, "connect() failed", error);
         break;
     case CHANNEL_SENT:
         relay_sent(y, error);
@@ -546,53 +557,4 @@ enum verdict relay_serve(struct request *r, const struct relay_conf *conf,
 struct relay *relay_of(const struct request *r)
 {
     return r->slots[SLOT_RELAY];
-}
-
-static enum verdict failed(struct relay *y)
-{
-    struct request *r = y->request;
-    unsigned refused = client_body_status(r);
-
-    r->slots[SLOT_RELAY] = NULL;
-    if (refused == 0 && cache_rescue(y->cached, y->faults))
-        return cache_answer(y);
-    cache_leave(y->cached);
-    return request_fail(r, refused != 0 ? refused : y->failed_with);
-}
-
-/* What is kept is given instead of what the peer says. */
-static enum verdict answer_from_cache(struct relay *y, bool confirmed)
-{
-    if (confirmed)
-        cache_renew(y);
-    y->broken |= !confirmed; /* what it still says is not waited for */
-    relay_end(y);
-    return cache_answer(y);
-}
-
-static enum verdict answered(struct relay *y)
-{
-    unsigned status = y->attempt->status;
-    bool confirmed = cache_confirms(y->cached, status);
-
-    y->request->slots[SLOT_RELAY] = NULL; /* error pages and X-Accel-Redirect may lead to another */
-    if (confirmed || cache_rescue(y->cached, relay_fault_of(status)))
-        return answer_from_cache(y, confirmed);
-    enum verdict v = y->protocol->answer(y);
-
-    cache_leave(y->cached);
-    return v;
-}
-
-enum verdict relay_step(struct relay *y)
-{
-    if (y->state == RELAY_CONNECT && y->channel == NULL && y->attempt == NULL)
-        relay_ask(y);
-    if (y->state == RELAY_OVER)
-        return failed(y);
-    if (y->state != RELAY_ANSWER) {
-        y->waits = true;
-        return WAIT;
-    }
-    return answered(y);
 }

@@ -78,6 +78,29 @@ struct relay_buffers {
     int64_t count, size;
 };
 
+struct relay_fetch;
+struct relay_tls_made;
+struct tls_library;
+
+/* Those …_ssl_…: relay_tls.h. */
+struct relay_tls {
+    struct relay_tls_file {
+        struct slice path; /* absolute; or "data:" and the text; size 0: none                */
+        struct expr *expr; /* with variables: then path does not count                       */
+    } certificate, key;
+    struct slice passwords, ciphers, crl, trusted;
+    const char *dir;   /* of relative paths that come out of variables */
+    struct expr *name; /* NULL: the host of …_pass */
+    struct tls_command *commands;
+    struct log_target *key_log;
+    int64_t verify_depth;
+    unsigned protocols;
+    bool tell, resume, verify;
+    struct tls_domain *domain;   /* NULL: TLS is not spoken here                            */
+    struct tls_library *library; /* of certificates with variables; NULL: they have none    */
+    struct relay_tls_made *made; /* in http{}: all of them                                  */
+};
+
 /* What the directives say that proxy_…, fastcgi_… and their kin have in common. */
 struct relay_conf {
     int64_t connect_timeout, send_timeout, read_timeout; /* ms                         */
@@ -96,6 +119,7 @@ struct relay_conf {
     bool bind_dynamic;               /* bind is worked out for each server that is asked       */
     bool request_dynamic;            /* … as is what it is asked                               */
     const struct relay_allow *allow; /* who may be asked; NULL: everybody                    */
+    struct relay_tls tls;
 };
 
 /* Fields of an answer that mean something to weir: …_ignore_headers. */
@@ -127,7 +151,9 @@ extern const struct relay_framing framing_plain, framing_chunked;
  * H1_BAD with relay->why. */
 struct relay_protocol {
     const char *name;   /* "proxy"                                                      */
-    const char *scheme; /* "http://": for $upstream… and the log                         */
+    const char *scheme; /* "http://": for the log …                                      */
+    const char *secure; /* … with TLS; NULL: it never is                                 */
+    struct slice alpn;  /* offered with TLS, in the wire's form; size 0: nothing is      */
     /* What goes before the body; chooses relay->framing. False: no memory, or a field that must
      * not be sent. */
     bool (*write_head)(struct relay *, struct gather *);
@@ -187,6 +213,8 @@ struct relay {
     struct channel *channel; /* NULL: none                                   */
     struct endpoint bind;    /* of the settings, worked out                  */
     bool bind_known, bind_used;
+    struct channel_tls tls;    /* domain NULL: without                          */
+    struct relay_fetch *fetch; /* its certificate is looked for; NULL: it is there */
     enum relay_state state;
     unsigned tries_left;
     uint64_t began_ns;
@@ -311,8 +339,8 @@ void relay_finish(struct relay *);
 /* Nothing comes of this peer: the next one, or an error. `said` goes to the log. */
 void relay_fail(struct relay *, enum relay_fault, const char *said, int error);
 
-/* What the client sends is at fault, and no peer: nobody is asked any more. */
-void relay_abandon(struct relay *);
+/* Nobody is asked any more. */
+void relay_give_up(struct relay *, unsigned status);
 
 /* relay_tunnel.c: from now on bytes go both ways. */
 void relay_tunnel(struct relay *);

@@ -53,7 +53,8 @@ static int begin_iov(struct relay *y, size_t piece)
 {
     int count = 0;
 
-    if (!y->head_sent && y->greeting.size > 0 && !channel_reused(y->channel))
+    if (!y->head_sent && y->greeting.size > 0 && !channel_reused(y->channel) &&
+        y->tls.domain == NULL) /* else the channel has said it */
         y->iov[count++] = iov_of(y->greeting);
     if (!y->head_sent)
         y->iov[count++] = iov_of(y->head);
@@ -113,7 +114,7 @@ static void body_failed(struct relay *y)
     y->up = NULL;
     y->deaf = true;
     if (y->state == RELAY_HEAD)
-        relay_abandon(y);
+        relay_give_up(y, 502);
 }
 
 void relay_send(struct relay *y)

@@ -81,5 +81,6 @@ struct channel_manner relay_manner(struct relay *y)
                                     .rcvbuf = (int)c->rcvbuf,
                                     .sndbuf = (int)c->sndbuf,
                                     .greeting = y->greeting,
+                                    .tls = y->tls.domain != NULL ? &y->tls : NULL,
                                     .identity = owner_of(y) };
 }

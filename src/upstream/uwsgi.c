@@ -4,7 +4,7 @@
  */
 #include "upstream/cgi.h"
 #include "upstream/gateways.h"
-#include "upstream/relay_conf.h"
+#include "upstream/relay_tls.h"
 
 enum { HEADER_SIZE = 4, PARAMS_MAX = 65535 };
 
@@ -58,6 +58,7 @@ static bool write_head(struct relay *y, struct gather *g)
 static const struct relay_protocol uwsgi = {
     .name = "uwsgi",
     .scheme = "uwsgi://",
+    .secure = "suwsgi://",
     .write_head = write_head,
     .begin = cgi_begin_plain,
     .read_head = cgi_read_head,
@@ -75,31 +76,41 @@ static enum verdict uwsgi_content(struct request *r)
 static bool set_pass(struct conf_load *load, const struct conf_node *node, void *own,
                      const struct directive *row)
 {
-    static const char scheme[] = "uwsgi://";
+    const struct slice plain = SLICE("uwsgi://"), tls = SLICE("suwsgi://");
     struct slice text = conf_arg(node, 0);
+    struct cgi_conf *c = own;
+    bool secure = slice_starts(text, tls);
 
     (void)row;
-    if (slice_starts(text, SLICE("suwsgi://"))) {
-        conf_complain(load, CONF_EMERG, node, 0, "uwsgi over TLS is not there yet");
+    if (!cgi_set_target(load, node, c,
+                        secure                      ? tls.size
+                        : slice_starts(text, plain) ? plain.size
+                                                    : 0,
+                        uwsgi_content))
         return false;
-    }
-    return cgi_set_target(load, node, own,
-                          slice_starts(text, slice_str(scheme)) ? sizeof scheme - 1 : 0,
-                          uwsgi_content);
+    c->target->tls = secure;
+    return true;
 }
 
 static bool merge(struct conf_load *load, struct scope *scope, const void *parent, void *own)
 {
     const struct uwsgi_conf *outer = parent;
+    struct cgi_conf *c = own;
 
-    return cgi_merge(load, scope, "uwsgi_", outer != NULL ? &outer->cgi : NULL, own);
+    if (!cgi_merge(load, scope, "uwsgi_", outer != NULL ? &outer->cgi : NULL, c))
+        return false;
+    if (c->target == NULL || !c->target->tls)
+        return true;
+    const struct relay_tls_wish wish = { &feature_uwsgi, "uwsgi_", c->target->node, true };
+
+    return relay_tls_merge(load, scope, &c->relay, &wish);
 }
 
 static const struct directive rows[] = {
     { "uwsgi_pass", CTX_LOCATION | CTX_IF_LOCATION, 1, 1, CONF_CUSTOM, .set = set_pass,
-      .inherit = INHERIT_NOT, .syntax = "[uwsgi://]address",
+      .inherit = INHERIT_NOT, .syntax = "[uwsgi:// | suwsgi://]address",
       .help = "Passes requests on to this application in the uwsgi protocol: an upstream, "
-              "name:port, address:port or unix:/path. Variables may stand in it.",
+              "name:port, address:port or unix:/path; suwsgi: over TLS. Variables may stand in it.",
       .example = "location / { include uwsgi_params; uwsgi_pass unix:/run/app.sock; }" },
     { "uwsgi_param", RELAY_WHERE | CTX_IF_LOCATION, 2, 3, CONF_CUSTOM, .set = cgi_set_param,
       .repeats = true, .inherit = INHERIT_NOT, .syntax = "parameter value [if_not_empty]",
@@ -111,6 +122,7 @@ static const struct directive rows[] = {
       "0", .max = 255, .syntax = "number", .help = "The fourth byte of the packet." },
     RELAY_ROWS("uwsgi_"),
     CACHE_ROWS("uwsgi_", NULL),
+    RELAY_SSL_ROWS("uwsgi_"),
 };
 
 const struct feature feature_uwsgi = {

@@ -2,7 +2,10 @@
 """CPU per forwarded request: weir, nginx and HAProxy in front of one weir that serves a file.
 
     tests/bench/proxy.py --weir build/weir [--size 1024] [--rounds 7] [--seconds 2]
-                         [--servers io_uring,epoll,nginx,haproxy]
+                         [--servers io_uring,epoll,nginx,haproxy] [--tls [--new]]
+
+--tls: the server behind speaks TLS 1.3. --new: a connection to it for each request, with sessions
+taken up.
 
 The server that is measured runs on CPU 0, the one behind it and wrk (64 connections) on CPU 1. They
 take turns in random order; ratios are medians over rounds. nginx and HAProxy are left out if they
@@ -22,8 +25,9 @@ import time
 MANY = 1_000_000_000
 NGINX_PATHS = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
 FORWARD = '''upstream back {{ server 127.0.0.1:{back}; keepalive 128; keepalive_requests {many}; }}
-    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://back;
-        proxy_http_version 1.1; proxy_set_header Connection ""; }} }}'''
+    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {scheme}://back; {ssl}
+        proxy_http_version 1.1; proxy_set_header Connection "{close}"; }} }}'''
+SSL = 'proxy_ssl_verify off; proxy_ssl_protocols TLSv1.3;'
 COMMON = '''daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log {dir}/{name}.log;
 events {{ {use} worker_connections 4096; }}
 http {{ access_log off; keepalive_requests {many}; {paths}
@@ -41,7 +45,7 @@ frontend f
     bind 127.0.0.1:{port}
     default_backend b
 backend b
-    server s 127.0.0.1:{back}
+    server s 127.0.0.1:{back}{ssl}
 '''
 
 
@@ -56,11 +60,13 @@ def configuration(directory, name, rest, use='', paths=''):
     return str(path)
 
 
-def server(weir, directory, name, port, back):
-    forward = FORWARD.format(port=port, back=back, many=MANY)
+def server(weir, directory, name, port, back, tls=False, new=False):
+    forward = FORWARD.format(port=port, back=back, many=MANY, scheme='https' if tls else 'http',
+                             ssl=SSL if tls else '', close='close' if new else '')
     if name == 'haproxy':
         path = directory / 'haproxy.cfg'
-        path.write_text(HAPROXY.format(port=port, back=back))
+        path.write_text(HAPROXY.format(port=port, back=back,
+                                       ssl=' ssl verify none' if tls else ''))
         return start(0, 'haproxy', '-f', str(path))
     if name == 'nginx':
         paths = ' '.join(f'{p}_temp_path {directory}/{p};' for p in NGINX_PATHS)
@@ -95,6 +101,13 @@ def measure(arguments, directory):
     (directory / 'html/file').write_bytes(b'x' * arguments.size)
     back, port = 18200, 18201
     site = f'server {{ listen 127.0.0.1:{back}; root html; }}'
+    if arguments.tls:
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                        'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=back',
+                        '-keyout', str(directory / 'key'), '-out', str(directory / 'crt')],
+                       check=True, capture_output=True)
+        site = (f'server {{ listen 127.0.0.1:{back} ssl; root html; ssl_certificate crt; '
+                'ssl_certificate_key key; }')
     running = [start(1, arguments.weir, '-p', f'{directory}/', '-c',
                      configuration(directory, 'back', site, use='use epoll;'))]
     servers = {}
@@ -102,7 +115,8 @@ def measure(arguments, directory):
         for name in arguments.servers.split(','):
             if name in ('nginx', 'haproxy') and not shutil.which(name, path='/usr/sbin:/usr/bin'):
                 continue
-            servers[name] = server(arguments.weir, directory, name, port, back), port
+            servers[name] = server(arguments.weir, directory, name, port, back, arguments.tls,
+                                   arguments.new), port
             running.append(servers[name][0])
             port += 1
         time.sleep(1.5)
@@ -125,6 +139,8 @@ def main():
     parser.add_argument('--rounds', default=7, type=int)
     parser.add_argument('--seconds', default=2, type=int)
     parser.add_argument('--servers', default='io_uring,epoll,nginx,haproxy')
+    parser.add_argument('--tls', action='store_true')
+    parser.add_argument('--new', action='store_true')
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='weir-bench-') as name:
         os.chmod(name, 0o755)

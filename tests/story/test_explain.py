@@ -167,6 +167,9 @@ def test_passed_on(tmp_path):
         server {{ {LISTEN} root /srv;
         location /api/ {{ proxy_pass http://back/v1/; proxy_set_header X-From $remote_addr; }}
         location ~ ^/to/(\\d+) {{ proxy_pass http://127.0.0.1:$1; }}
+        location /s/ {{ proxy_pass https://back/; proxy_ssl_server_name on;
+                        proxy_ssl_name b.test; proxy_ssl_verify off; }}
+        location /sv {{ proxy_pass https://127.0.0.1:9; proxy_ssl_verify off; }}
         location /php {{ fastcgi_pass 127.0.0.1:9;
                          fastcgi_param SCRIPT_FILENAME $document_root$uri.php; }}
         location /asked {{ auth_request /ask; empty_gif; }}
@@ -178,6 +181,11 @@ def test_passed_on(tmp_path):
         'one of them: 127.0.0.1:10 (127.0.0.1:10), a backup', 'X-From: 127.0.0.1']
     text = explain(tmp_path, http, 'http://a:8080/to/81')
     assert 'to 127.0.0.1:81: GET /to/81 HTTP/1.1' in lines(text, 'passed on')
+    text = explain(tmp_path, http, 'http://a:8080/s/x')
+    assert lines(text, 'passed on')[1:3] == [
+        'to back: GET /x HTTP/1.1', 'over TLS, told that it is b.test, not verified']
+    text = explain(tmp_path, http, 'http://a:8080/sv')
+    assert 'over TLS, not verified' in lines(text, 'passed on')
     text = explain(tmp_path, http, 'http://a:8080/php')
     assert 'SCRIPT_FILENAME = /srv/php.php' in lines(text, 'passed on')
     text = explain(tmp_path, http, 'http://a:8080/asked')

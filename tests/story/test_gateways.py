@@ -417,7 +417,6 @@ def test_python(weir):
     ('location / { fastcgi_pass unix:; }', 'no name or port that can be'),
     ('fastcgi_param A;', 'argument'),
     ('fastcgi_param A b sometimes;', 'means nothing here'),
-    ('location / { uwsgi_pass suwsgi://127.0.0.1:1; }', 'over TLS is not there yet'),
     ('location / { fastcgi_split_path_info "("; }', 'regular expression'),
 ])
 def test_mistakes(weir, text, says):

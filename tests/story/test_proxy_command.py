@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from certificates import authority
 from conftest import BINARY, free_port
 from upstreams import Upstream, reply
 
@@ -23,6 +24,12 @@ def run(*words, **kw):
      ['listen [::1]:81;', 'hash $request_uri consistent;', 'proxy_set_header Host $proxy_host;',
       'use epoll;']),
     (['81', '3000', '--health', '/up?x=1'], ['health_check uri=/up?x=1;']),
+    (['81', 'https://localhost', 'https://localhost:444/', '--ca', authority().paths[0],
+      '--backend-host'],
+     ['server localhost:443;', 'server localhost:444;', 'proxy_pass https://backends;',
+      'proxy_ssl_name localhost;', 'proxy_ssl_verify on;', 'proxy_set_header Host localhost;',
+      f'proxy_ssl_trusted_certificate {authority().paths[0]};']),
+    (['81', 'https://[::1]:444'], ['server [::1]:444;', 'proxy_ssl_verify off;']),
 ])
 def test_its_configuration(tmp_path, words, lines):
     shown = run(*words, '--print-config')
@@ -41,6 +48,9 @@ def test_its_configuration(tmp_path, words, lines):
     (['8080', '3000', '--balance', 'fair'], '"fair" is no way to balance'),
     (['8080', '3000', '--health', 'up'], 'usage: weir proxy'), (['8080', 'a;b'], 'usage: weir'),
     (['8080', '3000', '--nonsense'], 'usage: weir proxy'),
+    (['8080', 'https://a', 'https://b'], '"https://b" is another one'),
+    (['8080', 'https://a', 'http://a'], '"http://a" is another one'),
+    (['8080', 'https://a', '--ca', '/none'], '/none: No such file'),
 ])
 def test_mistakes(words, says):
     bad = run(*words)

@@ -69,10 +69,16 @@ class Upstream:
     """`script(peer, asked)` answers a request; when it returns False, the connection is closed.
 
     A text or bytes instead of a function is what every request is answered with, as it is.
+    `tls`, an ssl.SSLContext, is what it speaks; `names` are those that it was asked by (SNI),
+    `shaken` says of each handshake: the protocol, whether a session was taken up, the client's
+    certificate.
     """
 
-    def __init__(self, script=None, unix=None, raw=None):
+    def __init__(self, script=None, unix=None, raw=None, tls=None):
         self.asked, self.connections, self.open = [], 0, set()
+        self.tls, self.names, self.shaken = tls, [], []
+        if tls:
+            tls.sni_callback = lambda sock, name, context: self.names.append(name)
         self.lock = threading.Lock()
         self.script, self.raw = script or (lambda peer, asked: peer.send(reply('hello'))), raw
         outer = self
@@ -103,6 +109,8 @@ class Upstream:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if self.tls:
+                peer = self.shake(sock, peer.number)
             if self.raw:
                 self.raw(peer)
                 return
@@ -117,9 +125,19 @@ class Upstream:
             pass
         finally:
             peer.file.close()
+            peer.sock.close()
             sock.close()
             with self.lock:
                 self.open.discard(sock)
+                self.open.discard(peer.sock)
+
+    def shake(self, sock, number):
+        secure = self.tls.wrap_socket(sock, server_side=True)
+        with self.lock:
+            self.open.discard(sock)
+            self.open.add(secure)
+            self.shaken.append((secure.version(), secure.session_reused, secure.getpeercert()))
+        return Peer(secure, number)
 
     @property
     def last(self):

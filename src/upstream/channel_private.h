@@ -1,0 +1,77 @@
+/* channel_private.h - what channel.c and channel_tls.c share. */
+#ifndef UPSTREAM_CHANNEL_PRIVATE_H
+#define UPSTREAM_CHANNEL_PRIVATE_H
+
+#include "upstream/channel.h"
+
+struct secure;
+
+struct channel {
+    uint32_t magic;
+#define CHANNEL_MAGIC 0x6368616eu
+    bool closing, closed, ended, reused,
+        parting; /* parting: to be kept, once nothing is in flight */
+    int fd;
+    struct channels *home;
+    struct loop *loop;
+    struct io *io;
+    struct request *request; /* pinned; NULL: idle                                       */
+    const struct channel_ops *ops;
+    void *owner;
+    struct io_op rx, tx, end;
+    struct io_timer timer;
+    uint64_t late_at_ns; /* 0: no deadline; the timer may ring before                 */
+    uint64_t opened_ns, requests;
+    int64_t idle_ms; /* how long it may be idle */
+    struct link idle;
+    void *last; /* see channel_frees()                                       */
+    void *lent; /* see channel_lend()                                        */
+    void (*let_go)(void *lent);
+    struct secure *secure; /* NULL: without TLS                                         */
+    struct endpoint peer, bind;
+    struct channel_manner manner;
+    char greeting[CHANNEL_GREETING_MAX];
+    struct iovec greeting_iov;
+};
+
+/* ---- channel.c ------------------------------------------------------------------------------ */
+
+io_done_fn channel_on_bytes;
+/* Nothing is in flight any more: an idle one from now on. */
+void channel_part(struct channel *);
+/* Closed, and nothing else is at work: its memory goes. */
+void channel_over(struct channel *);
+
+/* ---- channel_tls.c --------------------------------------------------------------------------- */
+
+/* Remembers what manner->tls says. False: no memory. */
+bool secure_create(struct channel *, const struct channel_tls *) MUST_USE;
+void secure_destroy(struct channel *);
+/* Is it what manner->tls (NULL: no TLS) asks for? */
+bool secure_fits(const struct channel *, const struct channel_tls *);
+
+bool secure_alike(const struct channel *, const struct channel *);
+
+/* The socket is connected: shakes hands, and tells CHANNEL_OPEN. */
+void secure_begin(struct channel *);
+/* A receive has completed, whoever the channel belongs to. */
+void secure_bytes(struct channel *, struct io_result);
+void secure_receive(struct channel *);
+void secure_send(struct channel *, const struct iovec *, int count);
+void secure_send_file(struct channel *, int file, uint64_t offset, uint32_t size);
+bool secure_sending(const struct channel *);
+uint64_t secure_taken(const struct channel *);
+void secure_finish(struct channel *);
+
+/* Nothing was received that nobody asked for, nothing is on its way. */
+bool secure_is_quiet(const struct channel *);
+/* Its io will be another one; or the same for somebody else. */
+void secure_move(struct channel *, struct io *to);
+/* In front of io_close(), and in its completion: false: channel_over() will be called. */
+void secure_close(struct channel *);
+bool secure_closed(struct channel *);
+
+/* Sessions to be taken up are forgotten. */
+void sessions_drop(struct channels *);
+
+#endif
