@@ -47,6 +47,9 @@ class Page:
 
 
 class Browser:
+    def __init__(self, *switches):
+        self.switches = switches
+
     def __enter__(self):
         binary = shutil.which('chromium')
         assert binary, 'chromium is not installed'
@@ -57,7 +60,8 @@ class Browser:
         # The browser reads from descriptor 3 and writes to 4, which may be taken by others here.
         self.process = subprocess.Popen(
             ['sh', '-c', f'exec "$@" 3</dev/fd/{child_in} 4>/dev/fd/{child_out}',
-             'browser', binary, *SWITCHES, f'--user-data-dir={self.profile}', 'about:blank'],
+             'browser', binary, *SWITCHES, *self.switches, f'--user-data-dir={self.profile}',
+             'about:blank'],
             pass_fds=(child_in, child_out), stdin=subprocess.DEVNULL, stdout=self.log,
             stderr=self.log, env=dict(os.environ, HOME=self.profile))
         os.close(child_in)
