@@ -129,7 +129,7 @@ static void load_world(struct io *io)
     struct scope *root;
 
     write_conf(io);
-    world.source = (struct conf_source){ read_text, glob_nothing };
+    world.source = (struct conf_source){ .read = read_text, .glob = glob_nothing };
     arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
     load = conf_load_create(world.registry, &world.source, &world.arena, "/tmp/");
     root = conf_load_run(load, "/tmp/weir.conf");

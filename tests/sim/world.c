@@ -233,7 +233,7 @@ void world_load(void)
              "location /list/ { autoindex on; alias %s/; index none; }\n"
              "location /slow/ { limit_rate 100k; alias %s/; } } }\n",
              world.dir, world.dir, world.dir, world.dir);
-    world.source = (struct conf_source){ read_text, glob_nothing };
+    world.source = (struct conf_source){ .read = read_text, .glob = glob_nothing };
     arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
     world.registry = registry_create(features);
     load = conf_load_create(world.registry, &world.source, &world.arena, "/tmp/");

@@ -5,7 +5,7 @@ import subprocess
 from conftest import BINARY
 
 SITE = '''server {
-    listen 80; root /srv; ssl_certificate a.pem; ssl_certificate b.pem;
+    listen 80; root /srv; image_filter size; image_filter test;
     types_hash_max_size 2048;
     map $a $b { proxy_cache 1; }
     location / { proxy_pass http://x; made_up on; }
@@ -29,7 +29,7 @@ def test_a_folder(tmp_path):
     assert r.returncode == 1 and r.stderr == ''
     lines = r.stdout.splitlines()
     assert lines[0].split() == ['unknown', '1', 'made_up'] and lines[1].strip() == f'{shop}:5'
-    assert 'missing      2  ssl_certificate  ngx_http_ssl_module' in lines
+    assert 'missing      2  image_filter  ngx_http_image_filter_module' in lines
     assert lines.count(f'                {shop}:2') == 2
     assert any(line.split()[:3] == ['missing', '1', 'proxy_pass'] for line in lines)    # in stream
     assert any(line.split() == ['notice', '1', 'types_hash_max_size'] for line in lines)
@@ -41,7 +41,7 @@ def test_json(tmp_path):
     (tmp_path / 'a.conf').write_text(SITE)
     found = json.loads(run('--json', tmp_path / 'a.conf').stdout)
     rows = {(u['name'], u['weir']): u for u in found['list']}
-    assert rows['ssl_certificate', 'missing']['places'] == [
+    assert rows['image_filter', 'missing']['places'] == [
         {'file': str(tmp_path / 'a.conf'), 'line': 2}] * 2
     assert rows['proxy_pass', 'same']['count'] == rows['proxy_pass', 'missing']['count'] == 1
     assert sum(found[w] for w in ('same', 'notice', 'missing', 'unknown')) == found['directives']

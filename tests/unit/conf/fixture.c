@@ -49,7 +49,7 @@ static struct registry *language(void)
 
 void fixture_open(struct fixture *f)
 {
-    *f = (struct fixture){ .source = { read_file, glob_files } };
+    *f = (struct fixture){ .source = { .read = read_file, .glob = glob_files } };
     arena_init(&f->arena, NULL, 0, 64 * 1024, SIZE_MAX);
     f->registry = language();
     f->load = conf_load_create(f->registry, &f->source, &f->arena, "/srv/weir");

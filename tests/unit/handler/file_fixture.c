@@ -141,7 +141,7 @@ static void load_site(struct site_test *t)
     struct conf_load *load;
     char prefix[PATH_MAX + 2];
 
-    t->source = (struct conf_source){ read_text, find_none };
+    t->source = (struct conf_source){ .read = read_text, .glob = find_none };
     gather_init(&t->complaints, t->complaints_text, sizeof t->complaints_text, NULL, 0);
     arena_init(&t->arena, NULL, 0, 65536, SIZE_MAX);
     t->registry = registry_create(test_features);

@@ -53,7 +53,7 @@ struct loaded {
 static void load(struct loaded *l, const char *text)
 {
     static const struct feature *const features[] = { &feature_http_core, &feature_logs, NULL };
-    struct text_source source = { { read_text, glob_nothing }, slice_str(text) };
+    struct text_source source = { { .read = read_text, .glob = glob_nothing }, slice_str(text) };
     struct conf_load *load;
     struct scope *root;
 

@@ -96,7 +96,7 @@ static inline void fixture_load(struct fixture *f, const char *text)
     };
     struct conf_load *load;
 
-    f->source = (struct conf_source){ fixture_read, fixture_glob };
+    f->source = (struct conf_source){ .read = fixture_read, .glob = fixture_glob };
     f->text = slice_str(text);
     arena_init(&f->arena, NULL, 0, 65536, SIZE_MAX);
     f->registry = registry_create(features);
