@@ -106,7 +106,8 @@ static int check_tls(const struct bench_plan *plan, int fd, char *why, size_t si
     SSL *ssl = context != NULL ? SSL_new(context) : NULL;
     int result = 0;
 
-    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to the socket itself, here alone */
+    /* OpenSSL writes to the socket itself, here alone. */
+    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
     errno = 0;
     if (ssl != NULL && greet(ssl, &plan->tls) && SSL_set_fd(ssl, fd) == 1)
         result = SSL_connect(ssl);

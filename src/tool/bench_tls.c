@@ -27,7 +27,7 @@ static const char *system_authorities(void)
 static bool read_authorities(const char *path, struct slice *ret, char *why)
 {
     FILE *f = fopen(path, "re");
-    char *bytes = f != NULL ? malloc(FILE_MAX) : NULL;
+    char *bytes = f != NULL ? calloc(1, FILE_MAX) : NULL;
     size_t size = bytes != NULL ? fread(bytes, 1, FILE_MAX, f) : 0;
     bool fine = bytes != NULL && !ferror(f) && feof(f);
 

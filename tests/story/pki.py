@@ -1,4 +1,4 @@
-"""pki.py - authorities, certificates and OCSP answers for stories, made as each story wants them."""
+"""pki.py - authorities, certificates and OCSP answers for stories, made as they are wanted."""
 import datetime
 import functools
 import ipaddress
@@ -70,7 +70,8 @@ class Authority(Pair):
         b = (x509.CertificateBuilder().subject_name(common_name(names[0]))
              .issuer_name(self.cert.subject).public_key(key.public_key())
              .serial_number(x509.random_serial_number())
-             .not_valid_before(now() + days(first)).not_valid_after(now() + days(last))
+             .not_valid_before(now() + days(first))
+             .not_valid_after(now() + days(last) - datetime.timedelta(minutes=1))
              .add_extension(x509.SubjectAlternativeName([alternative(n) for n in names]),
                             critical=False))
         if responder:
