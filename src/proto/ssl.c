@@ -181,6 +181,8 @@ static bool ssl_merge(struct conf_load *load, struct scope *scope, const void *p
     bool listens = false, shared = false;
 
     (void)parent;
+    if (scope->context == CTX_HTTP)
+        conf->ends = arena_must(conf_arena(load), sizeof *conf->ends);
     if (scope->context != CTX_SERVER)
         return true;
     for (const struct server_listen *l = server->listens; l != NULL; l = l->next) {
@@ -289,6 +291,9 @@ static const struct directive rows[] = {
       .syntax = "off | max=N [inactive=time] [valid=time]",
       .help = "How many certificates whose paths have variables are kept at most (1,000 without "
               "it). They are read again when their files change: the times have no meaning." },
+    OWN("ssl_certificate_warn", 1, 2, ssl_set_warn, warn, "14d", false, "time [every=time] | off",
+        "Certificates that end within that time are told of in the error log when the configuration "
+        "is read, and once a day from then on."),
     IGNORED("ssl_certificate_compression", 1, 1, "on | off",
             "The library cannot compress certificates."),
     IGNORED("ssl_ech_file", 1, 1, "file",

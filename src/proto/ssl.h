@@ -16,12 +16,25 @@ struct ssl_file {
     struct expr *expr; /* it has variables; else NULL                            */
     const char *dir;   /* … and what it is below of, then: ends in "/"           */
     const struct conf_node *node;
+    int64_t ends_s; /* of a certificate: when its first one ends; 0: not read yet       */
     struct ssl_file *next;
 };
 
 struct ssl_cache {
     enum tls_sessions sessions;
     struct conf_zone *zone;
+};
+
+/* ssl_certificate_warn */
+struct ssl_warn {
+    int64_t before_s, every_s; /* before_s < 0: off */
+};
+
+/* Of the http block: who watches over ends. */
+struct ssl_ends {
+    struct loop *loop; /* NULL: nobody */
+    struct io_timer timer;
+    struct site *site;
 };
 
 struct ssl_conf {
@@ -34,6 +47,8 @@ struct ssl_conf {
     unsigned protocols;
     int verify;
     bool prefer, tickets, early_data, reject, stapling, stapling_verify;
+    struct ssl_warn warn;
+    struct ssl_ends *ends;       /* of the http block */
     int64_t certificates_max;    /* of ssl_certificate_cache */
     struct tls_library *library; /* certificates whose paths have variables; NULL: they have none */
     struct tls_domain *domain;   /* of a server that listens with TLS; NULL: none of its own */
@@ -60,6 +75,12 @@ bool ssl_client_idle(const struct scope *);
 /* ssl_domain.c: makes conf->domain from what was said; false after complaining. */
 bool ssl_make_domain(struct conf_load *, struct scope *, struct ssl_conf *);
 
+/* ssl_ends.c: certificates that end soon. */
+conf_set_fn ssl_set_warn;
+/* While the configuration is read: what its files are. */
+void ssl_ends_complain(struct conf_load *, const struct ssl_conf *);
+/* The first loop warns again and again, from now on for `to`. Both may be NULL. */
+void ssl_ends_follow(struct loop *, struct site *from, struct site *to);
 /* ssl_vars.c */
 extern const struct feature feature_ssl_vars;
 

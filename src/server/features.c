@@ -217,6 +217,7 @@ void features_loop_use(struct loop *loop, struct site *from, struct site *to)
     health_follow(loop, from, to);
     discover_follow(loop, from, to);
     cache_keepers_follow(loop, from, to);
+    ssl_ends_follow(loop, from, to);
 }
 
 bool features_loop_leave(struct loop *loop)
