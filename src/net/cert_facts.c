@@ -2,6 +2,7 @@
 #include "net/cert_facts.h"
 
 #include "base/check.h"
+#include "wire/date.h"
 
 #include <arpa/inet.h>
 #include <openssl/core_names.h>
@@ -32,11 +33,10 @@ int64_t cert_days_left(int64_t until_s, int64_t now_s)
 
 void cert_day(int64_t time_s, char into[11])
 {
-    time_t t = (time_t)time_s;
-    struct tm tm;
+    char text[DATE_ISO_SIZE];
 
-    if (gmtime_r(&t, &tm) == NULL || strftime(into, 11, "%Y-%m-%d", &tm) == 0)
-        snprintf(into, 11, "?");
+    date_iso(time_s, 0, text);
+    snprintf(into, 11, "%.10s", text);
 }
 
 /* Control bytes of a stranger's certificate are not for terminals. */

@@ -2,6 +2,8 @@
 #include "proto/ssl.h"
 
 #include "conf/zone.h"
+#include "http/log_target.h"
+#include "net/fetch.h"
 #include "http/http2_conf.h"
 #include "net/tls_conf.h"
 #include "proto/conn.h"
@@ -157,6 +159,39 @@ static bool set_cache(struct conf_load *load, const struct conf_node *node, void
     return true;
 }
 
+static bool set_responder(struct conf_load *load, const struct conf_node *node, void *conf,
+                          const struct directive *row)
+{
+    struct fetch_url url;
+    const char *why = fetch_read_url(conf_arg(node, 0), &url);
+
+    (void)row;
+    ((struct ssl_conf *)conf)->stapling_responder = conf_arg(node, 0);
+    if (why == NULL)
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "nobody can be asked there: %s", why);
+    conf_hint(load, "expected: http://host[:port][/path]");
+    return false;
+}
+
+static bool set_key_log(struct conf_load *load, const struct conf_node *node, void *conf,
+                        const struct directive *row)
+{
+    struct log_target *t = NULL;
+
+    (void)row;
+    if (conf_arg(node, 0).size == 0)
+        conf_complain(load, CONF_EMERG, node, 0, "no file is named");
+    else
+        t = log_target_want_secret(load, conf_scope(load), node, conf_arg(node, 0));
+    ((struct ssl_conf *)conf)->key_log = t;
+    if (t != NULL)
+        conf_complain(load, CONF_WARN, node, CONF_AT_NAME,
+                      "with this file, everything that is encrypted here can be read: it is for "
+                      "debugging");
+    return t != NULL;
+}
+
 static bool set_certificate_cache(struct conf_load *load, const struct conf_node *node, void *conf,
                                   const struct directive *row)
 {
@@ -285,15 +320,22 @@ static const struct directive rows[] = {
     FLAG_ROW("ssl_stapling", stapling, "off", "OCSP answers go with the certificate."),
     FILE_ROW("ssl_stapling_file", stapling_file,
              "An OCSP answer (DER) to go with the certificate."),
-    FLAG_ROW("ssl_stapling_verify", stapling_verify, "off", "OCSP answers are verified."),
+    OWN("ssl_stapling_responder", 1, 1, set_responder, stapling_responder, NULL, false, "url",
+        "Who is asked for OCSP answers, and not the responder that the certificate names."),
+    FLAG_ROW("ssl_stapling_verify", stapling_verify, "off",
+             "Whoever signs OCSP answers must be below ssl_trusted_certificate. Without it, the "
+             "certificate's issuer must have signed, or let sign."),
+    OWN("ssl_key_log", 1, 1, set_key_log, key_log, NULL, false, "file",
+        "Writes the secrets of all connections into that file, for Wireshark and its kin. Whoever "
+        "has it can read everything that was sent: for debugging alone."),
     { "ssl_certificate_cache", WHERE, 1, 3, CONF_CUSTOM, AT(certificates_max), "off",
       .set = set_certificate_cache, .size = sizeof(int64_t),
       .syntax = "off | max=N [inactive=time] [valid=time]",
       .help = "How many certificates whose paths have variables are kept at most (1,000 without "
               "it). They are read again when their files change: the times have no meaning." },
     OWN("ssl_certificate_warn", 1, 2, ssl_set_warn, warn, "14d", false, "time [every=time] | off",
-        "Certificates that end within that time are told of in the error log when the configuration "
-        "is read, and once a day from then on."),
+        "Certificates that end within that time are told of in the error log when the "
+        "configuration is read, and once a day from then on."),
     IGNORED("ssl_certificate_compression", 1, 1, "on | off",
             "The library cannot compress certificates."),
     IGNORED("ssl_ech_file", 1, 1, "file",

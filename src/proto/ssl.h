@@ -42,12 +42,13 @@ struct ssl_conf {
     struct tls_command *commands;
     struct ssl_cache cache;
     struct slice ciphers, curves, dhparam, client_certificate, trusted, crl, passwords,
-        stapling_file, key_log;
+        stapling_file, stapling_responder;
     int64_t verify_depth, session_timeout, buffer_size;
     unsigned protocols;
     int verify;
     bool prefer, tickets, early_data, reject, stapling, stapling_verify;
     struct ssl_warn warn;
+    struct log_target *key_log;  /* NULL: none */
     struct ssl_ends *ends;       /* of the http block */
     int64_t certificates_max;    /* of ssl_certificate_cache */
     struct tls_library *library; /* certificates whose paths have variables; NULL: they have none */

@@ -1,6 +1,7 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
 #include "net/tls_conf.h"
+#include "http/log_target.h"
 #include "net/cert_facts.h"
 #include "proto/ssl_load.h"
 
@@ -154,7 +155,7 @@ static bool staple(struct conf_load *load, const struct scope *scope, const stru
     struct slice answer = { 0 };
 
     return read_path(load, scope, "ssl_stapling_file", conf->stapling_file, &answer) &&
-           (answer.size == 0 || tls_domain_staple(conf->domain, answer));
+           (answer.size == 0 || tls_domain_staple(conf->domain, NULL, answer));
 }
 
 /* ssl_certificate with variables: one pair, and both paths are known only later. */
@@ -194,6 +195,7 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
         .session_timeout_s = conf->session_timeout,
         .early_data = conf->early_data,
         .stapled = conf->stapling,
+        .key_log = conf->key_log != NULL ? &conf->key_log->sink : NULL,
         .record_max = (uint32_t)conf->buffer_size,
     };
 

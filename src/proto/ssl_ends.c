@@ -57,7 +57,7 @@ void ssl_ends_complain(struct conf_load *load, const struct ssl_conf *conf)
             conf_complain(load, CONF_WARN, f->node, 0, "the certificate %s", text);
 }
 
-/* ---- while it runs ------------------------------------------------------------------------------ */
+/* ---- while it runs ------------------------------------------------------------------------- */
 
 static io_fire_fn on_due;
 

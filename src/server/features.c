@@ -35,6 +35,7 @@
 #include "upstream/cache_keeper.h"
 #include "upstream/channel.h"
 #include "upstream/discover.h"
+#include "upstream/staple.h"
 #include "upstream/gateways.h"
 #include "upstream/health.h"
 #include "upstream/proxy.h"
@@ -218,6 +219,7 @@ void features_loop_use(struct loop *loop, struct site *from, struct site *to)
     discover_follow(loop, from, to);
     cache_keepers_follow(loop, from, to);
     ssl_ends_follow(loop, from, to);
+    staple_follow(loop, from, to);
 }
 
 bool features_loop_leave(struct loop *loop)
@@ -227,11 +229,12 @@ bool features_loop_leave(struct loop *loop)
     if (loop->conn_count == 0)
         resolver_leave(loop->resolver);
     return channels_gone(loop->channels) && resolver_gone(loop->resolver) &&
-           cache_keepers_gone(loop);
+           cache_keepers_gone(loop) && staple_gone(loop);
 }
 
 void features_loop_close(struct loop *loop)
 {
+    staple_done(loop);
     if (loop->channels != NULL)
         channels_destroy(loop->channels);
     loop->channels = NULL;

@@ -7,11 +7,12 @@ from pki import authority, files, now, days
 from test_tls import body as ask_body, context
 
 SERVER = '''server {{ listen 127.0.0.1:PORT ssl; server_name {name}; ssl_certificate {file}.crt;
-    ssl_certificate_key {file}.key; {more} location / {{ return 200 "$ssl_certificate_days"; }} }}'''
+    ssl_certificate_key {file}.key;
+    location / {{ return 200 "$ssl_certificate_days"; }} }}'''
 
 
 def start(weir, http='', **pairs):
-    servers = ''.join(SERVER.format(name=f'{n}.test', file=n, more='') for n in pairs)
+    servers = ''.join(SERVER.format(name=f'{n}.test', file=n) for n in pairs)
     return weir(servers=servers, http=http, files=files(**pairs))
 
 
