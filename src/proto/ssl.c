@@ -159,19 +159,53 @@ static bool set_cache(struct conf_load *load, const struct conf_node *node, void
     return true;
 }
 
-static bool set_responder(struct conf_load *load, const struct conf_node *node, void *conf,
-                          const struct directive *row)
+static bool read_responder(struct conf_load *load, const struct conf_node *node, struct slice *ret)
 {
     struct fetch_url url;
     const char *why = fetch_read_url(conf_arg(node, 0), &url);
 
-    (void)row;
-    ((struct ssl_conf *)conf)->stapling_responder = conf_arg(node, 0);
+    *ret = conf_arg(node, 0);
     if (why == NULL)
         return true;
     conf_complain(load, CONF_EMERG, node, 0, "nobody can be asked there: %s", why);
     conf_hint(load, "expected: http://host[:port][/path]");
     return false;
+}
+
+static bool set_responder(struct conf_load *load, const struct conf_node *node, void *conf,
+                          const struct directive *row)
+{
+    (void)row;
+    return read_responder(load, node, &((struct ssl_conf *)conf)->stapling_responder);
+}
+
+static bool set_ocsp_responder(struct conf_load *load, const struct conf_node *node, void *conf,
+                               const struct directive *row)
+{
+    (void)row;
+    return read_responder(load, node, &((struct ssl_conf *)conf)->ocsp_responder);
+}
+
+static bool set_ocsp_cache(struct conf_load *load, const struct conf_node *node, void *conf,
+                           const struct directive *row)
+{
+    struct slice word = conf_arg(node, 0), shared = SLICE("shared:");
+    struct conf_zone *z = NULL;
+
+    (void)row;
+    if (slice_starts(word, shared)) {
+        z = zone_share(load, node, 0, slice_skip(word, shared.size), "ssl_ocsp_cache");
+        if (z == NULL)
+            return false;
+        z->about = SLICE("certificate of a client");
+        z->value_size = sizeof(struct ssl_ocsp_cached);
+    } else if (!slice_eq(word, SLICE("off"))) {
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not a cache", SLICE_FMT(word));
+        conf_hint(load, "expected: off or shared:name:size");
+        return false;
+    }
+    ((struct ssl_conf *)conf)->ocsp_zone = z;
+    return true;
 }
 
 static bool set_key_log(struct conf_load *load, const struct conf_node *node, void *conf,
@@ -267,6 +301,13 @@ static const struct conf_word verify_words[] = {
     { NULL, 0 },
 };
 
+static const struct conf_word ocsp_words[] = {
+    { "off", SSL_OCSP_OFF },
+    { "on", SSL_OCSP_ALL },
+    { "leaf", SSL_OCSP_LEAF },
+    { NULL, 0 },
+};
+
 /* clang-format off */
 static const struct directive rows[] = {
     OWN("ssl_certificate", 1, 1, set_certificate, certificates, NULL, true, "file",
@@ -325,6 +366,16 @@ static const struct directive rows[] = {
     FLAG_ROW("ssl_stapling_verify", stapling_verify, "off",
              "Whoever signs OCSP answers must be below ssl_trusted_certificate. Without it, the "
              "certificate's issuer must have signed, or let sign."),
+    { "ssl_ocsp", WHERE, 1, 1, CONF_ENUM, AT(ocsp), "off", .words = ocsp_words,
+      .syntax = "on | leaf | off",
+      .help = "Asks the authorities of clients whether their certificates are still good; leaf: "
+              "not whether those of the authorities between are. Requests wait for the answer, and "
+              "without a good one get 400." },
+    OWN("ssl_ocsp_responder", 1, 1, set_ocsp_responder, ocsp_responder, NULL, false, "url",
+        "Who is asked about clients, and not the responder that their certificates name."),
+    OWN("ssl_ocsp_cache", 1, 1, set_ocsp_cache, ocsp_zone, NULL, false,
+        "off | shared:name:size",
+        "Where answers about clients are kept for all loops, as long as they are good."),
     OWN("ssl_key_log", 1, 1, set_key_log, key_log, NULL, false, "file",
         "Writes the secrets of all connections into that file, for Wireshark and its kin. Whoever "
         "has it can read everything that was sent: for debugging alone."),

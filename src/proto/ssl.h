@@ -25,6 +25,15 @@ struct ssl_cache {
     struct conf_zone *zone;
 };
 
+/* ssl_ocsp: of whom is asked whether they are still good. */
+enum ssl_ocsp { SSL_OCSP_OFF, SSL_OCSP_ALL, SSL_OCSP_LEAF };
+
+/* A value of the zone of ssl_ocsp_cache. */
+struct ssl_ocsp_cached {
+    int64_t until_s;
+    bool revoked;
+};
+
 /* ssl_certificate_warn */
 struct ssl_warn {
     int64_t before_s, every_s; /* before_s < 0: off */
@@ -42,10 +51,11 @@ struct ssl_conf {
     struct tls_command *commands;
     struct ssl_cache cache;
     struct slice ciphers, curves, dhparam, client_certificate, trusted, crl, passwords,
-        stapling_file, stapling_responder;
+        stapling_file, stapling_responder, ocsp_responder;
     int64_t verify_depth, session_timeout, buffer_size;
     unsigned protocols;
-    int verify;
+    int verify, ocsp;
+    struct conf_zone *ocsp_zone; /* NULL: off */
     bool prefer, tickets, early_data, reject, stapling, stapling_verify;
     struct ssl_warn warn;
     struct log_target *key_log;  /* NULL: none */

@@ -206,6 +206,13 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
                       CONF_AT_NAME, "no ssl_client_certificate says whose certificates are good");
         return false;
     }
+    if (conf->ocsp != SSL_OCSP_OFF && wish.verify != TLS_VERIFY_ON &&
+        wish.verify != TLS_VERIFY_OPTIONAL) {
+        conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_ocsp"), CONF_AT_NAME,
+                      "ssl_ocsp needs clients whose certificates are verified");
+        conf_hint(load, "expected: ssl_verify_client on or optional with it");
+        return false;
+    }
     conf->domain = tls_domain_create(&wish, &fault);
     if (conf->domain == NULL &&
         (fault.part == TLS_PART_CERTIFICATE || fault.part == TLS_PART_KEY)) {

@@ -34,6 +34,7 @@
 #include "upstream/cache.h"
 #include "upstream/cache_keeper.h"
 #include "upstream/channel.h"
+#include "upstream/client_status.h"
 #include "upstream/discover.h"
 #include "upstream/staple.h"
 #include "upstream/gateways.h"
@@ -130,6 +131,7 @@ enum { EVERY, MAIN_ONLY };
 
 static const struct step steps[] = {
     { "ssl-client", step_ssl_client, ssl_client_idle, MAIN_ONLY },
+    { "ssl-ocsp", step_client_status, client_status_idle, MAIN_ONLY },
     { "status-zone", step_status_zone, status_zone_idle, MAIN_ONLY },
     { "realip", step_realip, realip_idle, MAIN_ONLY },
     { "server-rewrite", step_server_rewrite, NULL, EVERY },
@@ -174,7 +176,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 3, FIND_LOCATION_STEP = 4, CONTENT_STEP = 16 };
+enum { SERVER_REWRITE_STEP = 4, FIND_LOCATION_STEP = 5, CONTENT_STEP = 17 };
 
 const struct pipeline pipeline = {
     .steps = steps,
