@@ -4,6 +4,7 @@
 #include "server/source.h"
 #include "server/tell.h"
 #include "tool/bench.h"
+#include "tool/cert.h"
 #include "tool/compat.h"
 #include "tool/explain.h"
 #include "tool/fmt.h"
@@ -27,6 +28,7 @@ static int bench(const struct registry *registry, int argc, char **argv);
 static int fmt(const struct registry *registry, int argc, char **argv);
 static int lint(const struct registry *registry, int argc, char **argv);
 static int compat(const struct registry *registry, int argc, char **argv);
+static int cert(const struct registry *registry, int argc, char **argv);
 
 static const struct {
     const char *word;
@@ -43,6 +45,7 @@ static const struct {
     { "explain", tool_explain },
     { "respond", respond },
     { "upstream", tool_upstream },
+    { "cert", cert },
 };
 
 static int help(const struct registry *registry, int argc, char **argv)
@@ -88,6 +91,16 @@ static int compat(const struct registry *registry, int argc, char **argv)
 
     source_init(&source, true);
     int status = tool_compat(registry, &source.base, argc, argv);
+    source_done(&source);
+    return status;
+}
+
+static int cert(const struct registry *registry, int argc, char **argv)
+{
+    struct source source;
+
+    source_init(&source, true);
+    int status = tool_cert(registry, &source.base, argc, argv);
     source_done(&source);
     return status;
 }

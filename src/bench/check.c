@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,65 @@ static int check_ports(const struct bench_plan *plan, unsigned wanted, char *why
     return -1;
 }
 
+static void say_tls(const struct bench_plan *plan, SSL *ssl, int result, char *why, size_t size)
+{
+    long verdict = SSL_get_verify_result(ssl);
+    const char *system = errno == EAGAIN || errno == 0 ? "no answer in time" : strerror(errno);
+    char text[160];
+
+    switch (SSL_get_error(ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+    case SSL_ERROR_SYSCALL:
+        snprintf(text, sizeof text, "%s", system);
+        break;
+    default:
+        tls_error_text(text, sizeof text);
+    }
+    snprintf(why, size, "TLS with %s failed: %s", plan->url,
+             plan->tls.verify && verdict != X509_V_OK ? X509_verify_cert_error_string(verdict)
+                                                      : text);
+    ERR_clear_error();
+}
+
+static bool greet(SSL *ssl, const struct bench_tls *wish)
+{
+    char name[256];
+
+    snprintf(name, sizeof name, "%.*s", SLICE_FMT(wish->name));
+    if (wish->tell && SSL_set_tlsext_host_name(ssl, name) != 1)
+        return false;
+    if (wish->verify && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) != 1 &&
+        SSL_set1_host(ssl, name) != 1)
+        return false;
+    return SSL_set_alpn_protos(ssl, (const unsigned char *)wish->alpn.at,
+                               (unsigned)wish->alpn.size) == 0;
+}
+
+static int check_tls(const struct bench_plan *plan, int fd, char *why, size_t size)
+{
+    struct tls_ring *ring = tls_ring_create();
+    struct tls_home *home = ring != NULL ? tls_home_create(ring) : NULL;
+    SSL_CTX *context = home != NULL ? tls_domain_context(plan->tls.domain, home) : NULL;
+    SSL *ssl = context != NULL ? SSL_new(context) : NULL;
+    int result = 0;
+
+    /* OpenSSL writes to the socket itself, here alone. */
+    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+    errno = 0;
+    if (ssl != NULL && greet(ssl, &plan->tls) && SSL_set_fd(ssl, fd) == 1)
+        result = SSL_connect(ssl);
+    if (ssl == NULL)
+        snprintf(why, size, "no memory for TLS");
+    else if (result != 1)
+        say_tls(plan, ssl, result, why, size);
+    SSL_free(ssl);
+    if (home != NULL)
+        tls_home_drop(home);
+    tls_ring_destroy(ring);
+    return result == 1 ? 0 : -1;
+}
+
 /* One connection before all others: a run against nobody is refused at once. */
 static int check_server(const struct bench_plan *plan, char *why, size_t size)
 {
@@ -75,10 +136,12 @@ static int check_server(const struct bench_plan *plan, char *why, size_t size)
     if (patience.tv_sec == 0 && patience.tv_usec == 0)
         patience.tv_usec = 1000; /* zero would mean: wait for ever */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     int error = connect(fd, (const struct sockaddr *)&plan->to, plan->to_size) == 0 ? 0 : errno;
+    int shaken = error == 0 && plan->tls.domain != NULL ? check_tls(plan, fd, why, size) : 0;
     close(fd);
     if (error == 0)
-        return 0;
+        return shaken;
     snprintf(why, size, "cannot connect to %s: %s", plan->url,
              error == EINPROGRESS || error == EAGAIN ? "no answer in time" : strerror(error));
     return -1;

@@ -17,7 +17,7 @@ static void client_open(struct client *c, uint64_t now_ns);
 
 static void push(struct client *c, uint64_t stamp_ns)
 {
-    unsigned depth = c->load->plan->depth;
+    unsigned depth = c->line.load->plan->depth;
     unsigned at = c->first + c->flying;
 
     c->stamps[at < depth ? at : at - depth] = stamp_ns;
@@ -29,7 +29,7 @@ static uint64_t pop(struct client *c)
 {
     uint64_t stamp_ns = c->stamps[c->first];
 
-    if (++c->first == c->load->plan->depth)
+    if (++c->first == c->line.load->plan->depth)
         c->first = 0;
     c->flying--;
     return stamp_ns;
@@ -37,38 +37,33 @@ static uint64_t pop(struct client *c)
 
 static void client_fail(struct client *c, enum bench_error error, uint64_t count);
 
-static void on_sent(struct io *io, struct io_op *op, struct io_result result);
-
-/* A send has a largest size: the rest waits for on_sent(). */
+/* A send has a largest size: the rest waits for its end. */
 static void send_part(struct client *c, struct slice bytes)
 {
     size_t size = bytes.size < IO_SEND_MAX ? bytes.size : IO_SEND_MAX;
 
     c->iov = (struct iovec){ (void *)(uintptr_t)bytes.at, size };
     c->rest = slice_skip(bytes, size);
-    io_send(c->io, &c->out, c->fd, &c->iov, 1, 0, on_sent);
+    line_send(&c->line, &c->iov);
 }
 
 static void flush(struct client *c)
 {
-    const struct bench_plan *plan = c->load->plan;
+    const struct bench_plan *plan = c->line.load->plan;
 
-    if (c->unsent == 0 || c->state != CLIENT_OPEN || io_busy(&c->out))
+    if (c->unsent == 0 || c->line.state != LINE_OPEN || line_sending(&c->line))
         return;
     struct slice bytes = plan->protocol->write(plan, c->unsent);
     c->unsent = 0;
     send_part(c, bytes);
 }
 
-static void on_sent(struct io *io, struct io_op *op, struct io_result result)
+static void on_sent(struct line *line, int error)
 {
-    struct client *c = container_of(op, struct client, out);
+    struct client *c = container_of(line, struct client, line);
 
-    (void)io;
-    if (c->state != CLIENT_OPEN)
-        return;
-    if (result.res < 0) {
-        if (result.res == -EPIPE || result.res == -ECONNRESET)
+    if (error < 0) {
+        if (error == -EPIPE || error == -ECONNRESET)
             return; /* on_bytes() hears of it, behind the answers that came before */
         client_fail(c, BENCH_RESET, c->flying);
         return;
@@ -81,18 +76,18 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result result)
 
 bool client_has_room(const struct client *c)
 {
-    if (c->flying >= c->load->plan->depth || c->last)
+    if (c->flying >= c->line.load->plan->depth || c->last)
         return false;
-    if (c->load->plan->keep_alive)
-        return c->state == CLIENT_OPEN;
-    return c->state == CLIENT_CLOSED && !c->failed;
+    if (c->line.load->plan->keep_alive)
+        return c->line.state == LINE_OPEN;
+    return c->line.state == LINE_CLOSED && !c->failed;
 }
 
 /* What was pushed leaves in one send. */
 static void begin(struct client *c, uint64_t now_ns)
 {
     c->progress_ns = now_ns;
-    if (c->state == CLIENT_CLOSED)
+    if (c->line.state == LINE_CLOSED)
         client_open(c, now_ns);
     else
         flush(c);
@@ -107,7 +102,7 @@ void client_request(struct client *c, uint64_t due_ns, uint64_t now_ns)
 /* As many requests as may be in flight now. */
 static void refill(struct client *c, uint64_t now_ns)
 {
-    struct load *load = c->load;
+    struct load *load = c->line.load;
     bool paced = load->share.rate > 0;
 
     while (client_has_room(c) && (!paced || pace_due(&load->pace) <= now_ns) &&
@@ -121,44 +116,34 @@ static void refill(struct client *c, uint64_t now_ns)
 
 /* ---- closing ------------------------------------------------------------------------------ */
 
-static void on_closed(struct io *io, struct io_op *op, struct io_result result)
+static void on_closed(struct line *line)
 {
-    struct client *c = container_of(op, struct client, closing);
+    struct client *c = container_of(line, struct client, line);
 
-    (void)io;
-    (void)result;
-    c->state = CLIENT_CLOSED;
-    c->fd = -1;
-    c->load->open--;
-    c->load->plan->protocol->done(c->reader);
-    if (c->load->stopping) {
-        io_wake(c->load->io);
-        return;
-    }
-    if (!c->failed)
+    line->load->plan->protocol->done(c->reader);
+    if (!line->load->stopping && !c->failed)
         client_start(c);
 }
 
 static void client_close(struct client *c)
 {
-    if (c->state == CLIENT_CLOSED || c->state == CLIENT_CLOSING)
+    if (c->line.state == LINE_CLOSED || c->line.state == LINE_CLOSING)
         return;
-    c->state = CLIENT_CLOSING;
     c->last = false;
-    io_close(c->io, &c->closing, c->fd, on_closed);
+    line_close(&c->line);
 }
 
 /* What is in flight will not be answered. */
 static void lose_all(struct client *c, bool again)
 {
     while (c->flying > 0)
-        load_untake(c->load, pop(c), again);
+        load_untake(c->line.load, pop(c), again);
     c->unsent = 0;
 }
 
 static void client_fail(struct client *c, enum bench_error error, uint64_t count)
 {
-    load_error(c->load, error, count);
+    load_error(c->line.load, error, count);
     lose_all(c, false);
     c->failed = true;
     client_close(c);
@@ -168,7 +153,7 @@ static void client_fail(struct client *c, enum bench_error error, uint64_t count
 
 static void answered(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
 {
-    struct load *load = c->load;
+    struct load *load = c->line.load;
     const struct bench_plan *plan = load->plan;
     uint64_t stamp_ns = pop(c);
     bool fine = plan->expect != 0 ? answer->status == plan->expect
@@ -187,7 +172,7 @@ static void answered(struct client *c, const struct bench_answer *answer, uint64
 /* False: the connection has failed. */
 static bool read_answers(struct client *c, const struct io_buf *buf, uint64_t now_ns)
 {
-    const struct bench_protocol *protocol = c->load->plan->protocol;
+    const struct bench_protocol *protocol = c->line.load->plan->protocol;
     const char *at = (const char *)buf->bytes;
     size_t left = buf->filled, taken;
     struct bench_answer answer;
@@ -217,7 +202,7 @@ static void stream_ended(struct client *c, uint64_t now_ns)
     struct bench_answer answer;
 
     if (!c->last && c->flying > 0 &&
-        c->load->plan->protocol->end(c->reader, &answer) == BENCH_ANSWER)
+        c->line.load->plan->protocol->end(c->reader, &answer) == BENCH_ANSWER)
         answered(c, &answer, now_ns);
     if (!c->last && c->flying > 0) {
         client_fail(c, BENCH_RESET, c->flying);
@@ -227,87 +212,78 @@ static void stream_ended(struct client *c, uint64_t now_ns)
     client_close(c);
 }
 
-static void on_bytes(struct io *io, struct io_op *op, struct io_result result)
+static void on_bytes(struct line *line, const struct io_buf *list, int result)
 {
-    struct client *c = container_of(op, struct client, in);
+    struct client *c = container_of(line, struct client, line);
     uint64_t now_ns = clock_mono_ns();
     bool fine = true;
 
-    if (result.buf != NULL) {
-        c->load->now.bytes += (uint64_t)result.res;
-        if (c->state == CLIENT_OPEN)
-            c->progress_ns = now_ns;
-        if (c->state == CLIENT_OPEN && !c->last)
-            fine = read_answers(c, result.buf, now_ns);
-        io_buf_release(io, result.buf);
+    for (const struct io_buf *b = list; b != NULL; b = b->next) {
+        line->load->now.bytes += b->filled;
+        c->progress_ns = now_ns;
+        if (fine && !c->last)
+            fine = read_answers(c, b, now_ns);
     }
-    if (c->state != CLIENT_OPEN || !fine)
+    if (!fine)
         return;
-    if (result.res == 0 || (result.res < 0 && c->last)) {
+    if (result == 0 || (result < 0 && c->last))
         stream_ended(c, now_ns);
-        return;
-    }
-    if (result.res < 0) {
-        client_fail(c, BENCH_RESET, c->flying);
-        return;
-    }
-    refill(c, now_ns);
-    if (!(result.flags & IO_MORE))
-        io_recv(c->io, &c->in, c->fd, IO_MULTI, on_bytes);
+    else if (result < 0)
+        client_fail(c, result == -EPROTO ? BENCH_TLS : BENCH_RESET, c->flying);
+    else
+        refill(c, now_ns);
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static void on_connected(struct io *io, struct io_op *op, struct io_result result)
+static void on_open(struct line *line, int error)
 {
-    struct client *c = container_of(op, struct client, out);
+    struct client *c = container_of(line, struct client, line);
     uint64_t now_ns = clock_mono_ns();
 
-    (void)io;
-    if (c->state != CLIENT_CONNECTING)
-        return;
-    if (result.res == -EADDRNOTAVAIL && load_elsewhere(c->load)) {
+    if (error == -EADDRNOTAVAIL && load_elsewhere(line->load)) {
         lose_all(c, true);
         client_close(c); /* and opened again at once */
         return;
     }
-    if (result.res < 0) {
-        client_fail(c, BENCH_CONNECT, 1);
+    if (error < 0) {
+        client_fail(c, error == -EPROTO ? BENCH_TLS : BENCH_CONNECT, 1);
         return;
     }
-    c->state = CLIENT_OPEN;
-    c->load->now.connections++;
+    line->load->now.connections++;
     c->progress_ns = now_ns;
-    io_recv(c->io, &c->in, c->fd, IO_MULTI, on_bytes);
     flush(c);
-    if (c->load->plan->keep_alive)
+    if (line->load->plan->keep_alive)
         refill(c, now_ns);
 }
 
+static const struct line_ops line_ops = {
+    .open = on_open,
+    .bytes = on_bytes,
+    .sent = on_sent,
+    .closed = on_closed,
+};
+
 static void client_open(struct client *c, uint64_t now_ns)
 {
-    const struct bench_plan *plan = c->load->plan;
-    int fd = load_socket(c->load, c->io);
+    struct load *load = c->line.load;
 
     c->failed = false;
     c->last = false;
     c->progress_ns = now_ns;
-    if (fd < 0) {
-        load_error(c->load, BENCH_CONNECT, 1);
+    if (line_open(&c->line) < 0) {
+        load_error(load, BENCH_CONNECT, 1);
         lose_all(c, false);
         c->failed = true;
         return;
     }
-    c->fd = fd;
-    c->state = CLIENT_CONNECTING;
-    c->load->open++;
-    plan->protocol->begin(c->reader, plan);
-    io_connect(c->io, &c->out, fd, (const struct sockaddr *)&plan->to, plan->to_size, on_connected);
+    load->plan->protocol->begin(c->reader, load->plan);
 }
 
 void client_init(struct client *c, struct load *load, uint64_t *stamps, void *reader)
 {
-    *c = (struct client){ .load = load, .stamps = stamps, .reader = reader, .fd = -1 };
+    *c = (struct client){ .stamps = stamps, .reader = reader };
+    line_init(&c->line, load, &line_ops);
 }
 
 void client_start(struct client *c)
@@ -315,7 +291,7 @@ void client_start(struct client *c)
     uint64_t now_ns = clock_mono_ns();
 
     c->failed = false;
-    if (c->load->plan->keep_alive)
+    if (c->line.load->plan->keep_alive)
         client_open(c, now_ns);
     else
         refill(c, now_ns);
@@ -323,14 +299,15 @@ void client_start(struct client *c)
 
 void client_tick(struct client *c, uint64_t now_ns)
 {
-    bool waits = c->state == CLIENT_CONNECTING || c->flying > 0 || c->last;
+    bool opening = c->line.state == LINE_CONNECTING || c->line.state == LINE_SHAKING;
+    bool waits = opening || c->flying > 0 || c->last;
 
-    if (c->state == CLIENT_CLOSED) {
-        if (c->failed || (!c->load->plan->keep_alive && !c->listed))
+    if (c->line.state == LINE_CLOSED) {
+        if (c->failed || (!c->line.load->plan->keep_alive && !c->listed))
             client_start(c);
-    } else if (c->state != CLIENT_CLOSING && waits &&
-               now_ns > c->progress_ns + (c->last ? LINGER_NS : c->load->plan->timeout_ns)) {
-        if (c->state == CLIENT_CONNECTING)
+    } else if (c->line.state != LINE_CLOSING && waits &&
+               now_ns > c->progress_ns + (c->last ? LINGER_NS : c->line.load->plan->timeout_ns)) {
+        if (opening)
             client_fail(c, BENCH_CONNECT, 1);
         else if (c->flying > 0 && !c->last)
             client_fail(c, BENCH_TIMEOUT, c->flying);
@@ -342,4 +319,9 @@ void client_tick(struct client *c, uint64_t now_ns)
 void client_stop(struct client *c)
 {
     client_close(c);
+}
+
+void client_done(struct client *c)
+{
+    line_done(&c->line);
 }

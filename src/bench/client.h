@@ -2,26 +2,14 @@
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
-#include "bench/plan.h"
-
-enum client_state {
-    CLIENT_CLOSED, /* and will be opened by client_tick(), or for a request in an open loop */
-    CLIENT_CONNECTING,
-    CLIENT_OPEN,
-    CLIENT_CLOSING,
-};
-
-struct load;
+#include "bench/line.h"
 
 struct client {
-    struct io_op out, in, closing;
-    struct load *load;
-    struct io *io; /* the loop's, or a thread of its own */
-    int fd;
-    uint8_t state;                  /* enum client_state                                     */
-    bool last;                      /* the server will close it: nothing more is sent      */
-    bool listed;                    /* is in load->spare                                   */
-    bool failed;                    /* its last attempt: wait for a tick before the next   */
+    struct line
+        line;    /* closed: it will be opened by client_tick(), or for a request in an open loop */
+    bool last;   /* the server will close it: nothing more is sent      */
+    bool listed; /* is in load->spare                                   */
+    bool failed; /* its last attempt: wait for a tick before the next   */
     uint16_t flying, first, unsent; /* requests: in stamps; of them not sent yet */
     uint64_t *stamps;               /* a ring of depth: when each began          */
     uint64_t progress_ns;           /* the last thing that happened              */
@@ -42,6 +30,9 @@ void client_tick(struct client *, uint64_t now_ns);
 
 /* Closes for good, or does nothing when it is closed. */
 void client_stop(struct client *);
+
+/* Closed: gives back what it holds. */
+void client_done(struct client *);
 
 /* Can it take another request? */
 bool client_has_room(const struct client *);

@@ -231,9 +231,9 @@ static void on_begin(struct io *io, struct io_timer *timer)
     uint64_t now_ns = clock_mono_ns();
 
     for (unsigned i = 0; i < l->share.connections; i++)
-        l->crippled |= (l->clients[i].io = io_branch(io)) == NULL;
+        l->crippled |= (l->clients[i].line.io = io_branch(io)) == NULL;
     for (unsigned i = 0; i < l->side_count; i++)
-        l->crippled |= (l->sides[i].io = io_branch(io)) == NULL;
+        l->crippled |= (l->sides[i].line.io = io_branch(io)) == NULL;
     if (l->crippled)
         interrupted = 1;
     l->from_ns = now_ns + l->plan->warmup_ns;
@@ -263,6 +263,12 @@ static int allocate(struct load *l)
     l->readers = calloc(count + 1, size);
     if (l->clients == NULL || l->sides == NULL || l->stamps == NULL || l->readers == NULL)
         return -ENOMEM;
+    if (plan->tls.domain != NULL) {
+        l->tls_ring = tls_ring_create();
+        l->tls = l->tls_ring != NULL ? tls_home_create(l->tls_ring) : NULL;
+        if (l->tls == NULL)
+            return -ENOMEM;
+    }
     for (unsigned i = 0; i < count; i++)
         client_init(&l->clients[i], l, l->stamps + (size_t)i * plan->depth, l->readers + i * size);
     for (unsigned i = 0; i < l->side_count; i++)
@@ -302,17 +308,24 @@ void load_run(struct load *l)
     while (!l->stopping || l->open > 0)
         io_turn(l->io, UINT64_MAX);
     for (unsigned i = 0; i < l->share.connections; i++)
-        if (l->clients[i].io != NULL)
-            io_branch_end(l->clients[i].io);
+        if (l->clients[i].line.io != NULL)
+            io_branch_end(l->clients[i].line.io);
     for (unsigned i = 0; i < l->side_count; i++)
-        if (l->sides[i].io != NULL)
-            io_branch_end(l->sides[i].io);
+        if (l->sides[i].line.io != NULL)
+            io_branch_end(l->sides[i].line.io);
 }
 
 void load_destroy(struct load *l)
 {
+    for (unsigned i = 0; l->clients != NULL && i < l->share.connections; i++)
+        client_done(&l->clients[i]);
+    for (unsigned i = 0; l->sides != NULL && i < l->side_count; i++)
+        side_done(&l->sides[i]);
     if (l->io != NULL)
         io_destroy(l->io);
+    if (l->tls != NULL)
+        tls_home_drop(l->tls);
+    tls_ring_destroy(l->tls_ring);
     free(l->readers);
     free(l->stamps);
     free(l->sides);

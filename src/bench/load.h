@@ -27,6 +27,8 @@ struct load {
     struct load_share share;
     struct board *board;
     struct io *io;
+    struct tls_ring *tls_ring; /* NULL: no TLS */
+    struct tls_home *tls;
     struct client *clients;
     struct side *sides;
     uint64_t *stamps; /* of all connections */

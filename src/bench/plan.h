@@ -10,6 +10,7 @@
 
 #include "base/slice.h"
 #include "io/io.h"
+#include "net/tls_domain.h"
 #include "wire/method.h"
 
 enum {
@@ -23,6 +24,15 @@ enum {
 enum bench_gaps { GAPS_EXPONENTIAL, GAPS_CONSTANT };
 
 struct bench_protocol;
+
+/* How hands are shaken. */
+struct bench_tls {
+    struct tls_domain *domain; /* NULL: no TLS                                       */
+    struct slice name, alpn;   /* as in struct tls_greeting                          */
+    bool tell;                 /* the name goes with the first message (SNI)         */
+    bool resume;               /* a connection takes up the session of its last one  */
+    bool verify;
+};
 
 struct bench_plan {
     const char *url;
@@ -43,6 +53,7 @@ struct bench_plan {
     uint64_t count;  /* requests; 0: by duration            */
     unsigned expect; /* status; 0: any from 200 to 399      */
     enum http_method method;
+    struct bench_tls tls;
     struct slice request;  /* the bytes of one                    */
     struct slice requests; /* depth of them, one behind the other */
 };

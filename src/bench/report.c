@@ -33,6 +33,20 @@ static void text_errors(FILE *to, const struct tally *t)
     fputc('\n', to);
 }
 
+static void text_handshakes(FILE *to, const struct bench_result *r)
+{
+    const struct tally *t = &r->board.total;
+
+    fprintf(to, "handshakes %llu: %.1f/s, %llu resumed\n", (unsigned long long)t->handshakes,
+            rate_of(r, t->handshakes), (unsigned long long)t->resumed);
+    if (t->handshakes == 0)
+        return;
+    text_time(to, "mean", histogram_mean(&t->handshake));
+    text_time(to, "p50", (double)histogram_at(&t->handshake, 0.5));
+    text_time(to, "p99", (double)histogram_at(&t->handshake, 0.99));
+    text_time(to, "max", (double)t->handshake.max);
+}
+
 void report_text(FILE *to, const struct bench_plan *plan, const struct bench_result *r)
 {
     const struct tally *t = &r->board.total;
@@ -57,6 +71,8 @@ void report_text(FILE *to, const struct bench_plan *plan, const struct bench_res
     text_time(to, "p99", (double)histogram_at(h, 0.99));
     text_time(to, "p99.9", (double)histogram_at(h, 0.999));
     text_time(to, "max", (double)h->max);
+    if (plan->tls.domain != NULL)
+        text_handshakes(to, r);
     fprintf(to, "generator %.2f s user, %.2f s system: %.0f %% of %u processor%s\n", r->user_s,
             r->system_s, r->wall_s > 0 ? 100 * cpu_s / r->wall_s / plan->threads : 0, plan->threads,
             plan->threads == 1 ? "" : "s");
@@ -87,13 +103,15 @@ static void json_config(FILE *to, const struct bench_plan *plan)
             "    \"connections\": %u, \"pipeline\": %u, \"idle\": %u, \"trickle\": %u,\n"
             "    \"keepalive\": %s, \"rate\": %.3f, \"gaps\": \"%s\",\n"
             "    \"warmup_s\": %.3f, \"duration_s\": %.3f, \"count\": %llu, \"timeout_s\": %.3f,\n"
-            "    \"expect\": %u, \"sources\": %u\n  },\n",
+            "    \"expect\": %u, \"sources\": %u,\n"
+            "    \"tls\": %s, \"resume\": %s, \"verify\": %s\n  },\n",
             plan->protocol->name, io_engine_name(plan->engine), plan->threads, plan->connections,
             plan->depth, plan->idle, plan->trickle, plan->keep_alive ? "true" : "false", plan->rate,
             plan->gaps == GAPS_CONSTANT ? "constant" : "exponential",
             (double)plan->warmup_ns / NS_PER_SEC, (double)plan->duration_ns / NS_PER_SEC,
             (unsigned long long)plan->count, (double)plan->timeout_ns / NS_PER_SEC, plan->expect,
-            plan->source_count);
+            plan->source_count, plan->tls.domain != NULL ? "true" : "false",
+            plan->tls.resume ? "true" : "false", plan->tls.verify ? "true" : "false");
 }
 
 static void json_latency(FILE *to, const struct histogram *h)
@@ -114,6 +132,19 @@ static void json_latency(FILE *to, const struct histogram *h)
         first = false;
     }
     fprintf(to, "]\n  },\n");
+}
+
+static void json_handshakes(FILE *to, const struct bench_result *r)
+{
+    const struct tally *t = &r->board.total;
+    const struct histogram *h = &t->handshake;
+
+    fprintf(to,
+            "  \"handshakes\": {\"count\": %llu, \"resumed\": %llu, \"per_second\": %.3f,\n"
+            "    \"mean_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, \"max_us\": %.3f},\n",
+            (unsigned long long)t->handshakes, (unsigned long long)t->resumed,
+            rate_of(r, t->handshakes), histogram_mean(h) / US, (double)histogram_at(h, 0.5) / US,
+            (double)histogram_at(h, 0.99) / US, (double)h->max / US);
 }
 
 static void json_seconds(FILE *to, const struct board *b)
@@ -149,6 +180,7 @@ void report_json(FILE *to, const struct bench_plan *plan, const struct bench_res
         fprintf(to, ", \"%s\": %llu", bench_error_names[i], (unsigned long long)t->errors[i]);
     fprintf(to, "},\n");
     json_latency(to, &t->latency);
+    json_handshakes(to, r);
     json_seconds(to, &r->board);
     fprintf(to, "  \"cpu\": {\"user\": %.6f, \"system\": %.6f, \"wall\": %.6f}\n}\n", r->user_s,
             r->system_s, r->wall_s);

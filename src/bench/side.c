@@ -3,109 +3,77 @@
 
 #include "bench/load.h"
 
-static void on_side_closed(struct io *io, struct io_op *op, struct io_result result)
-{
-    struct side *s = container_of(op, struct side, closing);
+#include <errno.h>
 
-    (void)io;
-    (void)result;
-    s->state = CLIENT_CLOSED;
-    s->load->open--;
-    if (s->load->stopping)
-        io_wake(s->load->io);
-}
-
-static void side_close(struct side *s)
+static void side_lost(struct side *s, int error)
 {
-    if (s->state == CLIENT_CLOSED || s->state == CLIENT_CLOSING)
-        return;
-    s->state = CLIENT_CLOSING;
-    io_close(s->io, &s->closing, s->fd, on_side_closed);
-}
-
-static void side_lost(struct side *s)
-{
-    if (s->state == CLIENT_OPEN)
-        s->load->now.side_lost++;
+    if (s->line.state == LINE_OPEN)
+        s->line.load->now.side_lost++;
     else
-        load_error(s->load, BENCH_CONNECT, 1);
-    side_close(s);
+        load_error(s->line.load, error == -EPROTO ? BENCH_TLS : BENCH_CONNECT, 1);
+    line_close(&s->line);
 }
 
-static void on_side_bytes(struct io *io, struct io_op *op, struct io_result result)
+static void on_side_open(struct line *line, int error)
 {
-    struct side *s = container_of(op, struct side, in);
+    struct side *s = container_of(line, struct side, line);
 
-    if (result.buf != NULL)
-        io_buf_release(io, result.buf);
-    if (s->state != CLIENT_OPEN)
-        return;
-    if (result.res <= 0)
-        side_lost(s);
-    else if (!(result.flags & IO_MORE))
-        io_recv(s->io, &s->in, s->fd, IO_MULTI, on_side_bytes);
-}
-
-static void on_side_sent(struct io *io, struct io_op *op, struct io_result result)
-{
-    struct side *s = container_of(op, struct side, out);
-
-    (void)io;
-    if (s->state == CLIENT_OPEN && result.res < 0)
-        side_lost(s);
-}
-
-static void on_side_connected(struct io *io, struct io_op *op, struct io_result result)
-{
-    struct side *s = container_of(op, struct side, out);
-
-    (void)io;
-    if (s->state != CLIENT_CONNECTING)
-        return;
-    if (result.res < 0) {
-        side_lost(s);
-        return;
-    }
-    s->state = CLIENT_OPEN;
     s->sent = 0;
-    io_recv(s->io, &s->in, s->fd, IO_MULTI, on_side_bytes);
+    if (error < 0)
+        side_lost(s, error);
 }
 
-static void side_open(struct side *s)
+static void on_side_bytes(struct line *line, const struct io_buf *list, int result)
 {
-    const struct bench_plan *plan = s->load->plan;
-    int fd = load_socket(s->load, s->io);
-
-    if (fd < 0) {
-        load_error(s->load, BENCH_CONNECT, 1);
-        return;
-    }
-    s->fd = fd;
-    s->state = CLIENT_CONNECTING;
-    s->load->open++;
-    io_connect(s->io, &s->out, fd, (const struct sockaddr *)&plan->to, plan->to_size,
-               on_side_connected);
+    (void)list;
+    if (result <= 0)
+        side_lost(container_of(line, struct side, line), result);
 }
+
+static void on_side_sent(struct line *line, int error)
+{
+    if (error < 0)
+        side_lost(container_of(line, struct side, line), error);
+}
+
+static void on_side_closed(struct line *line)
+{
+    (void)line; /* a later tick opens it again */
+}
+
+static const struct line_ops line_ops = {
+    .open = on_side_open,
+    .bytes = on_side_bytes,
+    .sent = on_side_sent,
+    .closed = on_side_closed,
+};
 
 void side_init(struct side *s, struct load *load, bool trickles)
 {
-    *s = (struct side){ .load = load, .trickles = trickles, .fd = -1 };
+    *s = (struct side){ .trickles = trickles };
+    line_init(&s->line, load, &line_ops);
 }
 
 void side_tick(struct side *s)
 {
-    struct slice request = s->load->plan->request;
+    struct slice request = s->line.load->plan->request;
 
-    if (s->state == CLIENT_CLOSED) {
-        side_open(s);
-    } else if (s->state == CLIENT_OPEN && s->trickles && !io_busy(&s->out)) {
+    if (s->line.state == LINE_CLOSED) {
+        if (line_open(&s->line) < 0)
+            load_error(s->line.load, BENCH_CONNECT, 1);
+    } else if (s->line.state == LINE_OPEN && s->trickles && !line_sending(&s->line)) {
         s->iov = (struct iovec){ (void *)(uintptr_t)(request.at + s->sent), 1 };
         s->sent = s->sent + 1 < request.size ? s->sent + 1 : 0;
-        io_send(s->io, &s->out, s->fd, &s->iov, 1, 0, on_side_sent);
+        line_send(&s->line, &s->iov);
     }
 }
 
 void side_stop(struct side *s)
 {
-    side_close(s);
+    line_close(&s->line);
+}
+
+void side_done(struct side *s)
+{
+    line_done(&s->line);
 }

@@ -4,14 +4,10 @@
 #ifndef BENCH_SIDE_H
 #define BENCH_SIDE_H
 
-#include "bench/client.h"
+#include "bench/line.h"
 
 struct side {
-    struct io_op out, in, closing;
-    struct load *load;
-    struct io *io;
-    int fd;
-    uint8_t state; /* enum client_state */
+    struct line line;
     bool trickles;
     uint32_t sent; /* bytes of the request */
     struct iovec iov;
@@ -24,5 +20,6 @@ void side_tick(struct side *);
 
 /* Closes it for good. */
 void side_stop(struct side *);
+void side_done(struct side *);
 
 #endif

@@ -31,7 +31,10 @@ void tally_merge(struct tally *into, const struct tally *from)
     into->side_lost += from->side_lost;
     for (int i = 0; i < BENCH_ERROR_COUNT; i++)
         into->errors[i] += from->errors[i];
+    into->handshakes += from->handshakes;
+    into->resumed += from->resumed;
     histogram_merge(&into->latency, &from->latency);
+    histogram_merge(&into->handshake, &from->handshake);
 }
 
 /* ---- the live line ------------------------------------------------------------------------ */
@@ -117,6 +120,14 @@ void board_post(struct board *b, size_t second, const struct tally *t)
     b->posted[second % BOARD_PENDING]++;
     while (b->posted[b->first_pending % BOARD_PENDING] >= b->loops)
         close_second(b);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void board_note_tls(struct board *b, const char *why)
+{
+    pthread_mutex_lock(&b->lock);
+    if (b->tls_why[0] == '\0')
+        snprintf(b->tls_why, sizeof b->tls_why, "%s", why);
     pthread_mutex_unlock(&b->lock);
 }
 

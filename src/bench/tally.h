@@ -17,7 +17,7 @@
 /* clang-format off */
 #define BENCH_ERRORS(X) \
     X(CONNECT, connect) X(RESET, reset) X(TIMEOUT, timeout) X(STATUS, status) \
-    X(MALFORMED, malformed)
+    X(MALFORMED, malformed) X(TLS, tls)
 /* clang-format on */
 
 enum bench_error {
@@ -33,9 +33,11 @@ struct tally {
     uint64_t requests; /* answers that are whole, whatever their status */
     uint64_t bytes;    /* received                                      */
     uint64_t connections;
-    uint64_t side_lost; /* idle and trickling connections that the server closed */
+    uint64_t handshakes, resumed; /* of TLS: all of them, and those that took up a session */
+    uint64_t side_lost;           /* idle and trickling connections that the server closed */
     uint64_t errors[BENCH_ERROR_COUNT];
-    struct histogram latency; /* ns */
+    struct histogram latency;   /* ns */
+    struct histogram handshake; /* ns: of TLS, behind the connect */
 };
 
 /* The sum of errors of all kinds. */
@@ -60,6 +62,7 @@ struct board {
     struct tally pending[BOARD_PENDING];
     unsigned posted[BOARD_PENDING];
     uint64_t live_errors;
+    char tls_why[160]; /* why the first handshake that failed did; "": none */
 };
 
 /* Borrows nothing. live: stdout is a terminal. */
@@ -67,6 +70,9 @@ void board_init(struct board *, unsigned loops, bool live);
 
 /* Adds a loop's second to the board; `second` counts from the start of what is measured. */
 void board_post(struct board *, size_t second, const struct tally *);
+
+/* Keeps the first of them. Any thread. */
+void board_note_tls(struct board *, const char *why);
 
 /* Turns what is pending into seconds, though not all loops may have posted. */
 void board_finish(struct board *);

@@ -292,3 +292,15 @@ struct log_target *log_target_want_file(struct conf_load *load, struct scope *sc
 
     return t != NULL ? find_or_enter(log_targets_of(scope), t) : NULL;
 }
+
+struct log_target *log_target_want_secret(struct conf_load *load, struct scope *scope,
+                                          const struct conf_node *node, struct slice path)
+{
+    struct log_target *t = log_target_read_file(load, node, path, false);
+
+    if (t == NULL)
+        return NULL;
+    t = find_or_enter(log_targets_of(scope), t);
+    t->secret = true;
+    return t;
+}

@@ -58,6 +58,9 @@ struct log_target *log_target_want(struct conf_load *, const struct conf_node *,
 /* The same for a file named by the program; relative paths are below the prefix. */
 struct log_target *log_target_want_file(struct conf_load *, struct scope *,
                                         const struct conf_node *, struct slice path);
+/* … that nobody but its owner may read. */
+struct log_target *log_target_want_secret(struct conf_load *, struct scope *,
+                                          const struct conf_node *, struct slice path);
 
 /* For error_log.c: reads without entering it in the list, compares, and enters. */
 struct log_target *log_target_read(struct conf_load *, const struct conf_node *, unsigned arg,

@@ -61,6 +61,7 @@ struct loop {
     struct coders *coders;              /* filter/coding.h: compressors ready for use    */
     struct channels *channels;          /* upstream/channel.h: connections to other servers   */
     struct resolver *resolver;          /* net/resolver.h                                */
+    struct staples *staples;            /* upstream/staple.h: NULL until they are wanted     */
     struct cache_keeper *cache_keepers; /* upstream/cache_keeper.c: of this loop's          */
     struct tls_home *tls;               /* net/tls_home.h: NULL until TLS is met             */
     struct tls_ring *tls_ring;          /* … ticket keys, the worker's                       */

@@ -150,6 +150,8 @@ void request_start_refused(struct request *r, const struct vhosts *v, unsigned s
     OBJ(r, REQUEST_MAGIC);
     count(r);
     r->vhosts = v;
+    if (status == 497 && take_host(r, v)) /* its head is whole: error_page may use it */
+        (void)take_target(r);
     if (r->server == NULL)
         use_server(r, v->default_server);
     if (r->head.why != NULL && r->head.status == status)

@@ -98,6 +98,7 @@ enum request_slot {
     SLOT_API,
     SLOT_ZONES,
     SLOT_CACHED,
+    SLOT_CLIENT_STATUS,
     SLOT_COUNT
 };
 

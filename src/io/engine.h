@@ -248,4 +248,8 @@ int bell_fd_open(void); /* fd or -errno                               */
 void bell_fd_ring(int fd);
 void bell_fd_drain(int fd);
 
+/* thread_end.c: a thread that an engine made calls it, before anybody can know that it is over: see
+ * io_at_thread_end(). */
+void io_end_thread(void);
+
 #endif

@@ -309,6 +309,9 @@ struct io *io_branch(struct io *home) MUST_USE;
 /* The connection is gone (call it in its close completion): ends the branch's thread once
  * the running callback returns. Does nothing on other engines. */
 void io_branch_end(struct io *branch);
+/* Every thread that becomes a branch calls run() before it ends, for a library that keeps something
+ * of each thread. One for the process. */
+void io_at_thread_end(void (*run)(void));
 
 /* The loop a branch belongs to; the loop itself on other engines. */
 struct io *io_home(struct io *);

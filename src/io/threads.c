@@ -527,6 +527,7 @@ static void *branch_main(void *arg)
         io->turn += io->ran > 0;
     }
     here = NULL;
+    io_end_thread();
     branch_free(b);
     pthread_mutex_unlock(lock);
     return NULL;

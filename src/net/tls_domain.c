@@ -1,7 +1,6 @@
 /* tls_domain.c - from a wish to OpenSSL's contexts, one part after the other. */
 #include "net/tls_domain.h"
 
-#include "base/block.h"
 #include "net/tls_private.h"
 
 #include <openssl/core_names.h>
@@ -29,8 +28,7 @@ struct tls_domain {
     int64_t expires_s;
     bool slow;
     _Atomic(struct tls_context *) contexts; /* grows only */
-    pthread_mutex_t lock;                   /* of staple    */
-    struct slice staple;
+    struct tls_staples staples;
 };
 
 /* One context being made; the look comes first, alone, and learns what is in the certificates. */
@@ -364,26 +362,6 @@ static bool use_commands(struct making *m)
 
 /* ---- what goes with the handshake ------------------------------------------------------------ */
 
-static int on_status(SSL *ssl, void *arg)
-{
-    struct tls_domain *d = arg;
-    unsigned char *copy = NULL;
-    int size = 0;
-
-    pthread_mutex_lock(&d->lock);
-    if (d->staple.size > 0)
-        copy = OPENSSL_memdup(d->staple.at, d->staple.size);
-    if (copy != NULL)
-        size = (int)d->staple.size;
-    pthread_mutex_unlock(&d->lock);
-    if (copy == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    if (SSL_set_tlsext_status_ocsp_resp(ssl, copy, size) == 1)
-        return SSL_TLSEXT_ERR_OK;
-    OPENSSL_free(copy);
-    return SSL_TLSEXT_ERR_NOACK;
-}
-
 static bool use_options(struct making *m)
 {
     SSL_CTX *c = m->context;
@@ -399,10 +377,8 @@ static bool use_options(struct making *m)
         SSL_CTX_set_max_early_data(c, TLS_RECORD_MAX);
         SSL_CTX_set_options(c, SSL_OP_NO_ANTI_REPLAY);
     }
-    if (m->wish->stapled) {
-        SSL_CTX_set_tlsext_status_cb(c, on_status);
-        SSL_CTX_set_tlsext_status_arg(c, m->domain);
-    }
+    if (m->wish->stapled)
+        tls_staples_set_up(c, &m->domain->staples);
     return true;
 }
 
@@ -465,7 +441,7 @@ struct tls_domain *tls_domain_create(const struct tls_wish *wish, struct tls_fau
     *fault = (struct tls_fault){ .text = "no memory" };
     if (d == NULL)
         return NULL;
-    CHECK(pthread_mutex_init(&d->lock, NULL) == 0);
+    tls_staples_init(&d->staples);
     d->wish = *wish;
     d->expires_s = INT64_MAX;
     look = check_ticket_keys(wish, fault) && tls_identify(&d->wish, d->id)
@@ -491,8 +467,7 @@ void tls_domain_destroy(struct tls_domain *d)
         free(c);
         c = next;
     }
-    block_free((void *)(uintptr_t)d->staple.at);
-    pthread_mutex_destroy(&d->lock);
+    tls_staples_done(&d->staples);
     free(d);
 }
 
@@ -545,19 +520,7 @@ bool tls_domain_is_slow(const struct tls_domain *d)
     return d->slow;
 }
 
-bool tls_domain_staple(struct tls_domain *d, struct slice answer)
+bool tls_domain_staple(struct tls_domain *d, const unsigned char *certificate, struct slice answer)
 {
-    char *copy = answer.size > 0 ? block_alloc(answer.size) : NULL;
-    void *before;
-
-    if (answer.size > 0 && copy == NULL)
-        return false;
-    if (copy != NULL)
-        memcpy(copy, answer.at, answer.size);
-    pthread_mutex_lock(&d->lock);
-    before = (void *)(uintptr_t)d->staple.at;
-    d->staple = slice_of(copy, answer.size);
-    pthread_mutex_unlock(&d->lock);
-    block_free(before);
-    return true;
+    return tls_staples_put(&d->staples, certificate, answer);
 }

@@ -115,9 +115,13 @@ int64_t tls_domain_expires(const struct tls_domain *);
 /* A handshake takes long (a signature of RSA): a helper thread makes it. */
 bool tls_domain_is_slow(const struct tls_domain *);
 
-/* The OCSP answer (DER) that clients get from now on; copied. Size 0: none. Any thread. False: no
+enum { TLS_DIGEST_SIZE = 32 };
+
+/* The OCSP answer (DER) that clients get from now on with the certificate of that SHA-256; copied.
+ * Size 0: none. certificate NULL: with whichever has none of its own. Any thread. False: no
  * memory. */
-bool tls_domain_staple(struct tls_domain *, struct slice answer) MUST_USE;
+bool tls_domain_staple(struct tls_domain *, const unsigned char *certificate,
+                       struct slice answer) MUST_USE;
 
 /* The newest of the library's errors, as text; the queue is emptied. */
 void tls_error_text(char *into, size_t size);

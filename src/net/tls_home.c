@@ -1,6 +1,8 @@
 /* tls_home.c - a loop's library context and buffers; the worker's ring of ticket keys. */
 #include "net/tls_home.h"
 
+#include "io/io.h"
+
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -20,6 +22,7 @@ struct tls_home *tls_home_create(struct tls_ring *ring)
 
     if (home == NULL)
         return NULL;
+    io_at_thread_end(OPENSSL_thread_stop);
     atomic_init(&home->users, 1);
     home->ring = ring;
     home->library = OSSL_LIB_CTX_new();

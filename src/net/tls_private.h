@@ -4,6 +4,8 @@
 
 #include "net/tls.h"
 
+#include <pthread.h>
+
 enum tls_phase {
     PHASE_HELLO, /* a handshake, before early data was looked for          */
     PHASE_EARLY, /* early data may come                                     */
@@ -80,5 +82,17 @@ void tls_flush_fed(struct tls *);
 struct tls_out *tls_gathering(struct tls *);
 /* tls_resume.c: session tickets, and the sessions that a zone keeps. */
 void tls_resume_set_up(SSL_CTX *, struct tls_domain *);
+
+/* tls_staple.c: the answers of a domain. */
+struct tls_staples {
+    pthread_mutex_t lock;
+    struct tls_staple *first;
+};
+
+void tls_staples_init(struct tls_staples *);
+void tls_staples_done(struct tls_staples *);
+void tls_staples_set_up(SSL_CTX *, struct tls_staples *);
+bool tls_staples_put(struct tls_staples *, const unsigned char *certificate,
+                     struct slice answer) MUST_USE;
 
 #endif

@@ -2,6 +2,8 @@
 #include "proto/ssl.h"
 
 #include "conf/zone.h"
+#include "http/log_target.h"
+#include "net/fetch.h"
 #include "http/http2_conf.h"
 #include "net/tls_conf.h"
 #include "proto/conn.h"
@@ -157,6 +159,73 @@ static bool set_cache(struct conf_load *load, const struct conf_node *node, void
     return true;
 }
 
+static bool read_responder(struct conf_load *load, const struct conf_node *node, struct slice *ret)
+{
+    struct fetch_url url;
+    const char *why = fetch_read_url(conf_arg(node, 0), &url);
+
+    *ret = conf_arg(node, 0);
+    if (why == NULL)
+        return true;
+    conf_complain(load, CONF_EMERG, node, 0, "nobody can be asked there: %s", why);
+    conf_hint(load, "expected: http://host[:port][/path]");
+    return false;
+}
+
+static bool set_responder(struct conf_load *load, const struct conf_node *node, void *conf,
+                          const struct directive *row)
+{
+    (void)row;
+    return read_responder(load, node, &((struct ssl_conf *)conf)->stapling_responder);
+}
+
+static bool set_ocsp_responder(struct conf_load *load, const struct conf_node *node, void *conf,
+                               const struct directive *row)
+{
+    (void)row;
+    return read_responder(load, node, &((struct ssl_conf *)conf)->ocsp_responder);
+}
+
+static bool set_ocsp_cache(struct conf_load *load, const struct conf_node *node, void *conf,
+                           const struct directive *row)
+{
+    struct slice word = conf_arg(node, 0), shared = SLICE("shared:");
+    struct conf_zone *z = NULL;
+
+    (void)row;
+    if (slice_starts(word, shared)) {
+        z = zone_share(load, node, 0, slice_skip(word, shared.size), "ssl_ocsp_cache");
+        if (z == NULL)
+            return false;
+        z->about = SLICE("certificate of a client");
+        z->value_size = sizeof(struct ssl_ocsp_cached);
+    } else if (!slice_eq(word, SLICE("off"))) {
+        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" is not a cache", SLICE_FMT(word));
+        conf_hint(load, "expected: off or shared:name:size");
+        return false;
+    }
+    ((struct ssl_conf *)conf)->ocsp_zone = z;
+    return true;
+}
+
+static bool set_key_log(struct conf_load *load, const struct conf_node *node, void *conf,
+                        const struct directive *row)
+{
+    struct log_target *t = NULL;
+
+    (void)row;
+    if (conf_arg(node, 0).size == 0)
+        conf_complain(load, CONF_EMERG, node, 0, "no file is named");
+    else
+        t = log_target_want_secret(load, conf_scope(load), node, conf_arg(node, 0));
+    ((struct ssl_conf *)conf)->key_log = t;
+    if (t != NULL)
+        conf_complain(load, CONF_WARN, node, CONF_AT_NAME,
+                      "with this file, everything that is encrypted here can be read: it is for "
+                      "debugging");
+    return t != NULL;
+}
+
 static bool set_certificate_cache(struct conf_load *load, const struct conf_node *node, void *conf,
                                   const struct directive *row)
 {
@@ -181,6 +250,8 @@ static bool ssl_merge(struct conf_load *load, struct scope *scope, const void *p
     bool listens = false, shared = false;
 
     (void)parent;
+    if (scope->context == CTX_HTTP)
+        conf->ends = arena_must(conf_arena(load), sizeof *conf->ends);
     if (scope->context != CTX_SERVER)
         return true;
     for (const struct server_listen *l = server->listens; l != NULL; l = l->next) {
@@ -227,6 +298,13 @@ static const struct conf_word verify_words[] = {
     { "on", TLS_VERIFY_ON },
     { "optional", TLS_VERIFY_OPTIONAL },
     { "optional_no_ca", TLS_VERIFY_OPTIONAL_NO_CA },
+    { NULL, 0 },
+};
+
+static const struct conf_word ocsp_words[] = {
+    { "off", SSL_OCSP_OFF },
+    { "on", SSL_OCSP_ALL },
+    { "leaf", SSL_OCSP_LEAF },
     { NULL, 0 },
 };
 
@@ -283,12 +361,32 @@ static const struct directive rows[] = {
     FLAG_ROW("ssl_stapling", stapling, "off", "OCSP answers go with the certificate."),
     FILE_ROW("ssl_stapling_file", stapling_file,
              "An OCSP answer (DER) to go with the certificate."),
-    FLAG_ROW("ssl_stapling_verify", stapling_verify, "off", "OCSP answers are verified."),
+    OWN("ssl_stapling_responder", 1, 1, set_responder, stapling_responder, NULL, false, "url",
+        "Who is asked for OCSP answers, and not the responder that the certificate names."),
+    FLAG_ROW("ssl_stapling_verify", stapling_verify, "off",
+             "Whoever signs OCSP answers must be below ssl_trusted_certificate. Without it, the "
+             "certificate's issuer must have signed, or let sign."),
+    { "ssl_ocsp", WHERE, 1, 1, CONF_ENUM, AT(ocsp), "off", .words = ocsp_words,
+      .syntax = "on | leaf | off",
+      .help = "Asks the authorities of clients whether their certificates are still good; leaf: "
+              "not whether those of the authorities between are. Requests wait for the answer, and "
+              "without a good one get 400." },
+    OWN("ssl_ocsp_responder", 1, 1, set_ocsp_responder, ocsp_responder, NULL, false, "url",
+        "Who is asked about clients, and not the responder that their certificates name."),
+    OWN("ssl_ocsp_cache", 1, 1, set_ocsp_cache, ocsp_zone, NULL, false,
+        "off | shared:name:size",
+        "Where answers about clients are kept for all loops, as long as they are good."),
+    OWN("ssl_key_log", 1, 1, set_key_log, key_log, NULL, false, "file",
+        "Writes the secrets of all connections into that file, for Wireshark and its kin. Whoever "
+        "has it can read everything that was sent: for debugging alone."),
     { "ssl_certificate_cache", WHERE, 1, 3, CONF_CUSTOM, AT(certificates_max), "off",
       .set = set_certificate_cache, .size = sizeof(int64_t),
       .syntax = "off | max=N [inactive=time] [valid=time]",
       .help = "How many certificates whose paths have variables are kept at most (1,000 without "
               "it). They are read again when their files change: the times have no meaning." },
+    OWN("ssl_certificate_warn", 1, 2, ssl_set_warn, warn, "14d", false, "time [every=time] | off",
+        "Certificates that end within that time are told of in the error log when the "
+        "configuration is read, and once a day from then on."),
     IGNORED("ssl_certificate_compression", 1, 1, "on | off",
             "The library cannot compress certificates."),
     IGNORED("ssl_ech_file", 1, 1, "file",

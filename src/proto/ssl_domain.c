@@ -1,13 +1,11 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
 #include "net/tls_conf.h"
+#include "http/log_target.h"
+#include "net/cert_facts.h"
 #include "proto/ssl_load.h"
-#include "wire/date.h"
 
 #include <string.h>
-#include <time.h>
-
-enum { WARN_DAYS = 14 };
 
 static bool read_path(struct conf_load *load, const struct scope *scope, const char *directive,
                       struct slice path, struct slice *ret)
@@ -132,17 +130,19 @@ static void complain(struct conf_load *load, const struct scope *scope, const st
     tls_conf_complain(load, severity, node, fault);
 }
 
-static void warn_of_end(struct conf_load *load, const struct ssl_conf *conf)
+/* Both lists are in the same order. */
+static void read_ends(const struct ssl_conf *conf, const struct tls_certificate *c)
 {
-    int64_t ends = tls_domain_expires(conf->domain), now = (int64_t)time(NULL);
-    char day[DATE_ISO_SIZE];
+    for (struct ssl_file *f = conf->certificates; f != NULL && c != NULL; f = f->next) {
+        struct cert_facts facts;
+        struct cert_reader r;
 
-    if (ends == INT64_MAX || ends - now > (int64_t)WARN_DAYS * 86400)
-        return;
-    date_iso(ends, 0, day);
-    conf_complain(
-        load, CONF_WARN, conf->certificates->node, 0,
-        ends < now ? "the certificate expired on %.10s" : "the certificate expires on %.10s", day);
+        cert_reader_init(&r, c->chain);
+        if (cert_reader_next(&r, &facts))
+            f->ends_s = facts.until_s;
+        cert_reader_done(&r);
+        c = c->next;
+    }
 }
 
 static void destroy(void *domain)
@@ -155,7 +155,7 @@ static bool staple(struct conf_load *load, const struct scope *scope, const stru
     struct slice answer = { 0 };
 
     return read_path(load, scope, "ssl_stapling_file", conf->stapling_file, &answer) &&
-           (answer.size == 0 || tls_domain_staple(conf->domain, answer));
+           (answer.size == 0 || tls_domain_staple(conf->domain, NULL, answer));
 }
 
 /* ssl_certificate with variables: one pair, and both paths are known only later. */
@@ -195,6 +195,7 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
         .session_timeout_s = conf->session_timeout,
         .early_data = conf->early_data,
         .stapled = conf->stapling,
+        .key_log = conf->key_log != NULL ? &conf->key_log->sink : NULL,
         .record_max = (uint32_t)conf->buffer_size,
     };
 
@@ -203,6 +204,13 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
     if (wish.verify == TLS_VERIFY_ON && wish.authorities.size == 0 && wish.trusted.size == 0) {
         conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_verify_client"),
                       CONF_AT_NAME, "no ssl_client_certificate says whose certificates are good");
+        return false;
+    }
+    if (conf->ocsp != SSL_OCSP_OFF && wish.verify != TLS_VERIFY_ON &&
+        wish.verify != TLS_VERIFY_OPTIONAL) {
+        conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_ocsp"), CONF_AT_NAME,
+                      "ssl_ocsp needs clients whose certificates are verified");
+        conf_hint(load, "expected: ssl_verify_client on or optional with it");
         return false;
     }
     conf->domain = tls_domain_create(&wish, &fault);
@@ -222,7 +230,7 @@ bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_con
         return false;
     }
     conf_at_end(load, destroy, conf->domain);
-    if (conf->certificates != NULL)
-        warn_of_end(load, conf);
+    read_ends(conf, wish.certificates);
+    ssl_ends_complain(load, conf);
     return make_library(load, conf, &wish) && staple(load, scope, conf);
 }

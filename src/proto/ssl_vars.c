@@ -1,6 +1,7 @@
 /* ssl_vars.c - $ssl_…: what a connection's TLS came to, and who the client says it is. */
 #include "proto/ssl.h"
 
+#include "net/cert_facts.h"
 #include "wire/uri.h"
 
 #include <openssl/err.h>
@@ -59,6 +60,18 @@ static bool put_protocol(struct tls *t, SSL *ssl, struct gather *g)
 {
     (void)t;
     return put_text(g, SSL_get_version(ssl));
+}
+
+static bool put_days_left(struct tls *t, SSL *ssl, struct gather *g)
+{
+    const X509 *x = SSL_get_certificate(ssl);
+
+    (void)t;
+    if (x == NULL)
+        return false;
+    gather_printf(g, "%lld",
+                  (long long)cert_days_left(cert_time(X509_get0_notAfter(x)), (int64_t)time(NULL)));
+    return true;
 }
 
 static bool put_cipher(struct tls *t, SSL *ssl, struct gather *g)
@@ -447,6 +460,8 @@ static const struct variable vars[] = {
       .help = "Until when it is good." },
     { "ssl_client_v_remain", get_of_certificate, (uintptr_t)put_v_remain,
       .help = "How many days that is." },
+    { "ssl_certificate_days", get_of_tls, (uintptr_t)put_days_left,
+      .help = "How many days the server's certificate is still good; below 0: it has ended." },
     { "ssl_ech_status", get_nothing, .help = "Empty: the library has no ECH." },
     { "ssl_ech_outer_server_name", get_nothing, .help = "Empty: the library has no ECH." },
 };

@@ -34,7 +34,9 @@
 #include "upstream/cache.h"
 #include "upstream/cache_keeper.h"
 #include "upstream/channel.h"
+#include "upstream/client_status.h"
 #include "upstream/discover.h"
+#include "upstream/staple.h"
 #include "upstream/gateways.h"
 #include "upstream/health.h"
 #include "upstream/proxy.h"
@@ -129,6 +131,7 @@ enum { EVERY, MAIN_ONLY };
 
 static const struct step steps[] = {
     { "ssl-client", step_ssl_client, ssl_client_idle, MAIN_ONLY },
+    { "ssl-ocsp", step_client_status, client_status_idle, MAIN_ONLY },
     { "status-zone", step_status_zone, status_zone_idle, MAIN_ONLY },
     { "realip", step_realip, realip_idle, MAIN_ONLY },
     { "server-rewrite", step_server_rewrite, NULL, EVERY },
@@ -173,7 +176,7 @@ static const struct filter filters[] = {
     { "redirect", filter_redirect, NULL, MAIN_ONLY },
 };
 
-enum { SERVER_REWRITE_STEP = 3, FIND_LOCATION_STEP = 4, CONTENT_STEP = 16 };
+enum { SERVER_REWRITE_STEP = 4, FIND_LOCATION_STEP = 5, CONTENT_STEP = 17 };
 
 const struct pipeline pipeline = {
     .steps = steps,
@@ -217,6 +220,8 @@ void features_loop_use(struct loop *loop, struct site *from, struct site *to)
     health_follow(loop, from, to);
     discover_follow(loop, from, to);
     cache_keepers_follow(loop, from, to);
+    ssl_ends_follow(loop, from, to);
+    staple_follow(loop, from, to);
 }
 
 bool features_loop_leave(struct loop *loop)
@@ -226,11 +231,12 @@ bool features_loop_leave(struct loop *loop)
     if (loop->conn_count == 0)
         resolver_leave(loop->resolver);
     return channels_gone(loop->channels) && resolver_gone(loop->resolver) &&
-           cache_keepers_gone(loop);
+           cache_keepers_gone(loop) && staple_gone(loop);
 }
 
 void features_loop_close(struct loop *loop)
 {
+    staple_done(loop);
     if (loop->channels != NULL)
         channels_destroy(loop->channels);
     loop->channels = NULL;

@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOG_MODE = 0644, SECRET_MODE = 0600, SYSLOG_PORT = 514, HOST_SIZE = 256, PATH_SIZE = 4096 };
@@ -114,6 +115,20 @@ static int open_syslog(struct slice server)
 
 /* ---- any -------------------------------------------------------------------------------- */
 
+/* It may have been there before, for everybody. */
+static int hide(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 &&
+        (!S_ISREG(st.st_mode) || (st.st_mode & 077) == 0 || fchmod(fd, SECRET_MODE) == 0))
+        return fd;
+    int error = errno;
+
+    close(fd);
+    return -error;
+}
+
 int log_file_open(const struct log_target *t)
 {
     char path[PATH_SIZE];
@@ -131,7 +146,9 @@ int log_file_open(const struct log_target *t)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
                   t->secret ? SECRET_MODE : LOG_MODE);
 
-    return fd >= 0 ? fd : -errno;
+    if (fd < 0)
+        return -errno;
+    return t->secret ? hide(fd) : fd;
 }
 
 /* Nobody asked for it by name: it is where the build puts logs. */

@@ -189,6 +189,50 @@ static bool set_body(struct bench_job *j, const char *word, const char *value)
     return true;
 }
 
+static bool set_resume(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    (void)value;
+    j->plan.tls.resume = true;
+    return true;
+}
+
+static bool set_verify(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    (void)value;
+    j->plan.tls.verify = true;
+    return true;
+}
+
+static bool set_authorities(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    j->words.authorities = value;
+    return true;
+}
+
+static bool set_sni(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    j->words.sni = value;
+    return true;
+}
+
+static bool set_tls(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    j->words.tls_version = value;
+    return true;
+}
+
+static bool set_ciphers(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    j->words.ciphers = value;
+    return true;
+}
+
 static bool set_expect(struct bench_job *j, const char *word, const char *value)
 {
     return read_unsigned(word, value, 100, 999, &j->plan.expect);
@@ -243,6 +287,12 @@ static const struct option {
     { "-r", "--rate", "N", set_rate, "requests a second, due whatever the answers: an open loop" },
     { NULL, "--gaps", "KIND", set_gaps, "between them: exponential or constant (exponential)" },
     { NULL, "--no-keepalive", NULL, set_no_keepalive, "a connection for each request" },
+    { NULL, "--resume", NULL, set_resume, "https: each takes up the TLS session of its last one" },
+    { NULL, "--verify", NULL, set_verify, "https: the server's certificate must be good" },
+    { NULL, "--cacert", "FILE", set_authorities, "the same, by these authorities" },
+    { NULL, "--sni", "NAME", set_sni, "https: the server's name, if it is not the URL's" },
+    { NULL, "--tls", "VERSION", set_tls, "https: 1.2 or 1.3 alone" },
+    { NULL, "--ciphers", "LIST", set_ciphers, "https: of TLS 1.2, in OpenSSL's words" },
     { NULL, "--idle", "N", set_idle, "connections beside them that say nothing" },
     { NULL, "--trickle", "N", set_trickle, "connections that send a byte a second" },
     { NULL, "--source", "ADDRESS[,…]", set_sources, "connect from these, in turn" },
@@ -264,7 +314,7 @@ static const struct option {
 
 static int usage(FILE *to, int status)
 {
-    fprintf(to, "usage: weir bench [OPTION]… http://HOST[:PORT][/PATH]\n\n"
+    fprintf(to, "usage: weir bench [OPTION]… http[s]://HOST[:PORT][/PATH]\n\n"
                 "Asks one address for one thing, again and again, and says how long it took.\n\n");
     for (size_t i = 0; i < COUNT_OF(options); i++) {
         const struct option *o = &options[i];
@@ -381,6 +431,8 @@ static int run(struct bench_job *j)
     fine &= write_report(j->json, report_json, plan, result);
     fine &= write_report(j->csv, report_csv, plan, result);
     fine &= write_report(j->html, report_html, plan, result);
+    if (result->board.tls_why[0] != '\0')
+        fprintf(stderr, "weir bench: TLS with %s failed: %s\n", plan->url, result->board.tls_why);
     if (plan->connections > 0 && result->board.total.requests == 0) {
         fprintf(stderr, "weir bench: %s answered nothing\n", plan->url);
         fine = false;

@@ -4,6 +4,7 @@
 #include "base/gather.h"
 #include "bench/protocol.h"
 #include "net/addr.h"
+#include "tool/bench_tls.h"
 #include "wire/token.h"
 
 #include <errno.h>
@@ -15,12 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HTTP_PORT = 80, HOST_MAX = 255, HEAD_MAX = 64 * 1024, BODY_MAX = 64 * 1024 * 1024 };
+enum {
+    HTTP_PORT = 80,
+    HTTPS_PORT = 443,
+    HOST_MAX = 255,
+    HEAD_MAX = 64 * 1024,
+    BODY_MAX = 64 * 1024 * 1024
+};
 
 #define SAY(...) (snprintf(why, BENCH_WHY_SIZE, __VA_ARGS__), false)
 
 struct url {
     struct slice authority, host, target;
+    bool secure;
     uint16_t port;
 };
 
@@ -48,12 +56,11 @@ static bool read_url(const char *text, struct url *u, char *why)
 {
     struct slice rest = slice_str(text);
 
-    if (slice_starts(rest, SLICE("https://")))
-        return SAY("%s: TLS is not spoken yet; expected http://host[:port][/path]", text);
-    if (slice_starts(rest, SLICE("http://")))
-        rest = slice_skip(rest, 7);
+    u->secure = slice_starts(rest, SLICE("https://"));
+    if (u->secure || slice_starts(rest, SLICE("http://")))
+        rest = slice_skip(rest, u->secure ? 8 : 7);
     else if (slice_search(rest, SLICE("://")) < rest.size)
-        return SAY("%s: unknown scheme; expected http://host[:port][/path]", text);
+        return SAY("%s: unknown scheme; expected http or https://host[:port][/path]", text);
     if (!printable(rest))
         return SAY("%s: blanks or control bytes in the URL; expected them %%-encoded", text);
     rest = slice_head(rest, slice_find(rest, '#'));
@@ -62,7 +69,7 @@ static bool read_url(const char *text, struct url *u, char *why)
     u->authority = slice_head(rest, slash < mark ? slash : mark);
     u->target = slice_skip(rest, u->authority.size);
     u->host = u->authority;
-    u->port = HTTP_PORT;
+    u->port = u->secure ? HTTPS_PORT : HTTP_PORT;
     struct slice port = { 0 };
 
     if (u->host.size > 0 && u->host.at[0] == '[') {
@@ -241,14 +248,18 @@ bool bench_target(struct bench_plan *plan, struct bench_words *w, char why[BENCH
 
     plan->url = w->url;
     plan->protocol = &bench_http1;
-    return read_url(w->url, &u, why) && read_method(plan, w, why) && read_body(w, why) &&
-           write_request(plan, w, &u, why) && look_up(&u, plan, why) &&
-           read_sources(w->sources, plan, why);
+    if (!read_url(w->url, &u, why))
+        return false;
+    w->host = u.host;
+    w->secure = u.secure;
+    return read_method(plan, w, why) && read_body(w, why) && write_request(plan, w, &u, why) &&
+           look_up(&u, plan, why) && read_sources(w->sources, plan, why) && bench_tls(plan, w, why);
 }
 
 void bench_target_done(struct bench_plan *plan, struct bench_words *w)
 {
     free((void *)(uintptr_t)plan->requests.at);
     free((void *)(uintptr_t)w->payload.at);
+    bench_tls_done(plan, w);
     plan->requests = w->payload = (struct slice){ 0 };
 }

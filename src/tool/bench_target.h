@@ -9,12 +9,16 @@ enum { BENCH_FIELDS_MAX = 64, BENCH_WHY_SIZE = 256 };
 /* What the options said; borrowed words. */
 struct bench_words {
     const char *url, *method, *body, *sources;
-    const char *fields[BENCH_FIELDS_MAX]; /* "Name: value" */
+    const char *sni, *authorities, *tls_version, *ciphers; /* NULL: not said */
+    const char *fields[BENCH_FIELDS_MAX];                  /* "Name: value" */
     unsigned field_count;
-    struct slice payload; /* made here: the request's body; freed by bench_target_done() */
+    bool secure;          /* made here, like the rest: https */
+    struct slice payload; /* the request's body; freed by bench_target_done() */
+    struct slice host;    /* of the URL         */
+    struct slice trusted; /* freed likewise     */
 };
 
-/* Fills to, sources, method, request and requests of the plan from the words; its depth and
+/* Fills to, sources, method, tls, request and requests of the plan from the words; its depth and
  * keep_alive must be set. A name is looked up, once. False, with a sentence in why, if something
  * is wrong. bench_target_done() in any case. */
 bool bench_target(struct bench_plan *, struct bench_words *, char why[BENCH_WHY_SIZE]) MUST_USE;

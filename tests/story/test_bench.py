@@ -13,6 +13,7 @@ import time
 import pytest
 
 from conftest import BINARY, ENGINES, free_port
+from pki import authority, files
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -71,6 +72,100 @@ def answering(answer, delay=0, close=False, seen=None):
 
 def url(s, path='/file.txt'):
     return f'http://127.0.0.1:{s.port}{path}'
+
+
+# ---- TLS -----------------------------------------------------------------------------------
+
+SECURE = '''server {{ listen 127.0.0.1:PORT ssl; server_name localhost; root html;
+    ssl_certificate a.crt; ssl_certificate_key a.key; {body} }}'''
+
+
+def secure(weir, body='', http='', **more):
+    pair = authority().issue('localhost', '127.0.0.1', **more)
+    ca = {'ca.crt': authority().crt}
+    return weir(servers=SECURE.format(body=body), http=http, files={**files(a=pair), **ca})
+
+
+def secure_url(s, path='/file.txt', host='127.0.0.1'):
+    return f'https://{host}:{s.port}{path}'
+
+
+@pytest.mark.parametrize('depth', [1, 8])
+def test_requests_by_https(weir, engine, depth):
+    s = secure(weir)
+    found = result(secure_url(s), '-n', 1000, '-c', 10, '-p', depth, '--engine', engine)
+    assert found['requests'] == 1000 and found['errors']['total'] == 0
+    assert found['handshakes']['count'] == found['connections'] <= 10, found
+    assert found['handshakes']['p50_us'] > 0 and found['config']['tls']
+
+
+@pytest.mark.parametrize('version', ['1.2', '1.3'])
+def test_handshakes_full_and_resumed(weir, engine, version):
+    s = secure(weir, 'location / { return 200 "$ssl_session_reused"; }')
+    words = secure_url(s, '/'), '-n', 100, '-c', 4, '--no-keepalive', '--engine', engine, \
+        '--tls', version
+    full, again = result(*words), result(*words, '--resume')
+    assert full['requests'] == again['requests'] == 100
+    assert full['errors']['total'] == again['errors']['total'] == 0
+    assert full['handshakes']['count'] >= 100 and full['handshakes']['resumed'] == 0
+    assert again['handshakes']['count'] - again['handshakes']['resumed'] <= 4
+    assert again['handshakes']['resumed'] >= 96
+
+
+def test_large_bodies_by_https(weir, engine):
+    s = secure(weir)
+    (s.dir / 'html' / 'large').write_bytes(os.urandom(3_000_000))
+    found = result(secure_url(s, '/large'), '-n', 30, '-c', 3, '--engine', engine)
+    assert found['requests'] == 30 and found['errors']['total'] == 0
+    assert found['bytes'] > 90_000_000
+
+
+def test_the_name_of_the_url_is_told(weir, engine):
+    s = secure(weir, 'location / { return 200; } if ($ssl_server_name != other.test) '
+                     '{ return 400; }')
+    words = '-n', 20, '-c', 2, '--engine', engine
+    assert result(secure_url(s, host='localhost'), *words)['errors']['status'] == 20
+    found = result(secure_url(s), *words, '--sni', 'other.test')
+    assert found['errors']['total'] == 0 and found['requests'] == 20
+
+
+@pytest.mark.one_engine
+def test_certificates_are_verified_when_asked(weir):
+    s = secure(weir)
+    words = secure_url(s), '-n', 20, '-c', 2
+    assert result(*words)['requests'] == 20
+    assert 'certificate' in bench(*words, '--verify', status=1).stderr
+    found = result(*words, '--cacert', s.dir / 'ca.crt')
+    assert found['requests'] == 20 and found['config']['verify']
+    wrong = bench(*words, '--cacert', s.dir / 'ca.crt', '--sni', 'other.test', status=1)
+    assert 'TLS with https://' in wrong.stderr and 'mismatch' in wrong.stderr
+
+
+@pytest.mark.one_engine
+def test_https_to_a_server_without_tls(weir):
+    assert 'TLS with' in bench(secure_url(weir()), '-n', 5, status=1).stderr
+
+
+def test_handshakes_that_fail_later_are_errors(weir, engine):
+    s = secure(weir)
+    child = subprocess.Popen([BINARY, 'bench', secure_url(s), '-d', '2', '-c', '3',
+                              '--no-keepalive', '--engine', engine, '--json', '-'],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.7)
+    s.rewrite(s.conf.read_text().replace('root html;', 'ssl_reject_handshake on;', 1))
+    assert s.command('-s', 'reload').returncode == 0
+    out, err = child.communicate(timeout=20)
+    found = json.loads(out)
+    assert found['requests'] > 0 and found['errors']['tls'] > 0
+    assert 'unrecognized name' in err
+
+
+def test_idle_connections_shake_hands(weir, engine):
+    s = secure(weir, http='client_header_timeout 60s; keepalive_requests 1000000;')
+    found = result(secure_url(s), '-d', 1, '-c', 2, '--idle', 20, '--trickle', 5,
+                   '--engine', engine)
+    assert found['side_lost'] == 0 and found['requests'] > 0
+    assert found['handshakes']['count'] == 27
 
 
 # ---- a real server -------------------------------------------------------------------------
@@ -235,7 +330,12 @@ MISTAKES = [
     (['http://127.0.0.1:1/', '--body', '@/no/such/file'], 2, 'No such file'),
     (['http://127.0.0.1:99999/'], 2, 'port'),
     (['http:///x'], 2, 'no host'),
-    (['https://127.0.0.1/'], 2, 'TLS'),
+    (['https://127.0.0.1:1/'], 1, 'Connection refused'),
+    (['http://127.0.0.1:1/', '--resume'], 2, 'there is no TLS in'),
+    (['https://127.0.0.1:1/', '--tls', '1.1'], 2, '1.2 or 1.3'),
+    (['https://127.0.0.1:1/', '--ciphers', 'none-such'], 2, '--ciphers'),
+    (['https://127.0.0.1:1/', '--cacert', '/no/such/file'], 2, 'No such file'),
+    (['https://127.0.0.1:1/', '--sni', ''], 2, 'a host\'s name'),
     (['ftp://127.0.0.1/'], 2, 'scheme'),
     (['http://name.invalid/'], 2, 'name.invalid'),
     (['http://127.0.0.1:1/'], 1, 'Connection refused'),
