@@ -3,15 +3,13 @@ import datetime
 import functools
 import ipaddress
 
-import pytest
 
-pytest.importorskip('cryptography', reason='python3-cryptography is not installed')
-from cryptography import x509                                               # noqa: E402
-from cryptography.hazmat.primitives import hashes, serialization            # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, rsa               # noqa: E402
-from cryptography.x509 import ocsp                                          # noqa: E402
-from cryptography.x509.oid import AuthorityInformationAccessOID as AIA      # noqa: E402
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID              # noqa: E402
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa   
+from cryptography.x509 import ocsp                              
+from cryptography.x509.oid import AuthorityInformationAccessOID as AIA
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  
 
 
 def now():
