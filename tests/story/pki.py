@@ -3,13 +3,12 @@ import datetime
 import functools
 import ipaddress
 
-
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa   
-from cryptography.x509 import ocsp                              
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID as AIA
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def now():
