@@ -29,7 +29,7 @@ static bool plain(struct slice s)
 
 const char *fetch_read_url(struct slice text, struct fetch_url *u)
 {
-    struct slice rest = slice_skip(text, 7), port = { 0 };
+    struct slice rest, port = { 0 };
     uint64_t number = HTTP_PORT;
     size_t cut;
 
@@ -37,6 +37,7 @@ const char *fetch_read_url(struct slice text, struct fetch_url *u)
         return "only http:// is spoken here";
     if (!plain(text))
         return "there are blanks or other bytes in it that no URL has";
+    rest = slice_skip(text, strlen("http://"));
     u->authority = slice_head(rest, slice_find(rest, '/'));
     u->path = slice_skip(rest, u->authority.size);
     u->path = slice_head(u->path, slice_find(u->path, '#'));
