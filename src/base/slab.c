@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOT_ALIGN = 16 };
+enum { SLOT_ALIGN = 16, PAGE = 4096 };
 
 struct slab_block {
     struct slab_block *next;
-    size_t size; /* with this head */
+    char *slots;
+    size_t size; /* of all of them */
 };
-
-_Static_assert(sizeof(struct slab_block) % SLOT_ALIGN == 0, "slots are aligned");
 
 void slab_init(struct slab *s, size_t slot_size, uint32_t slots_per_block)
 {
@@ -31,14 +30,17 @@ static void free_push(struct slab *s, void *slot)
 
 static bool block_add(struct slab *s)
 {
-    size_t size = sizeof(struct slab_block) + s->slot_size * s->slots_per_block;
-    struct slab_block *block = malloc(size);
-    if (block == NULL)
+    size_t size = s->slot_size * s->slots_per_block;
+    struct slab_block *block = malloc(sizeof *block);
+    char *slots = aligned_alloc(s->slot_size % PAGE == 0 ? PAGE : SLOT_ALIGN, size);
+    if (block == NULL || slots == NULL) {
+        free(block);
+        free(slots);
         return false;
-    *block = (struct slab_block){ s->blocks, size };
+    }
+    *block = (struct slab_block){ s->blocks, slots, size };
     s->blocks = block;
     s->total += s->slots_per_block;
-    char *slots = (char *)(block + 1);
     for (uint32_t i = s->slots_per_block; i-- > 0;) /* the first slot is taken first */
         free_push(s, slots + i * s->slot_size);
     return true;
@@ -68,7 +70,8 @@ void slab_done(struct slab *s)
     while (s->blocks != NULL) {
         struct slab_block *block = s->blocks;
         s->blocks = block->next;
-        UNPOISON(block, block->size);
+        UNPOISON(block->slots, block->size);
+        free(block->slots);
         free(block);
     }
     *s = (struct slab){ 0 };

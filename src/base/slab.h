@@ -5,7 +5,8 @@
  *   slab_give(&conns, c);
  *   slab_done(&conns);                      CHECKs that every slot came back
  *
- * Not thread-safe: a slab belongs to one loop. Slots are 16-byte aligned and not zeroed.
+ * Not thread-safe: a slab belongs to one loop. Slots are 16-byte aligned, those of
+ * whole pages (4096 bytes) begin at one, and not zeroed.
  */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H

@@ -9,14 +9,37 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+static bool bytes_eq_nocase(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (byte_lower((unsigned char)a[i]) != byte_lower((unsigned char)b[i]))
+            return false;
+    return true;
+}
+
+enum { WORD = sizeof(uint64_t) };
+
+/* Bytes that differ in more than the bit of letters' cases are no two cases of a letter. */
+static bool word_eq_nocase(const char *a, const char *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, WORD);
+    memcpy(&y, b, WORD);
+    if (x == y)
+        return true;
+    return ((x ^ y) & ~UINT64_C(0x2020202020202020)) == 0 && bytes_eq_nocase(a, b, WORD);
+}
+
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
     if (a.size != b.size)
         return false;
-    for (size_t i = 0; i < a.size; i++)
-        if (byte_lower((unsigned char)a.at[i]) != byte_lower((unsigned char)b.at[i]))
+    if (a.size < WORD)
+        return bytes_eq_nocase(a.at, b.at, a.size);
+    for (size_t i = 0; i + WORD < a.size; i += WORD)
+        if (!word_eq_nocase(a.at + i, b.at + i))
             return false;
-    return true;
+    return word_eq_nocase(a.at + a.size - WORD, b.at + b.size - WORD);
 }
 
 bool slice_starts(struct slice s, struct slice prefix)
@@ -64,8 +87,11 @@ struct slice slice_cut(struct slice *s, char byte)
 
 struct slice slice_trim(struct slice s)
 {
-    while (s.size > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
-        s = slice_skip(s, 1);
+    size_t from = 0;
+    while (from < s.size && (s.at[from] == ' ' || s.at[from] == '\t'))
+        from++;
+    s.at += from;
+    s.size -= from;
     while (s.size > 0 && (s.at[s.size - 1] == ' ' || s.at[s.size - 1] == '\t'))
         s.size--;
     return s;

@@ -36,7 +36,7 @@ static void stream_end(struct request *r, unsigned status)
     s->ready(r, s->arg);
 }
 
-static const struct body_sink as_it_comes = { stream_bytes, stream_end };
+static const struct body_sink as_it_comes = { stream_bytes, stream_end, NULL };
 
 static enum body_status stream_pull(struct body *body, size_t max, struct chunk *ret)
 {

@@ -234,7 +234,7 @@ static void take_end(struct request *r, unsigned status)
         complete(b);
 }
 
-static const struct body_sink whole = { take_bytes, take_end };
+static const struct body_sink whole = { take_bytes, take_end, NULL };
 
 /* ---- for handlers ------------------------------------------------------------------------ */
 

@@ -28,6 +28,9 @@ struct body_sink {
     /* 0: that was all. 400 (a broken chunk), 408 (late, or too slow), 413 (too large): the rest
      * is not read, and the connection ends behind the answer. */
     void (*end)(struct request *, unsigned status);
+    /* Nothing of the request's memory is on its way to somebody: it may sleep (http/sleep.h) until
+     * there is more. NULL: never. */
+    bool (*quiet)(const struct request *);
 };
 
 /* What was read of a body: in memory, or, as soon as it is too large for that, in a file. Made

@@ -23,6 +23,7 @@ struct coders;
 struct file_cache;
 struct log_book;
 struct resolver;
+struct sleepers;
 struct tls_home;
 struct tls_ring;
 
@@ -66,6 +67,7 @@ struct loop {
     struct tls_home *tls;               /* net/tls_home.h: NULL until TLS is met             */
     struct tls_ring *tls_ring;          /* … ticket keys, the worker's                       */
     struct log_book *log_book;          /* server/log_book.h: access log buffers         */
+    struct sleepers *sleepers;          /* http/sleep.h; NULL: no request has slept yet      */
 
     struct list conns;             /* every connection                              */
     struct list idle;              /* those between requests, longest idle first    */

@@ -315,8 +315,8 @@ void request_set_uri(struct request *, struct slice uri);
 /* ---- for protocols ------------------------------------------------------------- */
 
 /* `memory` is a slot of loop->request_slab (REQUEST_SLOT bytes): the request itself and its
- * arena's first block. */
-enum { REQUEST_SLOT = 8192 };
+ * arena's first block. Only pages that are written to cost memory. */
+enum { REQUEST_SLOT = 12288 };
 struct request *request_create(struct loop *, struct io *, const struct request_ops *,
                                void *conn) MUST_USE;
 

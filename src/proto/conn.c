@@ -3,6 +3,7 @@
 
 #include "base/trace.h"
 #include "http/proxy_told.h"
+#include "http/sleep.h"
 #include "io/io.h"
 #include "net/progress.h"
 
@@ -48,10 +49,18 @@ void conn_start(struct conn *c, unsigned first)
 
 /* ---- events ------------------------------------------------------------------ */
 
+/* What an event finds of the connection's request is there. */
+static void rouse(struct conn *c)
+{
+    if (c->request != NULL)
+        request_awake(c->loop, c->request);
+}
+
 void conn_run(struct conn *c, conn_event_fn *event)
 {
     OBJ(c, CONN_MAGIC);
     CHECK(!c->running);
+    rouse(c);
     c->running = true;
     if (event != NULL)
         event(c);
@@ -315,6 +324,7 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result r)
 void conn_over(struct conn *c)
 {
     c->live_requests++; /* until all of them have been ended */
+    rouse(c);
     if (c->request != NULL)
         request_end(c->request);
     if (c->session != NULL)

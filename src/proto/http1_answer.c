@@ -392,7 +392,7 @@ void send_enter(struct conn *c)
             send_out(c, 1, 0);
         } else {
             h1_out_give(c); /* it may be long: a tunnel is idle most of its time */
-            conn_deadline(c, 0);
+            conn_deadline(c, x->tunnel ? TUNNEL_REST_MS : 0);
         }
         return;
     case BODY_END:
@@ -461,6 +461,10 @@ void send_sent(struct conn *c)
  * much was taken is asked only now; a first look makes the mark, a second one compares. */
 void send_late(struct conn *c)
 {
+    if (c->request != NULL && exchange_of(c)->tunnel && !conn_sending(c)) {
+        tunnel_late(c);
+        return;
+    }
     uint64_t taken = conn_progress(c);
     int64_t most = c->request != NULL ? h1_core(c)->send_timeout : c->send_ms;
 

@@ -2,6 +2,7 @@
  * throws away what nobody read. Both share one decoder, which goes on where it was.
  */
 #include "http/client_body.h"
+#include "http/sleep.h"
 #include "proto/http1_private.h"
 
 /* ---- both: the decoder ---------------------------------------------------------------- */
@@ -266,12 +267,25 @@ void tunnel_bytes(struct conn *c)
         x->body_wanted = r->sink->bytes(r, piece);
         conn_consume(c, piece.size);
     }
+    if (!conn_sending(c))
+        conn_deadline(c, TUNNEL_REST_MS);
     if (conn_peek(c).size > 0)
         return;
     if (c->in_ended)
         tunnel_end(c);
     else
         conn_receive(c);
+}
+
+/* Nothing came for a while. What waits to be asked for lies in the request, and keeps it awake. */
+void tunnel_late(struct conn *c)
+{
+    struct request *r = c->request;
+    const struct exchange *x = r->exchange;
+
+    if (c->in_first != NULL || x->ask.slot != 0 || r->sink->quiet == NULL || !r->sink->quiet(r) ||
+        !request_sleep(r))
+        conn_deadline(c, TUNNEL_REST_MS);
 }
 
 static void asked(struct conn *c)

@@ -31,7 +31,8 @@ enum {
     DRAIN_MAX = 64 * 1024,     /* request body read for an answer that ignores it    */
     SEND_SECOND_LOOK = 8,      /* part of send_timeout until the second look         */
     RATE_GRACE_SEC = 10,
-    RATE_MIN = 500 /* bytes a second a request body must bring           */
+    TUNNEL_REST_MS = 5000, /* … without a byte: the request may sleep                  */
+    RATE_MIN = 500         /* bytes a second a request body must bring           */
 };
 
 /* Answers on their way out. Slot of loop->out_slab: held only while something is to be sent. */
@@ -89,8 +90,8 @@ conn_event_fn proxy_enter, proxy_bytes, proxy_late;
 conn_event_fn tls_enter, tls_bytes, tls_late;
 
 /* http1_body.c */
-conn_event_fn tunnel_bytes, body_enter, body_bytes, body_sent, body_late, discard_enter,
-    discard_bytes, discard_late;
+conn_event_fn tunnel_bytes, tunnel_late, body_enter, body_bytes, body_sent, body_late,
+    discard_enter, discard_bytes, discard_late;
 /* request_ops.read_body: the request's body is wanted, from its beginning or again. */
 void h1_read_body(struct request *);
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log_ring.h"
 #include "http/pipeline.h"
+#include "http/sleep.h"
 #include "proto/http1.h"
 #include "server/accept.h"
 #include "server/features.h"
@@ -362,6 +363,7 @@ static void loop_shut(struct loop_thread *t)
     log_book_destroy(loop);
     while (!bell_down(&t->bell))
         io_turn(loop->io, UINT64_MAX);
+    sleepers_destroy(loop);
     slab_done(&loop->conn_slab);
     slab_done(&loop->request_slab);
     slab_done(&loop->out_slab);

@@ -28,19 +28,29 @@ struct channels *channels_create(void)
     if (all == NULL)
         return NULL;
     slab_init(&all->slab, sizeof(struct channel), PER_BLOCK);
-    for (size_t i = 0; i < COUNT_OF(all->idle); i++)
-        list_init(&all->idle[i]);
+    for (size_t i = 0; i < COUNT_OF(all->kinds); i++)
+        list_init(&all->kinds[i]);
     list_init(&all->sessions);
     return all;
 }
 
+static void close_idle(struct kind *k)
+{
+    while (!list_empty(&k->idle))
+        channel_close(container_of(list_first(&k->idle), struct channel, idle));
+}
+
+/* A kind that loses its idle ones stays until their closes have completed. */
 void channels_leave(struct channels *all)
 {
     all->leaving = true;
     sessions_drop(all);
-    for (size_t i = 0; i < COUNT_OF(all->idle); i++)
-        while (!list_empty(&all->idle[i]))
-            channel_close(container_of(list_first(&all->idle[i]), struct channel, idle));
+    for (size_t i = 0; i < COUNT_OF(all->kinds); i++) {
+        const struct link *head = &all->kinds[i].head;
+
+        for (struct link *l = head->next; l != head; l = l->next)
+            close_idle(container_of(l, struct kind, place));
+    }
 }
 
 bool channels_gone(const struct channels *all)
@@ -54,52 +64,6 @@ void channels_destroy(struct channels *all)
     sessions_drop(all);
     slab_done(&all->slab);
     free(all);
-}
-
-static struct list *place_of(struct channels *all, const struct endpoint *peer)
-{
-    struct slice bytes = slice_of((const char *)&peer->address, peer->size);
-
-    return &all->idle[slice_hash(bytes) % COUNT_OF(all->idle)];
-}
-
-const struct endpoint *channels_kept_for(const struct channels *all, uint64_t identity)
-{
-    for (size_t i = 0; i < COUNT_OF(all->idle) && all->idle_count > 0; i++) {
-        const struct link *head = &all->idle[i].head;
-
-        for (struct link *l = head->next; l != head; l = l->next) {
-            const struct channel *c = container_of(l, struct channel, idle);
-
-            if (c->manner.identity == identity)
-                return &c->peer;
-        }
-    }
-    return NULL;
-}
-
-static bool same_socket(const struct channel *c, const struct channel_manner *m)
-{
-    const struct endpoint *bind = c->manner.bind;
-
-    if ((bind == NULL) != (m->bind == NULL) || (bind != NULL && !endpoint_eq(bind, m->bind)))
-        return false;
-    return c->manner.transparent == m->transparent && c->manner.keepalive == m->keepalive &&
-           c->manner.rcvbuf == m->rcvbuf && c->manner.sndbuf == m->sndbuf &&
-           c->manner.identity == m->identity;
-}
-
-static bool fits(const struct channel *c, const struct endpoint *peer,
-                 const struct channel_manner *m)
-{
-    return endpoint_eq(&c->peer, peer) && same_socket(c, m) && secure_fits(c, m->tls) &&
-           slice_eq(c->manner.greeting, m->greeting);
-}
-
-/* But for their greetings. */
-static bool alike(const struct channel *a, const struct channel *b)
-{
-    return endpoint_eq(&a->peer, &b->peer) && same_socket(a, &b->manner) && secure_alike(a, b);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -148,40 +112,57 @@ static void use(struct channel *c, struct request *r, const struct channel_ops *
     request_pin(r);
 }
 
+/* A copy of its own. False: no memory. */
+static bool greeting_take(struct channel *c, struct slice greeting)
+{
+    char *copy;
+
+    CHECK(greeting.size <= CHANNEL_GREETING_MAX);
+    if (greeting.size == 0)
+        return true;
+    copy = calloc(1, greeting.size);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, greeting.at, greeting.size);
+    c->greeting = slice_of(copy, greeting.size);
+    return true;
+}
+
+/* Of one that has no socket, or none any more. */
+static void forget(struct channel *c)
+{
+    secure_destroy(c);
+    if (c->kind != NULL)
+        kind_give(c->kind);
+    free((void *)(uintptr_t)c->greeting.at);
+    slab_give(&c->home->slab, c);
+}
+
 static struct channel *make(struct request *r, const struct endpoint *peer,
                             const struct channel_manner *m, int *error)
 {
     struct channels *all = r->loop->channels;
     struct channel *c = slab_take(&all->slab);
-    int fd;
+    int fd = -ENOMEM;
 
     if (c == NULL) {
         *error = ENOMEM;
         return NULL;
     }
     memset(c, 0, sizeof *c);
-    fd = m->tls == NULL || secure_create(c, m->tls) ? socket_for(r->io, peer, m) : -ENOMEM;
+    c->home = all;
+    c->loop = r->loop;
+    c->kind = kind_take(all, peer, m);
+    if (c->kind != NULL && greeting_take(c, m->greeting) &&
+        (m->tls == NULL || secure_create(c, m->tls)))
+        fd = socket_for(r->io, peer, m);
     if (fd < 0) {
-        secure_destroy(c);
-        slab_give(&all->slab, c);
+        forget(c);
         *error = -fd;
         return NULL;
     }
     OBJ_BORN(c, CHANNEL_MAGIC);
     c->fd = fd;
-    c->home = all;
-    c->loop = r->loop;
-    c->peer = *peer;
-    c->manner = *m;
-    c->manner.tls = NULL;
-    if (m->bind != NULL) {
-        c->bind = *m->bind;
-        c->manner.bind = &c->bind;
-    }
-    CHECK(m->greeting.size <= sizeof c->greeting);
-    if (m->greeting.size > 0)
-        memcpy(c->greeting, m->greeting.at, m->greeting.size);
-    c->manner.greeting = slice_of(c->greeting, m->greeting.size);
     all->open++;
     return c;
 }
@@ -190,22 +171,20 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
 static struct channel *take_idle(struct request *r, const struct endpoint *peer,
                                  const struct channel_manner *m)
 {
-    struct channels *all = r->loop->channels;
-    struct list *place = place_of(all, peer);
+    struct kind *kind = kind_find(r->loop->channels, peer, m);
 
-    for (struct link *l = place->head.next, *next; l != &place->head; l = next) {
+    if (kind == NULL)
+        return NULL;
+    for (struct link *l = kind->idle.head.next, *next; l != &kind->idle.head; l = next) {
         struct channel *c = container_of(l, struct channel, idle);
 
         next = l->next;
-        if (!fits(c, peer, m))
+        if (!secure_fits(c, m->tls) || !slice_eq(c->greeting, m->greeting))
             continue;
-        if ((m->careful || !io_busy(&c->rx)) && !io_silent(c->io, c->fd)) {
-            channel_close(c);
-            continue;
-        }
-        list_remove(&c->idle);
-        all->idle_count--;
-        return c;
+        channel_rise(c);
+        if ((!m->careful && io_busy(&c->rx)) || io_silent(c->io, c->fd))
+            return c;
+        channel_close(c);
     }
     return NULL;
 }
@@ -229,7 +208,7 @@ struct channel *channel_open(struct request *r, const struct endpoint *peer,
         return NULL;
     use(c, r, ops, owner);
     c->opened_ns = io_now_ns(c->io);
-    io_connect(c->io, &c->tx, c->fd, &c->peer.address.any, c->peer.size, on_connected);
+    io_connect(c->io, &c->tx, c->fd, &c->kind->peer.address.any, c->kind->peer.size, on_connected);
     return c;
 }
 
@@ -268,8 +247,7 @@ void channel_part(struct channel *c)
     }
     c->request = NULL;
     c->owner = NULL;
-    list_prepend(place_of(c->home, &c->peer), &c->idle);
-    c->home->idle_count++;
+    channel_rest(c);
     channel_deadline(c, c->idle_ms);
     (void)request_unpin(r);
 }
@@ -282,6 +260,7 @@ static void on_greeted(struct io *io, struct io_op *op, struct io_result result)
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
+    channel_rouse(c);
     if (c->closing)
         return;
     if (result.res < 0)
@@ -293,7 +272,7 @@ static void on_greeted(struct io *io, struct io_op *op, struct io_result result)
 /* What stands before all else stands before TLS, too. */
 static void greet(struct channel *c)
 {
-    c->greeting_iov = (struct iovec){ c->greeting, c->manner.greeting.size };
+    c->greeting_iov = (struct iovec){ (void *)(uintptr_t)c->greeting.at, c->greeting.size };
     io_send(c->io, &c->tx, c->fd, &c->greeting_iov, 1, 0, on_greeted);
 }
 
@@ -303,11 +282,12 @@ static void on_connected(struct io *io, struct io_op *op, struct io_result resul
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
+    channel_rouse(c);
     if (c->closing)
         return;
     if (c->secure == NULL || result.res < 0)
         c->ops->event(c->owner, CHANNEL_OPEN, result.res < 0 ? -result.res : 0);
-    else if (c->manner.greeting.size > 0)
+    else if (c->greeting.size > 0)
         greet(c);
     else
         secure_begin(c);
@@ -319,6 +299,7 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result result)
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
+    channel_rouse(c);
     if (!c->closing)
         c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
 }
@@ -329,6 +310,7 @@ void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
 
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
+    channel_rouse(c);
     if (c->parting && !c->closing && result.res == -ECANCELED) {
         channel_part(c);
         return;
@@ -369,6 +351,7 @@ static void on_late(struct io *io, struct io_timer *timer)
         return;
     }
     c->late_at_ns = 0;
+    channel_rouse(c);
     if (c->request == NULL || c->parting)
         channel_close(c);
     else
@@ -447,16 +430,20 @@ static bool worth_keeping(const struct channel *c, const struct channel_keeping 
            c->home->idle_count < CHANNELS_IDLE_MAX && (c->secure == NULL || secure_is_quiet(c));
 }
 
-/* Room for one more of its kind: the one that has been idle longest goes. */
-static void make_room(struct channel *c, struct list *place, unsigned most)
+/* Room for one more like it: the one that has been idle longest goes. They are looked at one by one
+ * only when there may be too many. */
+static void make_room(const struct channel *c, unsigned most)
 {
+    struct list *idle = &c->kind->idle;
     struct channel *oldest = NULL;
     unsigned count = 0;
 
-    for (struct link *l = place->head.next; l != &place->head; l = l->next) {
+    if (c->kind->idle_count < most)
+        return;
+    for (struct link *l = idle->head.next; l != &idle->head; l = l->next) {
         struct channel *other = container_of(l, struct channel, idle);
 
-        if (!alike(other, c))
+        if (!secure_alike(other, c))
             continue;
         oldest = other;
         count++;
@@ -471,7 +458,7 @@ void channel_keep(struct channel *c, const struct channel_keeping *k)
         channel_close(c);
         return;
     }
-    make_room(c, place_of(c->home, &c->peer), k->most);
+    make_room(c, k->most);
     channel_deadline(c, 0);
     c->idle_ms = k->timeout_ms;
     c->parting = c->io != c->loop->io && io_busy(&c->rx);
@@ -486,12 +473,10 @@ void channel_close(struct channel *c)
     OBJ(c, CHANNEL_MAGIC);
     if (c->closing)
         return;
-    c->closing = true;
-    if (list_linked(&c->idle)) {
-        list_remove(&c->idle);
-        c->home->idle_count--;
-    }
+    channel_rise(c);
     io_timer_stop(c->io, &c->timer);
+    c->closing = true;
+    c->end = (struct io_op){ 0 };
     if (c->secure != NULL)
         secure_close(c);
     io_close(c->io, &c->end, c->fd, on_closed);
@@ -525,11 +510,11 @@ void channel_over(struct channel *c)
     struct channels *all = c->home;
     struct request *r = c->request;
 
-    secure_destroy(c);
+    channel_rouse(c);
     free(c->last);
     give_back(c);
     OBJ_DEAD(c);
-    slab_give(&all->slab, c);
+    forget(c);
     all->open--;
     if (r != NULL)
         (void)request_unpin(r);

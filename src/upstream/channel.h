@@ -78,7 +78,7 @@ struct channel_keeping {
 /* All channels of one loop: loop->channels. */
 struct channels {
     struct slab slab;
-    struct list idle[64]; /* by endpoint; in each, the one kept last is first             */
+    struct list kinds[64]; /* by endpoint: see channel.c                                  */
     uint32_t open, idle_count;
     struct list sessions; /* of TLS, that may be taken up: those met last are first       */
     uint32_t session_count;

@@ -2,9 +2,20 @@
 #ifndef UPSTREAM_CHANNEL_PRIVATE_H
 #define UPSTREAM_CHANNEL_PRIVATE_H
 
+#include "http/sleep.h"
 #include "upstream/channel.h"
 
 struct secure;
+
+/* All connections to one endpoint that are made in one manner, whatever their greeting and TLS. It
+ * lasts as long as there is a channel of it. */
+struct kind {
+    struct link place; /* in channels->kinds                                          */
+    struct list idle;  /* the one kept last is first                                  */
+    unsigned idle_count, channels;
+    struct endpoint peer, bind;
+    struct channel_manner manner;
+};
 
 struct channel {
     uint32_t magic;
@@ -18,21 +29,45 @@ struct channel {
     struct request *request; /* pinned; NULL: idle                                       */
     const struct channel_ops *ops;
     void *owner;
-    struct io_op rx, tx, end;
-    struct io_timer timer;
-    uint64_t late_at_ns; /* 0: no deadline; the timer may ring before                 */
+    struct io_op rx, tx;
+    union {
+        struct io_op end; /* once closing: the close; all else in this union is over   */
+        struct {
+            struct io_timer timer;
+            uint64_t late_at_ns; /* 0: no deadline; the timer may ring before         */
+            struct link idle;    /* in kind->idle                                     */
+            int64_t idle_ms;     /* how long it may be idle                           */
+        };
+    };
     uint64_t opened_ns, requests;
-    int64_t idle_ms; /* how long it may be idle */
-    struct link idle;
+    struct kind *kind;
     void *last; /* see channel_frees()                                       */
     void *lent; /* see channel_lend()                                        */
     void (*let_go)(void *lent);
     struct secure *secure; /* NULL: without TLS                                         */
-    struct endpoint peer, bind;
-    struct channel_manner manner;
-    char greeting[CHANNEL_GREETING_MAX];
+    struct slice greeting; /* its own copy; mostly empty                               */
     struct iovec greeting_iov;
 };
+
+/* Before anything is told to a request: it may sleep. */
+static inline void channel_rouse(struct channel *c)
+{
+    if (c->request != NULL)
+        request_awake(c->loop, c->request);
+}
+
+/* ---- channel_kind.c ------------------------------------------------------------------------- */
+
+/* NULL: there is no channel of that kind. */
+struct kind *kind_find(struct channels *, const struct endpoint *, const struct channel_manner *);
+/* One more channel is of this kind. NULL: no memory. */
+struct kind *kind_take(struct channels *, const struct endpoint *,
+                       const struct channel_manner *) MUST_USE;
+void kind_give(struct kind *);
+
+/* Among the idle ones of its kind, and from there (if it is one). */
+void channel_rest(struct channel *);
+void channel_rise(struct channel *);
 
 /* ---- channel.c ------------------------------------------------------------------------------ */
 

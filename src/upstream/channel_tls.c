@@ -123,7 +123,7 @@ static bool is_for(const struct session *k, const struct channel *c)
     const struct secure *s = c->secure;
 
     return k->name_size == s->name_size && k->alpn_size == s->alpn_size &&
-           memcmp(k->id, s->id, sizeof k->id) == 0 && endpoint_eq(&k->peer, &c->peer) &&
+           memcmp(k->id, s->id, sizeof k->id) == 0 && endpoint_eq(&k->peer, &c->kind->peer) &&
            memcmp(k->words, s->words, (size_t)s->name_size + s->alpn_size) == 0;
 }
 
@@ -164,7 +164,7 @@ static struct session *make_session(struct channel *c)
         return NULL;
     if (all->session_count == CHANNELS_SESSIONS_MAX)
         drop_session(all, container_of(all->sessions.head.prev, struct session, order));
-    k->peer = c->peer;
+    k->peer = c->kind->peer;
     k->peer.text = (struct slice){ 0 };
     k->name_size = s->name_size;
     k->alpn_size = s->alpn_size;
@@ -273,8 +273,11 @@ static void give(struct channel *c)
 
 static void on_soon(struct io *io, struct io_timer *timer)
 {
+    struct channel *c = container_of(timer, struct secure, soon)->channel;
+
     (void)io;
-    give(container_of(timer, struct secure, soon)->channel);
+    channel_rouse(c);
+    give(c);
 }
 
 void secure_receive(struct channel *c)
@@ -364,6 +367,7 @@ static void on_sent(void *channel, int error)
     struct channel *c = channel;
 
     OBJ(c, CHANNEL_MAGIC);
+    channel_rouse(c);
     if (!c->closing && c->request != NULL)
         c->ops->event(c->owner, CHANNEL_SENT, -error);
 }

@@ -20,7 +20,7 @@ static struct proxied *px_of(const struct request *r)
 /* A body whose length is not known cannot be said to a peer of HTTP/1.0. */
 static bool read_first(const struct request *r, const struct proxy_conf *c)
 {
-    return c->relay.pass_body && c->body == NULL &&
+    return c->relay.pass_body && c->body == NULL && client_body_length(r) != 0 &&
            (c->relay.request_buffering || (c->version == HTTP_10 && r->head.chunked));
 }
 

@@ -139,38 +139,50 @@ static void take_server(struct filling *f, const struct field *field)
     pass(f, field);
 }
 
+/* By size, the shortest first. */
 static const struct rule {
     struct slice name;
     take_fn *take, *held; /* held: what is done when it is not passed on           */
 } rules[] = {
-    { { "Content-Type", 12 }, take_type, NULL },
-    { { "Content-Length", 14 }, skip, NULL },
-    { { "Transfer-Encoding", 17 }, skip, NULL },
-    { { "Connection", 10 }, skip, NULL },
-    { { "Keep-Alive", 10 }, skip, NULL },
-    { { "Proxy-Connection", 16 }, skip, NULL },
+    { { "ETag", 4 }, take_etag, NULL },
+    { { "Date", 4 }, take_date, skip },
+    { { "X-Pad", 5 }, pass, skip },
+    { { "Server", 6 }, take_server, skip },
+    { { "Refresh", 7 }, take_refresh, NULL },
     { { "Upgrade", 7 }, skip, NULL },
     { { "Trailer", 7 }, skip, NULL },
-    { { "Last-Modified", 13 }, take_modified, NULL },
-    { { "ETag", 4 }, take_etag, NULL },
-    { { "Accept-Ranges", 13 }, take_accept_ranges, NULL },
     { { "Location", 8 }, take_location, NULL },
-    { { "Refresh", 7 }, take_refresh, NULL },
+    { { "Connection", 10 }, skip, NULL },
+    { { "Keep-Alive", 10 }, skip, NULL },
     { { "Set-Cookie", 10 }, take_cookie, NULL },
-    { { "Date", 4 }, take_date, skip },
-    { { "Server", 6 }, take_server, skip },
-    { { "X-Pad", 5 }, pass, skip },
-    { { "X-Accel-Redirect", 16 }, pass, skip },
+    { { "Content-Type", 12 }, take_type, NULL },
+    { { "Last-Modified", 13 }, take_modified, NULL },
+    { { "Accept-Ranges", 13 }, take_accept_ranges, NULL },
+    { { "Content-Length", 14 }, skip, NULL },
     { { "X-Accel-Expires", 15 }, pass, skip },
     { { "X-Accel-Charset", 15 }, pass, skip },
-    { { "X-Accel-Limit-Rate", 18 }, pass, take_rate },
+    { { "Proxy-Connection", 16 }, skip, NULL },
+    { { "X-Accel-Redirect", 16 }, pass, skip },
+    { { "Transfer-Encoding", 17 }, skip, NULL },
     { { "X-Accel-Buffering", 17 }, pass, take_buffering },
+    { { "X-Accel-Limit-Rate", 18 }, pass, take_rate },
+};
+
+enum { RULE_NAME_MAX = 18 };
+
+/* Where the names of a size begin. */
+static const uint8_t rules_from[RULE_NAME_MAX + 1] = {
+    [5] = 2,   [6] = 3,   [7] = 4,   [8] = 7,   [9] = 8,   [10] = 8,  [11] = 11,
+    [12] = 11, [13] = 12, [14] = 14, [15] = 15, [16] = 17, [17] = 19, [18] = 21,
 };
 
 static const struct rule *rule_for(struct slice name)
 {
-    for (size_t i = 0; i < COUNT_OF(rules); i++)
-        if (name.size == rules[i].name.size && slice_eq_nocase(name, rules[i].name))
+    size_t i = name.size <= RULE_NAME_MAX ? rules_from[name.size] : COUNT_OF(rules);
+
+    DCHECK(i == 0 || rules[i - 1].name.size < name.size);
+    for (; i < COUNT_OF(rules) && rules[i].name.size == name.size; i++)
+        if (slice_eq_nocase(name, rules[i].name))
             return &rules[i];
     return NULL;
 }

@@ -33,7 +33,14 @@ static void take_end(struct request *r, unsigned status)
         channel_finish(y->channel);
 }
 
-static const struct body_sink sink = { take_bytes, take_end };
+static bool quiet(const struct request *r)
+{
+    const struct relay *y = r->slots[SLOT_TUNNEL];
+
+    return y->channel == NULL || !channel_sending(y->channel);
+}
+
+static const struct body_sink sink = { take_bytes, take_end, quiet };
 
 void relay_tunnel(struct relay *y)
 {

@@ -8,8 +8,9 @@
 taken up.
 
 The server that is measured runs on CPU 0, the one behind it and wrk (64 connections) on CPU 1. They
-take turns in random order; ratios are medians over rounds. nginx and HAProxy are left out if they
-are not installed. Both keep connections to the server behind them.
+take turns in random order; ratios are medians over rounds, to nginx or to the first server that is
+named. nginx and HAProxy are left out if they are not installed. All keep connections to the server
+behind them. epoll@/path/to/weir is another build of weir.
 """
 import argparse
 import os
@@ -72,8 +73,10 @@ def server(weir, directory, name, port, back, tls=False, new=False):
         paths = ' '.join(f'{p}_temp_path {directory}/{p};' for p in NGINX_PATHS)
         return start(0, 'nginx', '-p', f'{directory}/', '-c',
                      configuration(directory, name, forward, paths=paths))
-    return start(0, weir, '-p', f'{directory}/', '-c',
-                 configuration(directory, name, forward, use=f'use {name};'))
+    engine, _, other = name.partition('@')
+    return start(0, other or weir, '-p', f'{directory}/', '-c',
+                 configuration(directory, name.replace('/', '_'), forward,
+                               use=f'use {engine};'))
 
 
 def family(pid):
@@ -148,7 +151,7 @@ def main():
     base = figures.get('nginx') or next(iter(figures.values()))
     for name, all_of in figures.items():
         ratio = statistics.median(a / b for a, b in zip(all_of, base))
-        print(f'{name:10} {statistics.median(all_of):9.2f} us   {ratio:.2f} '
+        print(f'{name[:24]:10} {statistics.median(all_of):9.2f} us   {ratio:.2f} '
               f'({min(all_of):.1f} to {max(all_of):.1f})')
 
 

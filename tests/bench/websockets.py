@@ -3,10 +3,12 @@
 
     tests/bench/websockets.py --weir build/weir [--tunnels 5000] [--engine epoll] [--most 1536]
 
-Every tunnel is opened, has passed a message both ways and is then idle. What is measured is the
-growth of the worker's own memory (RssAnon), and after it what is left when all are closed. With
---most the exit status is 1 if a tunnel takes more bytes than that. Each tunnel needs two
-descriptors of weir and two here: `ulimit -n` must be above twice their number.
+Every tunnel is opened, has passed a message both ways and is then idle; after --rest seconds its
+request sleeps. What is measured is the growth of the worker's own memory (RssAnon): while they are
+idle, when each has passed another message, when they are idle again (as often as --naps says), and
+what is left when all are closed. With --most the exit status is 1 if an idle tunnel takes more
+bytes than that. Each tunnel needs two descriptors of weir and two here: `ulimit -n` must be above
+twice their number.
 """
 import argparse
 import os
@@ -108,14 +110,20 @@ def worker_of(process, port):
     sys.exit('weir does not answer')
 
 
-def measure(pid, port, count):
+def measure(pid, port, count, rest, naps):
     for s in [tunnel(port) for _ in range(20)]:     # what the first ones bring along for all
         s.close()
     time.sleep(0.3)
     before = own_memory(pid)
     tunnels = [tunnel(port) for _ in range(count)]
-    time.sleep(0.5)
-    each = (own_memory(pid) - before) / count
+    each = []
+    for nap in range(naps + 1):
+        each.append((own_memory(pid) - before) / count)
+        time.sleep(rest)
+        each.append((own_memory(pid) - before) / count)
+        for s in tunnels if nap < naps else ():
+            s.sendall(MESSAGE)
+            assert take(s, len(MESSAGE)) == MESSAGE
     for s in tunnels:
         s.close()
     time.sleep(1)
@@ -127,6 +135,8 @@ def main():
     p.add_argument('--weir', required=True)
     p.add_argument('--tunnels', type=int, default=5000)
     p.add_argument('--engine', default='epoll')
+    p.add_argument('--rest', type=float, default=7, help='seconds without a message')
+    p.add_argument('--naps', type=int, default=2, help='how often they wake again')
     p.add_argument('--most', type=int, help='bytes a tunnel may take')
     o = p.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -145,16 +155,18 @@ def main():
                                     back=listening.getsockname()[1]))
         process = subprocess.Popen([o.weir, '-c', str(conf), '-p', directory])
         try:
-            each, left = measure(worker_of(process, port), port, o.tunnels)
+            each, left = measure(worker_of(process, port), port, o.tunnels, o.rest, o.naps)
         finally:
             process.terminate()
             process.wait()
             os.kill(behind, signal.SIGKILL)
             os.waitpid(behind, 0)
         logged = sum(1 for _ in open(f'{directory}/access.log'))
-    print(f'{o.engine}: {o.tunnels} idle tunnels, {each:.0f} bytes each; {left // 1024} KiB are '
+    print(f'{o.engine}: {o.tunnels} tunnels, bytes each: awake '
+          f'{", ".join(f"{b:.0f}" for b in each[::2])}; idle '
+          f'{", ".join(f"{b:.0f}" for b in each[1::2])}; {left // 1024} KiB are '
           f'left when all are closed; {logged} lines in the access log')
-    sys.exit(o.most is not None and each > o.most)
+    sys.exit(o.most is not None and max(each[1::2]) > o.most)
 
 
 if __name__ == '__main__':

@@ -202,6 +202,21 @@ static void slots_come_back(void **state)
     slab_done(&s);
 }
 
+static void slots_of_pages_begin_at_one(void **state)
+{
+    struct slab s;
+    void *slots[10];
+    (void)state;
+    slab_init(&s, 8192, 4);
+    for (size_t i = 0; i < COUNT_OF(slots); i++) {
+        slots[i] = slab_take(&s);
+        assert_int_equal((uintptr_t)slots[i] % 4096, 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
+        slab_give(&s, slots[i]);
+    slab_done(&s);
+}
+
 static void lose_a_slot(void)
 {
     struct slab s;
@@ -232,6 +247,7 @@ int main(void)
         cmocka_unit_test(text_grows_in_an_arena_up_to_its_bound),
         cmocka_unit_test(numbers_as_text),
         cmocka_unit_test(slots_come_back),
+        cmocka_unit_test(slots_of_pages_begin_at_one),
         cmocka_unit_test(a_lost_slot_is_noticed),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

@@ -22,6 +22,11 @@ static void case_is_ignored_for_letters_only(void **state)
     assert_false(slice_eq_nocase(SLICE("["), SLICE("{")));
     assert_false(slice_eq_nocase(SLICE("\r"), SLICE("-")));
     assert_false(slice_eq_nocase(SLICE("\xc3\x89"), SLICE("\xc3\xa9")));
+    assert_true(slice_eq_nocase(SLICE("Content-LENGTH: aZ"), SLICE("cONTENT-length: Az")));
+    assert_false(slice_eq_nocase(SLICE("Content-Length"), SLICE("Content\rLength")));
+    assert_false(slice_eq_nocase(SLICE("Content-Length@"), SLICE("Content-Length`")));
+    assert_false(slice_eq_nocase(SLICE("[bcdefghijk"), SLICE("{bcdefghijk")));
+    assert_false(slice_eq_nocase(SLICE("abcdefghijk"), SLICE("abcdefgiijk")));
     for (int c = 0; c < 256; c++)
         assert_int_equal(byte_lower((unsigned char)c), c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
