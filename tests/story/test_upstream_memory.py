@@ -11,6 +11,7 @@ from upstreams import Upstream
 
 PAIRS = 16
 MOST_KB = PAIRS * 512      # for each: buffers of both sides, the request, a thread's stack
+POOL_KB = 256 * 65         # io_uring takes its receive buffers in turn: all of a loop's are touched
 PIECE = b'x' * 65536
 
 
@@ -48,7 +49,7 @@ def story(weir, conf, raw, ask, client):
         up = keep.enter_context(Upstream(raw=lambda peer: raw(peer, moved, stopping)))
         s = weir(f'location / {{ proxy_pass http://{up.at}; proxy_http_version 1.1; '
                  'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; '
-                 f'client_max_body_size 0; {conf} }} location = /well {{ return 200 well; }}')
+                 f'client_max_body_size 0; proxy_max_temp_file_size 0; {conf} }} location = /well {{ return 200 well; }}')
         assert s.get('/well').text == 'well'
         before = anonymous_kb(s)
         for _ in range(PAIRS):
@@ -64,7 +65,8 @@ def story(weir, conf, raw, ask, client):
         held = anonymous_kb(s) - before
         assert s.get('/well').text == 'well'
         stopping.set()
-    assert held < MOST_KB, f'{held} kB'
+    most = MOST_KB + (POOL_KB if s.engine == 'io_uring' else 0)
+    assert held < most, f'{held} kB'
 
 
 @pytest.mark.parametrize('conf', ['proxy_buffering on;', 'proxy_buffering off;',
