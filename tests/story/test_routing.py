@@ -226,7 +226,7 @@ def test_unix_socket(weir):
     from conftest import Client
     s = weir(servers='''server { listen 127.0.0.1:PORT; listen unix:sock; server_name a.test;
         root html; location /who { return 200 "$remote_addr"; } }''')
-    path = next(p for p in s.dir.rglob('*') if p.is_socket())
+    path = next(p for p in s.dir.rglob('sock') if p.is_socket())
     with Client(str(path)) as c:
         assert c.ask('/file.txt').body == b'0123456789'
         assert c.ask('/who').text == 'unix:'

@@ -551,7 +551,8 @@ def test_14_a_slow_client_stops_the_server(weir, up, buffering):
             peer.send(b'x' * 100_000)
             sent[0] += 100_000
     up.script = script
-    s = behind(weir, up, more=f'proxy_buffering {buffering}; proxy_read_timeout 30s;')
+    s = behind(weir, up, more=f'proxy_buffering {buffering}; proxy_read_timeout 30s; '
+                              'proxy_max_temp_file_size 0;')
     with Client(s.address) as c:
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')

@@ -49,7 +49,8 @@ def story(weir, conf, raw, ask, client):
         up = keep.enter_context(Upstream(raw=lambda peer: raw(peer, moved, stopping)))
         s = weir(f'location / {{ proxy_pass http://{up.at}; proxy_http_version 1.1; '
                  'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; '
-                 f'client_max_body_size 0; proxy_max_temp_file_size 0; {conf} }} location = /well {{ return 200 well; }}')
+                 f'client_max_body_size 0; proxy_max_temp_file_size 0; {conf} }} '
+                 'location = /well { return 200 well; }')
         assert s.get('/well').text == 'well'
         before = anonymous_kb(s)
         for _ in range(PAIRS):
