@@ -102,7 +102,7 @@ def test_wrong_context(tmp_path, text, line, allowed, found):
 
 
 @pytest.mark.parametrize('directive,module', [
-    ('mp4;', 'mp4'), ('image_filter size;', 'image_filter'),
+    ('mp4_buffer_size 1m;', 'mp4'), ('image_filter size;', 'image_filter'),
     ('auth_jwt "x";', 'auth_jwt'), ('xslt_stylesheet "x";', 'xslt'),
 ])
 def test_nginx_directive_that_weir_lacks(tmp_path, directive, module):
