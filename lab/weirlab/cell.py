@@ -23,9 +23,8 @@ OPENING_SECONDS = 0.0003   # what the warm-up is longer for each connection
 class Rig:
     """What all cells of a run share: where things are, and what has been found out."""
 
-    def __init__(self, weir, programs, seconds=None, certificate=None):
-        self.weir, self.programs, self.seconds = weir, programs, seconds
-        self.certificate = certificate   # a servers.Certificate, for loads with TLS
+    def __init__(self, weir, programs, folder, seconds=None):
+        self.weir, self.programs, self.folder, self.seconds = weir, programs, folder, seconds
         self.capacity = None   # the slowest subject's requests a second, for an open loop
 
 
@@ -44,7 +43,7 @@ def measure(rig, plan, subject, x, panel):
 
 def measure_server(rig, plan, subject, load, directory):
     with Server(subject, load, directory, rig.weir, rig.programs,
-                rig.certificate) as server:
+                rig.folder) as server:
         try:
             return served(rig, plan, server, load)
         except Failed:

@@ -85,19 +85,20 @@ def run(o):
     interrupt.listen()
     with kept(o.weir) as weir:
         described = machine.describe(weir, o.programs)
-        certificate = certificate_for(read, pathlib.Path(weir).parent)
-        status = measured(o, read, folder, Rig(weir, o.programs, o.seconds, certificate),
-                          described)
+        place = pathlib.Path(weir).parent
+        certify(read, place)
+        status = measured(o, read, folder, Rig(weir, o.programs, place, o.seconds), described)
     drawn(folder, [p['name'] for p in read])
     written(folder)
     return status
 
 
-def certificate_for(read, folder):
-    """One for all servers of the run; None if no plan asks for TLS."""
+def certify(read, folder):
+    """One certificate for all servers of the run, if a plan asks for TLS."""
     loads = [plans.stages(p, *place) for p in read if p['kind'] == 'http'
              for place in plans.places(p)]
-    return new_certificate(folder) if any(one['tls'] for one in loads) else None
+    if any(one['tls'] for one in loads):
+        new_certificate(folder)
 
 
 def measured(o, read, folder, rig, described):

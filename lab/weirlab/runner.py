@@ -16,7 +16,7 @@ from .cell import Rig, measure
 from .load import Cannot, generator, has_bench
 from .metrics import METRICS
 from .plan import places, stages
-from .servers import Failed, end_all
+from .servers import Failed, end_all, lay_out
 
 SPARE = 200
 LACKING = {'wrk': 'wrk, or a weir that knows `weir bench`', 'h2load': 'h2load (nghttp2-client)'}
@@ -128,6 +128,7 @@ class Run:
             self.result['generator'] = generator(self.rig.weir, self.plan['load'])
             if self.result['generator'] == 'wrk':   # it knows whole seconds only
                 self.result['seconds'] = math.ceil(self.result['seconds'])
+            lay_out(self.rig.folder, [stages(self.plan, *place) for place in places(self.plan)])
         try:
             self.find_capacity()
             for block in range(self.repetitions):

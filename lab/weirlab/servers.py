@@ -9,13 +9,13 @@ import ssl
 import string
 import subprocess
 import time
-from typing import NamedTuple
 
 from . import interrupt
 from .plan import bytes_of
 
 SERVER_CPU, BACKEND_CPU = '0', '1'   # the back end shares the latter with the clients
 START_SECONDS = 10
+AGE_SECONDS = 2.5
 ANSWER = 'Hello, world!'
 NGINX = '''{user}worker_processes 1; daemon off; error_log {dir}/error.log; pid {dir}/pid;
 events {{ worker_connections 19000; use {engine}; }}
@@ -40,12 +40,6 @@ TEMPORARY = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
 RUNNING = []   # what started() started and end_group() has not ended
 
 
-class Certificate(NamedTuple):
-    """The paths of a certificate (P-256) and of its key."""
-    crt: str
-    key: str
-
-
 class Failed(Exception):
     """The server did not start, answered wrongly or died; the text says which."""
 
@@ -57,18 +51,34 @@ def find(name, programs):
                                                        + ':/usr/sbin:/sbin')
 
 
+def site(folder, load):
+    """The folder of a run that has the file of this load."""
+    path = pathlib.Path(folder) / f'www-{bytes_of(load["size"])}'
+    if not path.exists():
+        path.mkdir()
+        (path / 'file.txt').write_bytes(body_of(load))
+    return path
+
+
+def lay_out(folder, loads):
+    """Writes what servers are to serve, and waits until it is old: of a file that was changed a
+    moment ago, a server may keep no copy."""
+    for load in loads:
+        site(folder, load)
+    time.sleep(AGE_SECONDS)
+
+
 def new_certificate(folder):
-    """A Certificate for 127.0.0.1, signed by itself, in `folder`; Failed without openssl."""
-    made = Certificate(f'{folder}/crt', f'{folder}/key')
+    """A certificate (P-256) for 127.0.0.1, signed by itself, crt and key in `folder`; Failed
+    without openssl."""
     try:
         subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
                         'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=weir lab',
-                        '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', made.key,
-                        '-out', made.crt], check=True, stdin=subprocess.DEVNULL,
+                        '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', f'{folder}/key',
+                        '-out', f'{folder}/crt'], check=True, stdin=subprocess.DEVNULL,
                        capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise Failed(f'openssl makes no certificate: {error}') from None
-    return made
 
 
 def free_port():
@@ -86,9 +96,9 @@ def body_of(load):
 class Server:
     """with Server(...) as s: s.port, s.pid; __enter__ raises Failed, __exit__ leaves no process."""
 
-    def __init__(self, subject, load, directory, weir, programs, certificate=None, cpu=SERVER_CPU):
+    def __init__(self, subject, load, directory, weir, programs, folder, cpu=SERVER_CPU):
         self.subject, self.load, self.port = subject, load, free_port()
-        self.certificate = certificate
+        self.folder = pathlib.Path(folder)   # of the run: files to serve, and the certificate
         self.directory, self.weir, self.programs = pathlib.Path(directory), weir, programs
         self.process, self.cpu, self.backend = None, cpu, None
         self.path = 'say' if subject['answer'] else 'file.txt'
@@ -104,7 +114,7 @@ class Server:
         """What the configuration says of TLS."""
         if not self.load['tls']:
             return {'spoken': '', 'secured': ''}
-        paths = self.certificate._asdict()
+        paths = {'crt': str(self.folder / 'crt'), 'key': str(self.folder / 'key')}
         listening, over = HTTP2.get(self.subject['kind'], ('', '')) if self.load['streams'] \
             else ('', '')
         return {**paths, 'spoken': ' ssl' + listening,
@@ -143,7 +153,7 @@ class Server:
         directory = self.directory / 'back'
         directory.mkdir(exist_ok=True)
         backend = Server(BACKEND, dict(self.load, proxied=False, tls=False, streams=0), directory,
-                         self.weir, self.programs, cpu=BACKEND_CPU)
+                         self.weir, self.programs, self.folder, BACKEND_CPU)
         self.backend = backend.__enter__()
 
     def __enter__(self):
@@ -157,8 +167,7 @@ class Server:
 
     def start(self):
         argv = self.configured()
-        (self.directory / 'www').mkdir(exist_ok=True)
-        (self.directory / 'www' / 'file.txt').write_bytes(body_of(self.load))
+        (self.directory / 'www').symlink_to(site(self.folder, self.load))
         self.output = open(self.directory / 'output', 'w+b')
         self.process = started(['taskset', '-c', self.cpu, *argv], stdout=self.output,
                                stderr=self.output, cwd=self.directory)
@@ -205,7 +214,7 @@ class Server:
         plain = socket.create_connection(('127.0.0.1', self.port), timeout=5)
         if not self.load['tls']:
             return plain
-        trust = ssl.create_default_context(cafile=self.certificate.crt)
+        trust = ssl.create_default_context(cafile=self.folder / 'crt')
         return trust.wrap_socket(plain, server_hostname='127.0.0.1')
 
     def body(self):
