@@ -58,10 +58,12 @@ fuzz: need-dev ## each fuzz target for SECONDS (60)
 	ninja -C build-fuzz
 	$(PYTHON) tools/fuzz.py build-fuzz $${SECONDS_EACH:-60}
 
-bench: need-dev all ## server CPU per request beside nginx and two bare loops
+bench: need-dev all ## server CPU per request beside nginx, h2o and two bare loops
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light
+	command -v h2o >/dev/null || $(APT) install -y -q --no-install-recommends h2o
 	$(PYTHON) tests/bench/side_by_side.py --weir $(BUILD)/weir
 	$(PYTHON) tests/bench/proxy.py --weir $(BUILD)/weir
+	$(PYTHON) tests/bench/tls.py --weir $(BUILD)/weir
 
 lab: need-dev all ## the experiments (PLAN=name for one): lab/results/report.html
 	command -v nginx >/dev/null || $(APT) install -y -q --no-install-recommends nginx-light

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from . import account, load as loads
-from .plan import bytes_of
+from .plan import bytes_of, stages
 from .servers import SERVER_CPU, Failed, Server, end_group, find, started
 
 TRACE_SECONDS = 0.5
@@ -23,18 +23,9 @@ OPENING_SECONDS = 0.0003   # what the warm-up is longer for each connection
 class Rig:
     """What all cells of a run share: where things are, and what has been found out."""
 
-    def __init__(self, weir, programs, seconds=None):
-        self.weir, self.programs, self.seconds = weir, programs, seconds
+    def __init__(self, weir, programs, folder, seconds=None):
+        self.weir, self.programs, self.folder, self.seconds = weir, programs, folder, seconds
         self.capacity = None   # the slowest subject's requests a second, for an open loop
-
-
-def stages(plan, x, panel):
-    """The load of one place."""
-    load = dict(plan['load'])
-    load[plan['x']['name']] = x
-    if plan['panel']:
-        load[plan['panel']['name']] = panel
-    return load
 
 
 def measure(rig, plan, subject, x, panel):
@@ -51,7 +42,8 @@ def measure(rig, plan, subject, x, panel):
 
 
 def measure_server(rig, plan, subject, load, directory):
-    with Server(subject, load, directory, rig.weir, rig.programs) as server:
+    with Server(subject, load, directory, rig.weir, rig.programs,
+                rig.folder) as server:
         try:
             return served(rig, plan, server, load)
         except Failed:
@@ -101,7 +93,6 @@ def per_connection(values, before, pid, load):
 def loaded(rig, plan, server, load):
     """The load and what it cost; without active connections, what the others cost meanwhile."""
     seconds = rig.seconds or plan['seconds']
-    url = f'http://127.0.0.1:{server.port}/{server.path}'
     rate = rate_of(rig, server, load)
     seen = {}
 
@@ -110,7 +101,7 @@ def loaded(rig, plan, server, load):
 
     if load['connections']:
         warmup = plan['warmup'] + load['connections'] * OPENING_SECONDS
-        found = loads.run(rig.weir, url, load, seconds, rate, warmup, look)
+        found = loads.run(rig.weir, server.url, load, seconds, rate, warmup, look)
     else:
         look('begin')
         time.sleep(seconds)
@@ -159,13 +150,12 @@ def traced(rig, server, load):
     if strace is None:
         raise Failed('not installed: strace')
     out = server.directory / 'strace'
-    url = f'http://127.0.0.1:{server.port}/{server.path}'
     pids = [a for pid in account.family(server.pid) for a in ('-p', str(pid))]
     child = started([strace, '-f', '-c', '-o', str(out), *pids], stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL)
     try:
         time.sleep(TRACE_SECONDS)
-        found = loads.run(rig.weir, url, {**load, 'model': 'closed'}, TRACE_SECONDS)
+        found = loads.run(rig.weir, server.url, {**load, 'model': 'closed'}, TRACE_SECONDS)
     finally:
         child.send_signal(2)
         try:

@@ -11,6 +11,7 @@ import tempfile
 
 from . import interrupt, plan as plans
 from .cell import Rig
+from .servers import Failed, new_certificate
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 EPILOGUE = """A plan is the name of one in the lab's plans, or a path of a .toml file.
@@ -84,13 +85,23 @@ def run(o):
     interrupt.listen()
     with kept(o.weir) as weir:
         described = machine.describe(weir, o.programs)
-        status = measured(o, read, folder, weir, described)
+        place = pathlib.Path(weir).parent
+        certify(read, place)
+        status = measured(o, read, folder, Rig(weir, o.programs, place, o.seconds), described)
     drawn(folder, [p['name'] for p in read])
     written(folder)
     return status
 
 
-def measured(o, read, folder, weir, described):
+def certify(read, folder):
+    """One certificate for all servers of the run, if a plan asks for TLS."""
+    loads = [plans.stages(p, *place) for p in read if p['kind'] == 'http'
+             for place in plans.places(p)]
+    if any(one['tls'] for one in loads):
+        new_certificate(folder)
+
+
+def measured(o, read, folder, rig, described):
     """Runs the plans in turn; the exit code."""
     from . import runner
     status = 0
@@ -99,9 +110,8 @@ def measured(o, read, folder, weir, described):
         path = folder / f'{plan["name"]}.json'
         seed = o.seed if o.seed is not None else random.SystemRandom().randrange(1 << 32)
         try:
-            runner.prepare(plan, weir)
-            result = runner.Run(plan, Rig(weir, o.programs, o.seconds), described, path, seed,
-                                o.repetitions).go()
+            runner.prepare(plan, rig.weir)
+            result = runner.Run(plan, rig, described, path, seed, o.repetitions).go()
         except runner.Unfit as error:
             print(f'  not run: {error}', file=sys.stderr, flush=True)
             status = 1
@@ -115,7 +125,7 @@ def measured(o, read, folder, weir, described):
 
 def tell(result):
     """The chart's metric as a table on the terminal."""
-    from .look import figure
+    from .look import figure, place
     plan, metric = result['plan'], result['plan']['chart']['metric']
     rows = [r for r in result['summary']['rows'] if r['metric'] == metric]
     print(f'  {metric}', *(f'{str(x):>10}' for x in plan['x']['values']))
@@ -124,7 +134,8 @@ def tell(result):
         for subject in plan['subjects']:
             cells = {r['x']: figure(r['median']) for r in rows
                      if (r['subject'], r['panel']) == (subject['name'], panel)}
-            label = subject['name'] if panel is None else f'{subject["name"]} {panel}'
+            label = subject['name'] if panel is None else \
+                f'{subject["name"]}, {place(plan, panel)}'
             print(f'  {label:24}', *(f'{cells.get(x, "-"):>10}' for x in plan['x']['values']))
     if result['missing']:
         print(f'  {len(result["missing"])} left out, see the report')
@@ -187,6 +198,9 @@ def main(argv):
     except plans.Mistake as error:
         print(error, file=sys.stderr)
         return 2
+    except Failed as error:
+        print(f'not run: {error}', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('\ninterrupted: nothing was being measured', file=sys.stderr)
         return 130

@@ -1,5 +1,5 @@
-"""The load: one function, two generators (`weir bench` if the binary has it, else wrk), and the
-connections that are only held.
+"""The load: one function, three generators (h2load if the plan says so, else `weir bench` if the
+binary has it, else wrk), and the connections that are only held.
 """
 import contextlib
 import functools
@@ -12,12 +12,19 @@ import subprocess
 import sys
 import time
 
-from . import interrupt
+from . import h2load, interrupt
 from .servers import Failed, end_group, started
 
 CLIENT_CPU = '1'
 HERE = pathlib.Path(__file__).resolve().parent
 LATENCIES = ('p50', 'p90', 'p99', 'p999', 'max')
+BENCH_SIGNS = {b'begin': 'begin', b'end': 'end'}
+LAST_SECONDS = 5   # to end in, after what is counted
+TRIAL = 200   # requests that tell how many are made in a second
+
+
+class Hung(Failed):
+    """The generator did not end."""
 
 
 class Cannot(Exception):
@@ -56,40 +63,83 @@ def wrk_argv(url, load, seconds, rate):
             'keep' if load['keepalive'] else 'close']
 
 
-def generator(weir):
-    """'weir bench' or 'wrk'."""
+def generator(weir, load):
+    """'h2load', 'weir bench' or 'wrk'."""
+    if load['kind'] == 'h2load':
+        return 'h2load'
     return 'weir bench' if has_bench(weir) else 'wrk'
 
 
 def run(weir, url, load, seconds, rate=None, warmup=0, mark=lambda word: None):
     """Makes the load on CPU 1 and waits for its end.
 
-    mark('begin') and mark('end') are called around what is counted; wrk, which cannot say when
-    that is, warms up in a run before and is counted whole.
+    mark('begin') and mark('end') are called around what is counted; a generator that cannot say
+    when that is warms up in a run before and is counted whole.
     Gives rps, requests, errors, seconds, latency_us {p50, p90, p99, p999, max}, client_share.
     `rate` asks for an open loop. Failed if nothing was answered or answers were wrong; Cannot.
     """
-    bench = generator(weir) == 'weir bench' and '--marks' in bench_help(weir)
-    if not bench and warmup:
-        run(weir, url, load, warmup, rate)
-    argv = bench_argv(weir, url, load, seconds, rate, warmup) if bench \
-        else wrk_argv(url, load, seconds, rate)
-    if not bench or not warmup:
+    make = GENERATORS[generator(weir, load)]
+    return make(weir, url, load, seconds, rate, warmup, mark)
+
+
+def by_bench(weir, url, load, seconds, rate, warmup, mark):
+    tells = '--marks' in bench_help(weir)
+    if warmup and not tells:
+        by_bench(weir, url, load, warmup, rate, 0, lambda word: None)
+    warmup = warmup if tells else 0
+    argv = bench_argv(weir, url, load, seconds, rate, warmup)
+    return driven(argv, parsed, seconds + warmup, mark, 'stderr', BENCH_SIGNS if warmup else {})
+
+
+def by_wrk(weir, url, load, seconds, rate, warmup, mark):
+    if warmup:
+        by_wrk(weir, url, load, warmup, rate, 0, lambda word: None)
+    return driven(wrk_argv(url, load, seconds, rate), parsed, seconds, mark)
+
+
+def by_h2load(weir, url, load, seconds, rate, warmup, mark):
+    if rate:
+        raise Cannot('h2load has no open loop')
+
+    def read(out, err, status):
+        return h2load.figures(out, load) or complain(out, err, status)
+
+    if load['keepalive']:
+        argv = h2load.argv(url, load, *h2load.lasting(seconds, warmup))
+        try:
+            return driven(argv, read, seconds + warmup, mark, 'stdout', h2load.SIGNS)
+        except Hung:   # it may, in its last moment, on a machine that is very busy
+            return driven(argv, read, seconds + warmup, mark, 'stdout', h2load.SIGNS)
+    trial = driven(h2load.argv(url, load, *h2load.counted(TRIAL, load)), read, seconds)
+    argv = h2load.argv(url, load, *h2load.counted(trial['rps'] * seconds, load))
+    return driven(argv, read, seconds, mark)
+
+
+GENERATORS = {'h2load': by_h2load, 'weir bench': by_bench, 'wrk': by_wrk}
+
+
+def driven(argv, read, seconds, mark=lambda word: None, stream='stdout', signs=None):
+    """Runs a generator on CPU 1; `read` makes figures of (stdout, stderr, exit status).
+
+    Each of `signs` that is seen in `stream` calls mark() with its word; without any, the run is
+    marked as a whole.
+    """
+    if not signs:
         mark('begin')
     start = time.monotonic()
     child = started(['taskset', '-c', CLIENT_CPU, *argv], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE)
     try:
-        out, err = drained(child, seconds + warmup, mark if bench and warmup else None)
+        out, err = drained(child, seconds, mark, getattr(child, stream).fileno(), signs or {})
         with interrupt.waits():
             _, status, used = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
     finally:
         end_group(child)
     wall = time.monotonic() - start
-    if not bench or not warmup:
+    if not signs:
         mark('end')
-    found = parsed(out, err, child.returncode)
+    found = read(out, err, child.returncode)
     found['client_share'] = (used.ru_utime + used.ru_stime) / wall
     if not found['requests']:
         raise Failed('answered nothing')
@@ -98,11 +148,12 @@ def run(weir, url, load, seconds, rate=None, warmup=0, mark=lambda word: None):
     return found
 
 
-def drained(child, seconds, mark):
+def drained(child, seconds, mark, where, signs):
     """Both outputs; the generator is stopped when it takes far longer than it was told."""
     end = time.monotonic() + seconds + 30
     found = {child.stdout.fileno(): b'', child.stderr.fileno(): b''}
     out, err = found
+    ahead = dict(signs)
     watch = select.poll()
     for fd in found:
         watch.register(fd)
@@ -115,10 +166,16 @@ def drained(child, seconds, mark):
                     if fd == out:
                         return found[out], found[err]
                 found[fd] += piece
-                for word in piece.split() if mark and fd == err else ():
-                    if word in (b'begin', b'end'):
-                        mark(word.decode())
-    raise Failed('the load generator does not end')
+                for sign in [s for s in ahead if fd == where and s in found[fd]]:
+                    mark(ahead.pop(sign))
+                    end = time.monotonic() + LAST_SECONDS if not ahead else end
+    raise Hung('the load generator does not end')
+
+
+def complain(out, err, status):
+    last = (err + out).decode(errors='replace').strip().splitlines()
+    raise Failed(f'the load generator ended with {status}: '
+                 f'{last[-1] if last else "it said nothing"}')
 
 
 def parsed(out, err, status):
@@ -126,9 +183,7 @@ def parsed(out, err, status):
     try:
         found = json.loads(text[text.index('{'):])
     except ValueError:
-        last = (err.decode(errors='replace') + text).strip().splitlines()
-        raise Failed(f'the load generator ended with {status}: '
-                     f'{last[-1] if last else "it said nothing"}') from None
+        complain(out, err, status)
     errors = found.get('errors', 0)
     if isinstance(errors, dict):
         errors = errors.get('total', sum(errors.values()))

@@ -50,4 +50,6 @@ def runs(result):
 
 
 def place(plan, x):
+    if type(x) is bool:
+        return 'yes' if x else 'no'
     return f'{x:,}'.replace(',', '\u2009') if type(x) is int else str(x)

@@ -11,7 +11,7 @@ from .account import read
 from .servers import find
 
 VERSIONS = {'nginx': ['-v'], 'h2o': ['--version'], 'lighttpd': ['-v'], 'apache2': ['-v'],
-            'haproxy': ['-v'], 'caddy': ['version'], 'wrk': ['-v']}
+            'haproxy': ['-v'], 'caddy': ['version'], 'wrk': ['-v'], 'h2load': ['--version']}
 
 
 def said(argv, line=0):

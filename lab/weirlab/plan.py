@@ -2,6 +2,7 @@
 
 docs/lab.md tells every key. read() gives a dict with every default filled in.
 """
+import json
 import pathlib
 import re
 import tomllib
@@ -55,6 +56,7 @@ def bytes_of(word):
 NEEDED = object()
 # key: (check, what is expected, default)
 LOAD = {
+    'kind': (one_of('bench', 'h2load'), '"bench" or "h2load"', 'bench'),
     'connections': (whole(0, 20000), 'a count from 0 to 20000', 64),
     'idle': (whole(0, 20000), 'a count from 0 to 20000', 0),
     'slow': (whole(0, 20000), 'a count of slow readers from 0 to 20000', 0),
@@ -62,10 +64,25 @@ LOAD = {
     'depth': (whole(1, 64), 'a count of requests sent at once, 1 to 64', 1),
     'size': (size, 'a size like "13", "64k" or "1m"', '13'),
     'keepalive': (boolean, 'true or false', True),
+    'tls': (boolean, 'true or false: the servers speak TLS 1.3', False),
+    'streams': (whole(0, 128), 'a count of HTTP/2 streams of a connection, 0 (HTTP/1.1) to 128', 0),
     'proxied': (boolean, 'true or false: the servers ask one back end', False),
     'model': (one_of('closed', 'open'), '"closed" or "open"', 'closed'),
     'percent': (number(1, 100), 'percents of the capacity, 1 to 100', 100),
 }
+# What cannot be one load: (is it so, the key that is wrong, why)
+CLASHES = [
+    (lambda one: one['tls'] and one['kind'] != 'h2load', 'tls', 'it needs kind = "h2load"'),
+    (lambda one: one['tls'] and one['idle'] + one['slow'], 'tls',
+     'connections that are only held speak no TLS'),
+    (lambda one: one['streams'] and not one['tls'], 'streams', 'they need tls = true'),
+    (lambda one: one['streams'] and not one['keepalive'], 'streams',
+     'they need connections that stay'),
+    (lambda one: one['streams'] and one['depth'] > 1, 'depth', 'only HTTP/1.1 is pipelined'),
+    (lambda one: one['kind'] == 'h2load' and one['model'] == 'open', 'model',
+     'h2load has no open loop'),
+]
+UNTOLD = ('p50_us', 'p90_us', 'p99_us', 'p999_us')   # by h2load
 TOP = {
     'title': (text, 'a text', NEEDED),
     'question': (text, 'a text', NEEDED),
@@ -157,15 +174,22 @@ class Reader:
         axis = self.table(given, AXIS, name)
         if program:
             return axis
-        if axis['name'] not in LOAD:
+        if axis['name'] not in LOAD or axis['name'] == 'kind':
             self.fail(name, 'name', 0, f'"{axis["name"]}" cannot be varied; expected one of '
-                      + ', '.join(sorted(LOAD)))
+                      + ', '.join(sorted(LOAD.keys() - {'kind'})))
         good, expected, _ = LOAD[axis['name']]
         for v in axis['values']:
             if not good(v):
                 self.fail(name, 'values', 0, f'{v!r} is no value of {axis["name"]}; '
                           f'expected {expected}')
         return axis
+
+    def clashes(self, plan):
+        for x, panel in places(plan):
+            one = stages(plan, x, panel)
+            for so, key, why in CLASHES:
+                if so(one):
+                    self.fail('load', key, 0, f'"{key}" is {json.dumps(one[key])}: {why}')
 
     def subjects(self, given):
         if not isinstance(given, list):
@@ -192,11 +216,16 @@ class Reader:
         plan['x'] = self.axis(plan['x'], 'x', plan['load'], program)
         if plan['panel'] is not None:
             plan['panel'] = self.axis(plan['panel'], 'panel', plan['load'], program)
+        if not program:
+            self.clashes(plan)
         plan['chart'] = self.table(plan['chart'], CHART, 'chart')
         for m in plan['metrics']:
             if m not in METRICS:
                 self.fail('', 'metrics', 0, f'no metric "{m}"; expected some of '
                           + ', '.join(METRICS))
+            if m in UNTOLD and not program and plan['load']['kind'] == 'h2load':
+                self.fail('', 'metrics', 0, f'h2load does not tell "{m}"; expected some without '
+                          + ', '.join(UNTOLD))
         plan['chart']['metric'] = plan['chart']['metric'] or plan['metrics'][0]
         if plan['chart']['metric'] not in plan['metrics']:
             self.fail('chart', 'metric', 0, f'"{plan["chart"]["metric"]}" is not measured; '
@@ -212,6 +241,15 @@ def places(plan):
     """All (x, panel) of a plan."""
     panels = plan['panel']['values'] if plan['panel'] else [None]
     return [(x, panel) for panel in panels for x in plan['x']['values']]
+
+
+def stages(plan, x, panel):
+    """The load of one place."""
+    load = dict(plan['load'])
+    load[plan['x']['name']] = x
+    if plan['panel']:
+        load[plan['panel']['name']] = panel
+    return load
 
 
 def minutes(plan):

@@ -12,13 +12,14 @@ import time
 
 from . import stats
 from .account import read
-from .cell import Rig, measure, stages
+from .cell import Rig, measure
 from .load import Cannot, generator, has_bench
 from .metrics import METRICS
-from .plan import places
-from .servers import Failed, end_all
+from .plan import places, stages
+from .servers import Failed, end_all, lay_out
 
 SPARE = 200
+LACKING = {'wrk': 'wrk, or a weir that knows `weir bench`', 'h2load': 'h2load (nghttp2-client)'}
 
 
 class Unfit(Exception):
@@ -44,8 +45,9 @@ def prepare(plan, weir, out=print):
                     '(/proc/sys/net/ipv4/ip_local_port_range)')
     if any(one['model'] == 'open' for one in loads) and not has_bench(weir):
         raise Unfit('an open loop needs a weir that knows `weir bench`; this one does not')
-    if not has_bench(weir) and shutil.which('wrk') is None:
-        raise Unfit('no load generator: expected wrk, or a weir that knows `weir bench`')
+    used = generator(weir, plan['load'])
+    if used != 'weir bench' and shutil.which(used) is None:
+        raise Unfit(f'no load generator: expected {LACKING[used]}')
     if not all(one['keepalive'] for one in loads) and \
             read('/proc/sys/net/ipv4/tcp_tw_reuse').strip() == '0':
         out('  note: tcp_tw_reuse is 0, ports may run out', flush=True)
@@ -123,9 +125,10 @@ class Run:
         subjects = self.subjects()
         start = time.monotonic()
         if self.plan['kind'] == 'http':
-            self.result['generator'] = generator(self.rig.weir)
+            self.result['generator'] = generator(self.rig.weir, self.plan['load'])
             if self.result['generator'] == 'wrk':   # it knows whole seconds only
                 self.result['seconds'] = math.ceil(self.result['seconds'])
+            lay_out(self.rig.folder, [stages(self.plan, *place) for place in places(self.plan)])
         try:
             self.find_capacity()
             for block in range(self.repetitions):

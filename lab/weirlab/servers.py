@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import string
 import subprocess
 import time
@@ -14,6 +15,7 @@ from .plan import bytes_of
 
 SERVER_CPU, BACKEND_CPU = '0', '1'   # the back end shares the latter with the clients
 START_SECONDS = 10
+AGE_SECONDS = 2.5
 ANSWER = 'Hello, world!'
 NGINX = '''{user}worker_processes 1; daemon off; error_log {dir}/error.log; pid {dir}/pid;
 events {{ worker_connections 19000; use {engine}; }}
@@ -22,13 +24,16 @@ http {{
     client_header_timeout 3600s; send_timeout 3600s; {settings}
     types {{ text/plain txt; }} default_type application/octet-stream; {temporary}
     {group}
-    server {{ listen 127.0.0.1:{port} backlog=8192; root {dir}/www;
+    server {{ listen 127.0.0.1:{port}{spoken} backlog=8192; root {dir}/www; {secured}
               location = /say {{ return 200 "Hello, world!"; }} {passing} }}
 }}
 '''
 GROUP = 'upstream back {{ server 127.0.0.1:{}; keepalive 512; keepalive_requests 1000000000; }}'
 PASSING = ('location / { proxy_pass http://back; proxy_http_version 1.1; '
            'proxy_set_header Connection ""; }')
+SECURED = 'ssl_certificate {crt}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; {over}'
+# nginx 1.22 knows HTTP/2 as a word of listen only
+HTTP2 = {'weir': ('', 'http2 on;'), 'nginx': (' http2', '')}
 BACKEND = {'kind': 'weir', 'engine': 'epoll', 'settings': '', 'answer': ''}
 TEMPORARY = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
 
@@ -46,6 +51,36 @@ def find(name, programs):
                                                        + ':/usr/sbin:/sbin')
 
 
+def site(folder, load):
+    """The folder of a run that has the file of this load."""
+    path = pathlib.Path(folder) / f'www-{bytes_of(load["size"])}'
+    if not path.exists():
+        path.mkdir()
+        (path / 'file.txt').write_bytes(body_of(load))
+    return path
+
+
+def lay_out(folder, loads):
+    """Writes what servers are to serve, and waits until it is old: of a file that was changed a
+    moment ago, a server may keep no copy."""
+    for load in loads:
+        site(folder, load)
+    time.sleep(AGE_SECONDS)
+
+
+def new_certificate(folder):
+    """A certificate (P-256) for 127.0.0.1, signed by itself, crt and key in `folder`; Failed
+    without openssl."""
+    try:
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                        'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=weir lab',
+                        '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', f'{folder}/key',
+                        '-out', f'{folder}/crt'], check=True, stdin=subprocess.DEVNULL,
+                       capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(f'openssl makes no certificate: {error}') from None
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -61,8 +96,9 @@ def body_of(load):
 class Server:
     """with Server(...) as s: s.port, s.pid; __enter__ raises Failed, __exit__ leaves no process."""
 
-    def __init__(self, subject, load, directory, weir, programs, cpu=SERVER_CPU):
+    def __init__(self, subject, load, directory, weir, programs, folder, cpu=SERVER_CPU):
         self.subject, self.load, self.port = subject, load, free_port()
+        self.folder = pathlib.Path(folder)   # of the run: files to serve, and the certificate
         self.directory, self.weir, self.programs = pathlib.Path(directory), weir, programs
         self.process, self.cpu, self.backend = None, cpu, None
         self.path = 'say' if subject['answer'] else 'file.txt'
@@ -70,12 +106,27 @@ class Server:
         if self.load['slow']:
             self.path = 'file.txt'
 
+    @property
+    def url(self):
+        return f'{"https" if self.load["tls"] else "http"}://127.0.0.1:{self.port}/{self.path}'
+
+    def secured(self):
+        """What the configuration says of TLS."""
+        if not self.load['tls']:
+            return {'spoken': '', 'secured': ''}
+        paths = {'crt': str(self.folder / 'crt'), 'key': str(self.folder / 'key')}
+        listening, over = HTTP2.get(self.subject['kind'], ('', '')) if self.load['streams'] \
+            else ('', '')
+        return {**paths, 'spoken': ' ssl' + listening,
+                'secured': SECURED.format(**paths, over=over)}
+
     def configured(self):
         """The arguments; writes the configuration."""
         s = self.subject
         words = {'dir': str(self.directory), 'port': str(self.port),
                  'user': 'user root; ' if os.getuid() == 0 else '', 'engine': s['engine'],
-                 'settings': s['settings'], 'temporary': '', 'group': '', 'passing': ''}
+                 'settings': s['settings'], 'temporary': '', 'group': '', 'passing': '',
+                 **self.secured()}
         if self.backend:
             words.update(backend=str(self.backend.port), passing=PASSING,
                          group=GROUP.format(self.backend.port))
@@ -101,8 +152,8 @@ class Server:
         """Serves the same files on the other CPU; it is not measured."""
         directory = self.directory / 'back'
         directory.mkdir(exist_ok=True)
-        backend = Server(BACKEND, dict(self.load, proxied=False), directory, self.weir,
-                         self.programs, BACKEND_CPU)
+        backend = Server(BACKEND, dict(self.load, proxied=False, tls=False, streams=0), directory,
+                         self.weir, self.programs, self.folder, BACKEND_CPU)
         self.backend = backend.__enter__()
 
     def __enter__(self):
@@ -116,8 +167,7 @@ class Server:
 
     def start(self):
         argv = self.configured()
-        (self.directory / 'www').mkdir(exist_ok=True)
-        (self.directory / 'www' / 'file.txt').write_bytes(body_of(self.load))
+        (self.directory / 'www').symlink_to(site(self.folder, self.load))
         self.output = open(self.directory / 'output', 'w+b')
         self.process = started(['taskset', '-c', self.cpu, *argv], stdout=self.output,
                                stderr=self.output, cwd=self.directory)
@@ -159,10 +209,18 @@ class Server:
         if self.process.poll() is not None:
             raise Failed(f'does not start (status {self.process.returncode}): {self.said()}')
 
+    def connected(self):
+        """A socket; with TLS, the certificate is the one that was made."""
+        plain = socket.create_connection(('127.0.0.1', self.port), timeout=5)
+        if not self.load['tls']:
+            return plain
+        trust = ssl.create_default_context(cafile=self.folder / 'crt')
+        return trust.wrap_socket(plain, server_hostname='127.0.0.1')
+
     def body(self):
-        """The body of one answer, or Failed."""
+        """The body of one answer (of HTTP/1.1), or Failed."""
         try:
-            with socket.create_connection(('127.0.0.1', self.port), timeout=5) as s:
+            with self.connected() as s:
                 s.sendall(f'GET /{self.path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
                           .encode())
                 whole = b''

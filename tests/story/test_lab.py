@@ -242,6 +242,12 @@ WRONG = [
     ('engine = "poll"', 'kind = "command"', 21, '"command" is missing; expected the program'),
     ('name = "b"', 'name = "a"', 20, '"a" is there twice; expected a name of its own'),
     ('[load]', '[load', 13, 'not TOML'),
+    ('connections = 4', 'tls = true', 14, '"tls" is true: it needs kind = "h2load"'),
+    ('connections = 4', 'kind = "h2load"\ntls = true', 15, 'only held speak no TLS'),
+    ('connections = 4', 'kind = "h2load"\nstreams = 4', 15, '"streams" is 4: they need tls = true'),
+    ('connections = 4', 'kind = "h2load"\nmodel = "open"', 15, '"model" is "open": h2load has no'),
+    ('connections = 4', 'kind = "siege"', 14, '"kind" is \'siege\'; expected "bench" or "h2load"'),
+    ('name = "idle"', 'name = "kind"', 9, '"kind" cannot be varied'),
     ('[[subject]]\nname = "a"\n\n', '', 5, 'no subject "a"; expected one of b'),
 ]
 
