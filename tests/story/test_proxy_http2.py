@@ -233,8 +233,10 @@ def test_a_ping_on_an_idle_connection_is_answered(weir, engine):
         s = behind(weir, u)
         assert s.get('/').body == b'hello'
         time.sleep(0.6)
-        if engine == 'threads':     # an idle connection is nobody's there: another one is made
-            assert s.get('/').status == 200
+        if engine == 'threads':     # an idle connection is nobody's there: with the next request
+            with contextlib.suppress(TimeoutError):     # (whose head the script throws away)
+                s.get('/')
+            assert pinged == [b'are you?']
             return
         assert pinged == [b'are you?']
         assert s.get('/').body == b'again'
