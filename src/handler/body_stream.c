@@ -6,6 +6,7 @@ struct stream {
     struct reading *reading;
     size_t first; /* of the buffer's bytes that were not passed on yet */
     bool asked;   /* the protocol brings more                          */
+    bool gone;    /* the buffer was filled again: its first bytes are no more */
     void (*ready)(struct request *, void *arg);
     void *arg;
 };
@@ -59,15 +60,28 @@ static enum body_status stream_pull(struct body *body, size_t max, struct chunk 
     return BODY_LATER;
 }
 
-/* The buffer is filled again from its beginning, and only when nothing of it is lent. */
+/* The buffer is filled again from its beginning when there is no room behind what it has, and
+ * only when nothing of it is lent. Before that, it can be read once more. */
 static void stream_sent(struct body *body, size_t size)
 {
     struct stream *s = container_of(body, struct stream, body);
     struct reading *b = s->reading;
 
     s->first += size;
-    if (s->first == b->used)
-        s->first = b->used = 0;
+    if (s->first < b->used || b->used < b->most)
+        return;
+    s->first = b->used = 0;
+    s->gone = true;
+}
+
+bool client_body_rewind(struct request *r)
+{
+    struct stream *s = reading_of(r)->stream;
+
+    if (s == NULL || s->gone)
+        return false;
+    s->first = 0;
+    return true;
 }
 
 static const struct body_ops stream_ops = { .name = "client",

@@ -40,6 +40,10 @@ struct body *client_body_open(struct request *) MUST_USE;
 struct body *client_body_stream(struct request *, void (*ready)(struct request *, void *arg),
                                 void *arg) MUST_USE;
 
+/* What client_body_stream() gave begins again, if all of it so far is still at hand, and nothing of
+ * it is lent. */
+bool client_body_rewind(struct request *) MUST_USE;
+
 /* After NEXT, gives a sub-request the same body; it stays until both have ended. False: no
  * memory. */
 bool client_body_share(struct request *child, struct request *parent) MUST_USE;

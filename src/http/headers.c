@@ -390,7 +390,7 @@ static const struct added *first_trailer(const struct request *r)
 
 bool trailers_wanted(const struct request *r)
 {
-    return first_trailer(r) != NULL;
+    return r->response.passes_trailers || first_trailer(r) != NULL;
 }
 
 void trailers_name(const struct request *r, struct gather *g)
@@ -409,7 +409,9 @@ bool trailers_make(struct request *r)
 {
     struct header **end = &r->response.trailers;
 
-    *end = NULL;
+    *end = r->response.passed_trailers;
+    while (*end != NULL)
+        end = &(*end)->next;
     for (const struct added *a = first_trailer(r); a != NULL;
          a = next_trailer(a->next, r->response.status)) {
         struct header *h = arena_alloc(&r->arena, sizeof *h);

@@ -56,16 +56,19 @@ struct response {
     struct slice location;           /* Location; absolute or made so by the redirect filter */
     struct header *headers, **headers_end;
     uint32_t header_count;
-    struct header *trailers; /* behind the body; made at its end: trailers_make()      */
-    struct body *body;       /* NULL: none                                           */
-    bool accept_ranges;      /* the body is whole and its length known               */
-    bool final;              /* error_page and the default text leave it alone       */
-    bool close;              /* the connection must not be kept                      */
-    bool no_answer;          /* return 444                                           */
-    bool has_date;           /* `headers` has this field: the protocol adds none of its own */
+    struct header *trailers;        /* behind the body; made at its end: trailers_make()      */
+    struct header *passed_trailers; /* another server's, which become the first of them    */
+    bool passes_trailers;           /* … there may be some                                */
+    struct body *body;              /* NULL: none                                           */
+    bool accept_ranges;             /* the body is whole and its length known               */
+    bool final;                     /* error_page and the default text leave it alone       */
+    bool close;                     /* the connection must not be kept                      */
+    bool no_answer;                 /* return 444                                           */
+    bool has_date; /* `headers` has this field: the protocol adds none of its own */
     bool has_server;
     bool judged; /* by who made it, conditions too: they are not looked at again     */
     bool tunnel; /* 101: behind the head, bytes go both ways, to r->sink too     */
+    bool duplex; /* the request's body is still wanted: see request_ops.duplex    */
 };
 
 /* ---- the request --------------------------------------------------------------- */
@@ -93,6 +96,7 @@ enum request_slot {
     SLOT_ATTEMPTS,
     SLOT_TUNNEL,
     SLOT_PROXIED,
+    SLOT_GRPC,
     SLOT_LAST_PROXIED,
     SLOT_ONLY_PEER,
     SLOT_API,
@@ -105,6 +109,7 @@ enum request_slot {
 /* What a protocol does for a request. */
 struct request_ops {
     const char *name; /* "HTTP/1.1" …                                         */
+    bool duplex;      /* its body is brought while its answer is sent, if response.duplex says so */
     /* Brings the request's body to r->sink, beginning in a later turn or event, never from
      * inside the call; asks again after the sink said "enough". See http/client_body.h. */
     void (*read_body)(struct request *);
@@ -162,6 +167,7 @@ struct request {
     bool clone;              /* a sub-request for its parent's own path: subrequest_clone()  */
     bool uri_changed;        /* uri is not what the client asked for any more            */
     bool uri_rewritten;      /* … and was changed by rewrite since its location was found */
+    bool unhurried;          /* its body is one of messages: it has no least rate        */
     bool leaves_with_client; /* the client's closing ends it: nobody waits for the answer */
     bool access_settled;     /* what the access steps think so far: see http/access.h  */
 

@@ -165,6 +165,9 @@ int io_socket(struct io *, int family) MUST_USE;
 /* Its peer has neither ended nor said anything that was not read (recv(2) with MSG_PEEK). */
 bool io_silent(struct io *, int fd);
 
+/* Its peer has not ended; it may have said something. */
+bool io_alive(struct io *, int fd);
+
 /* Its close sends RST instead of FIN and forgets unsent bytes (socket(7) SO_LINGER). */
 void io_reset_on_close(struct io *, int fd);
 

@@ -27,6 +27,18 @@ bool io_silent(struct io *io, int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+bool io_alive(struct io *io, int fd)
+{
+    char byte;
+    ssize_t size;
+
+    if (io->engine->silent != NULL)
+        return io->engine->silent(io, fd);
+    io->stats->syscalls++;
+    size = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size > 0 || (size < 0 && errno == EAGAIN);
+}
+
 void io_reset_on_close(struct io *io, int fd)
 {
     struct linger now = { .l_onoff = 1, .l_linger = 0 };

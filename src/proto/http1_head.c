@@ -43,9 +43,15 @@ static void write_framing(struct gather *g, struct request *r)
     if (x->chunking)
         gather_lit(g, "Transfer-Encoding: chunked\r\n");
     if (x->chunking && x->trailing && response_find(r, SLICE("Trailer")) == NULL) {
+        size_t before = g->used, names;
+
         gather_lit(g, "Trailer: ");
+        names = g->used;
         trailers_name(r, g);
-        gather_lit(g, "\r\n");
+        if (g->used == names) /* another server's, whose names are not known yet */
+            g->used = before;
+        else
+            gather_lit(g, "\r\n");
     }
 }
 

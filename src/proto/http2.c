@@ -404,6 +404,7 @@ static void ops_respond(struct request *r)
 
     CHECK(!s->decided);
     s->decided = true;
+    s->duplex = r->response.duplex;
     if (s->ended || s->h2->conn->closing)
         return;
     io_timer_stop(s->h2->conn->io, &s->timer);
@@ -457,6 +458,7 @@ static struct tls *ops_tls(struct request *r)
 
 const struct request_ops h2_ops = {
     .name = "HTTP/2.0",
+    .duplex = true,
     .read_body = h2_read_body,
     .respond = ops_respond,
     .body_ready = ops_body_ready,

@@ -66,7 +66,7 @@ static bool begin(struct h2_stream *s)
         return false;
     }
     choose_framing(s);
-    if (!s->tunnel)
+    if (!s->tunnel && !s->duplex)
         h2_body_drop(s);
     if (!h2_write_head(s, s->body_ended)) {
         if (h2->no_memory)

@@ -49,13 +49,19 @@ static void widen(struct h2_stream *s)
 
 static bool reads(const struct h2_stream *s)
 {
-    return !s->end_told && (s->tunnel || !s->decided);
+    return !s->end_told && (s->tunnel || s->duplex || !s->decided);
+}
+
+/* As soon as there is an answer, it is the server that says how long a body may pause. */
+static bool timed(const struct h2_stream *s)
+{
+    return !s->tunnel && !s->decided;
 }
 
 static void wait_begins(struct h2_stream *s)
 {
     s->body_since_ns = io_now_ns(s->h2->conn->io);
-    if (!s->tunnel)
+    if (timed(s))
         h2_stream_wait(s, h2_core(s)->client_body_timeout);
 }
 
@@ -64,7 +70,7 @@ static void wait_ends(struct h2_stream *s)
     if (s->body_since_ns != 0)
         s->body_waited_ns += io_now_ns(s->h2->conn->io) - s->body_since_ns;
     s->body_since_ns = 0;
-    if (!s->tunnel)
+    if (timed(s))
         io_timer_stop(s->h2->conn->io, &s->timer);
 }
 
@@ -144,7 +150,7 @@ static bool too_slow(const struct h2_stream *s)
 
     if (s->body_since_ns != 0)
         spent += io_now_ns(s->h2->conn->io) - s->body_since_ns;
-    return !s->tunnel && spent > RATE_GRACE_SEC * 1000000000ull &&
+    return timed(s) && !s->request->unhurried && spent > RATE_GRACE_SEC * 1000000000ull &&
            s->body_bytes < RATE_MIN * (spent / 1000000000ull);
 }
 
@@ -266,7 +272,7 @@ void h2_read_body(struct request *r)
 {
     struct h2_stream *s = stream_of(r);
 
-    CHECK(r->sink != NULL && (r->response.tunnel || (!s->decided && !s->end_told)));
+    CHECK(r->sink != NULL && (r->response.tunnel || (reads(s) && !s->end_told)));
     if (s->ended || s->h2->conn->closing)
         return;
     if (r->head.expect_continue && !s->continued && !s->remote_ended && s->body_bytes == 0) {

@@ -106,7 +106,7 @@ static bool write_trailer_names(struct h2_stream *s, struct gather *g)
         return true;
     gather_init(&names, room, sizeof room, NULL, 0);
     trailers_name(s->request, &names);
-    return names.full || hpack_field(g, SLICE("trailer"), gather_get(&names));
+    return names.full || names.used == 0 || hpack_field(g, SLICE("trailer"), gather_get(&names));
 }
 
 static bool write_answer(struct h2_stream *s, struct gather *g)

@@ -88,6 +88,7 @@ struct h2_stream {
     /* its answer */
     int64_t send_window;
     bool decided, head_written, body_ended, trailing, tunnel, ended;
+    bool duplex;    /* its body is brought while its answer is sent */
     uint8_t pulled; /* what was pulled before there was room for it, + 1   */
     uint32_t chunk_size;
     uint64_t answer_left;

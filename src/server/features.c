@@ -38,6 +38,7 @@
 #include "upstream/discover.h"
 #include "upstream/staple.h"
 #include "upstream/gateways.h"
+#include "upstream/grpc.h"
 #include "upstream/health.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
@@ -108,6 +109,7 @@ const struct feature *const features[] = {
     &feature_proxy,
     &feature_fastcgi,
     &feature_uwsgi,
+    &feature_grpc,
     &feature_scgi,
     &feature_memcached,
     &feature_health,

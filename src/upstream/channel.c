@@ -182,7 +182,8 @@ static struct channel *take_idle(struct request *r, const struct endpoint *peer,
         if (!secure_fits(c, m->tls) || !slice_eq(c->greeting, m->greeting))
             continue;
         channel_rise(c);
-        if ((!m->careful && io_busy(&c->rx)) || io_silent(c->io, c->fd))
+        if ((!m->careful && io_busy(&c->rx)) ||
+            (c->session != NULL ? io_alive(c->io, c->fd) : io_silent(c->io, c->fd)))
             return c;
         channel_close(c);
     }
@@ -199,6 +200,7 @@ struct channel *channel_open(struct request *r, const struct endpoint *peer,
         if (c->io != r->io)
             io_timer_stop(c->io, &c->timer);
         c->reused = true;
+        c->session_flies = false; /* what is being sent is the owner's from now on */
         use(c, r, ops, owner);
         channel_deadline(c, 0);
         return c;
@@ -238,7 +240,9 @@ void channel_part(struct channel *c)
     give_back(c);
     if (c->secure != NULL)
         secure_move(c, c->loop->io);
-    if (c->io == c->loop->io) {
+    bool watched = c->io == c->loop->io;
+
+    if (watched) {
         channel_receive(c);
     } else {
         io_timer_stop(c->io, &c->timer);
@@ -249,6 +253,8 @@ void channel_part(struct channel *c)
     c->owner = NULL;
     channel_rest(c);
     channel_deadline(c, c->idle_ms);
+    if (watched)
+        channel_session_flush(c);
     (void)request_unpin(r);
 }
 
@@ -300,8 +306,24 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result result)
     (void)io;
     OBJ(c, CHANNEL_MAGIC);
     channel_rouse(c);
-    if (!c->closing)
+    if (c->closing)
+        return;
+    if (c->session_flies)
+        channel_session_flown(c, result.res < 0 ? -result.res : 0);
+    else
         c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
+}
+
+static void idle_said(struct channel *c, struct io_buf *b)
+{
+    if (!channel_idle_bytes(c, b))
+        return;
+    if (c->parting) {
+        channel_part(c);
+        return;
+    }
+    channel_receive(c);
+    channel_session_flush(c);
 }
 
 void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
@@ -319,8 +341,7 @@ void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
         secure_bytes(c, result);
         return;
     }
-    if (c->closing || c->parting ||
-        c->request == NULL) { /* idle: it ended, or says what nobody asked for */
+    if (c->closing || (result.buf == NULL && (c->parting || c->request == NULL))) {
         if (result.buf != NULL)
             io_buf_release(c->io, result.buf);
         channel_close(c);
@@ -330,6 +351,10 @@ void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
         result.buf->used = 0;
         result.buf->filled = (uint32_t)result.res;
         result.buf->next = NULL;
+        if (c->parting || c->request == NULL) { /* idle: it says what nobody asked for */
+            idle_said(c, result.buf);
+            return;
+        }
         c->ops->bytes(c->owner, result.buf);
         return;
     }
@@ -425,7 +450,9 @@ static bool worth_keeping(const struct channel *c, const struct channel_keeping 
 {
     uint64_t age_ms = (io_now_ns(c->io) - c->opened_ns) / 1000000u;
 
-    return k->most > 0 && !c->ended && !c->closing && !io_busy(&c->tx) && !c->home->leaving &&
+    bool sends = io_busy(&c->tx) && (c->session == NULL || c->io != c->loop->io);
+
+    return k->most > 0 && !c->ended && !c->closing && !sends && !c->home->leaving &&
            c->requests < (uint64_t)k->requests && age_ms < (uint64_t)k->time_ms &&
            c->home->idle_count < CHANNELS_IDLE_MAX && (c->secure == NULL || secure_is_quiet(c));
 }
@@ -459,6 +486,7 @@ void channel_keep(struct channel *c, const struct channel_keeping *k)
         return;
     }
     make_room(c, k->most);
+    c->session_flies = c->session != NULL && channel_sending(c);
     channel_deadline(c, 0);
     c->idle_ms = k->timeout_ms;
     c->parting = c->io != c->loop->io && io_busy(&c->rx);
@@ -511,6 +539,8 @@ void channel_over(struct channel *c)
     struct request *r = c->request;
 
     channel_rouse(c);
+    if (c->session != NULL)
+        c->session_ops->destroy(c->session);
     free(c->last);
     give_back(c);
     OBJ_DEAD(c);

@@ -13,7 +13,7 @@
  *   - the request's memory stays while a channel is opened for it, until it is kept or its close
  *     has completed: what is being sent may live there;
  *   - a channel that is kept is watched: one whose peer closes, or says what nobody asked for, is
- *     closed, and never given to anybody.
+ *     closed, and never given to anybody; with a session, it is the session that says so.
  */
 #ifndef UPSTREAM_CHANNEL_H
 #define UPSTREAM_CHANNEL_H
@@ -39,6 +39,17 @@ struct channel_ops {
     void (*bytes)(void *owner, struct io_buf *);               /* lent: the owner's to release */
 };
 
+/* What a protocol keeps of a connection from one request to the next. While the channel is idle,
+ * what the peer says is the session's. */
+struct channel_session_ops {
+    /* False: the connection is of no use any more. */
+    bool (*idle_bytes)(void *session, uint64_t now_ns, struct slice) MUST_USE;
+    /* What it wants sent then; lent until flown(), which is called even if it could not be. */
+    struct slice (*fly)(void *session);
+    void (*flown)(void *session);
+    void (*destroy)(void *session);
+};
+
 /* TLS on a connection. Two are the same if the domains' identities and all else are. */
 struct channel_tls {
     struct tls_domain *domain; /* borrowed until CHANNEL_OPEN                             */
@@ -58,6 +69,7 @@ struct channel_manner {
     bool careful;                  /* the kernel is asked whether a kept one still holds: for
                                     requests that cannot be sent twice                     */
     uint64_t identity;             /* what else must be the same                             */
+    bool sessions;                 /* it has a channel_session(), or will have one           */
     struct slice greeting;         /* what its user says before all else, when it is new, and
                                     what is true of every request on it; may be empty. With
                                     TLS, the channel says it: before the handshake         */
@@ -104,7 +116,8 @@ struct channel *channel_open(struct request *, const struct endpoint *,
 /* Where one goes that was kept with this identity; NULL: there is none. Borrowed for now. */
 const struct endpoint *channels_kept_for(const struct channels *, uint64_t identity);
 
-/* It was kept before: it is open, and a request on it may be lost without anybody's fault. */
+/* It was kept before: it is open, and a request on it may be lost without anybody's fault. With a
+ * session, something may still be on its way, of which CHANNEL_SENT tells: channel_sending(). */
 bool channel_reused(const struct channel *);
 
 /* Behind an error: what TLS has to say of it; NULL: nothing. */
@@ -113,6 +126,10 @@ const char *channel_why(const struct channel *);
 bool channel_shakes(const struct channel *);
 /* What was agreed on by ALPN; size 0: nothing. */
 struct slice channel_protocol(const struct channel *);
+
+/* Of a protocol that has one; NULL: there is none yet. Takes the session. */
+void *channel_session(const struct channel *);
+void channel_begin_session(struct channel *, const struct channel_session_ops *, void *session);
 
 /* As io_send(), io_sendfile(): one at a time. */
 void channel_send(struct channel *, const struct iovec *, int count, unsigned flags);
@@ -134,7 +151,7 @@ void channel_deadline(struct channel *, int64_t after_ms);
 struct io *channel_io(const struct channel *);
 
 /* For the peer's next request, whoever makes it; closes it instead if it must not be kept. Only
- * when all was sent and all was received. */
+ * when all was sent (but for what is its session's) and all was received. */
 void channel_keep(struct channel *, const struct channel_keeping *);
 void channel_close(struct channel *);
 

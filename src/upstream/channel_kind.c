@@ -32,7 +32,8 @@ static bool same_socket(const struct channel_manner *a, const struct channel_man
         (a->bind != NULL && !endpoint_eq(a->bind, b->bind)))
         return false;
     return a->transparent == b->transparent && a->keepalive == b->keepalive &&
-           a->rcvbuf == b->rcvbuf && a->sndbuf == b->sndbuf && a->identity == b->identity;
+           a->rcvbuf == b->rcvbuf && a->sndbuf == b->sndbuf && a->identity == b->identity &&
+           a->sessions == b->sessions;
 }
 
 struct kind *kind_find(struct channels *all, const struct endpoint *peer,

@@ -21,7 +21,8 @@ struct channel {
     uint32_t magic;
 #define CHANNEL_MAGIC 0x6368616eu
     bool closing, closed, ended, reused,
-        parting; /* parting: to be kept, once nothing is in flight */
+        parting;        /* to be kept, once nothing is in flight                          */
+    bool session_flies; /* of it, something is being sent while the channel is idle */
     int fd;
     struct channels *home;
     struct loop *loop;
@@ -44,9 +45,11 @@ struct channel {
     void *last; /* see channel_frees()                                       */
     void *lent; /* see channel_lend()                                        */
     void (*let_go)(void *lent);
+    void *session; /* see channel_begin_session(); NULL: none                 */
+    const struct channel_session_ops *session_ops;
     struct secure *secure; /* NULL: without TLS                                         */
     struct slice greeting; /* its own copy; mostly empty                               */
-    struct iovec greeting_iov;
+    struct iovec greeting_iov; /* of that, or of what the session sends while it is idle      */
 };
 
 /* Before anything is told to a request: it may sleep. */
@@ -76,6 +79,14 @@ io_done_fn channel_on_bytes;
 void channel_part(struct channel *);
 /* Closed, and nothing else is at work: its memory goes. */
 void channel_over(struct channel *);
+
+/* ---- channel_session.c ----------------------------------------------------------------------- */
+
+/* An idle one, or one that is about to be: these are its session's. False: it was closed. */
+bool channel_idle_bytes(struct channel *, struct io_buf *) MUST_USE;
+/* What its session wants sent goes. */
+void channel_session_flush(struct channel *);
+void channel_session_flown(struct channel *, int error);
 
 /* ---- channel_tls.c --------------------------------------------------------------------------- */
 

@@ -293,17 +293,30 @@ void secure_receive(struct channel *c)
     }
 }
 
+/* What came for the session. False: the channel was closed. */
+static bool idle_said(struct channel *c)
+{
+    while (c->secure->first != NULL && !c->secure->over)
+        if (!channel_idle_bytes(c, take_first(c->secure)))
+            return false;
+    return true;
+}
+
 /* Of an idle channel: more may come, or it is of no use any more. */
 static void watch(struct channel *c)
 {
     struct secure *s = c->secure;
 
+    if (c->session != NULL && !c->closing && !idle_said(c))
+        return;
     if (s->first != NULL || s->over || (c->parting && !tls_is_quiet(s->tls)))
         channel_close(c);
     else if (c->parting)
         channel_part(c);
-    else
+    else {
         secure_receive(c);
+        channel_session_flush(c);
+    }
 }
 
 static void tell_open(struct channel *c, int error)
@@ -368,7 +381,9 @@ static void on_sent(void *channel, int error)
 
     OBJ(c, CHANNEL_MAGIC);
     channel_rouse(c);
-    if (!c->closing && c->request != NULL)
+    if (!c->closing && c->session_flies)
+        channel_session_flown(c, -error);
+    else if (!c->closing && c->request != NULL)
         c->ops->event(c->owner, CHANNEL_SENT, -error);
 }
 

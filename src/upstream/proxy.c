@@ -24,6 +24,11 @@ static bool read_first(const struct request *r, const struct proxy_conf *c)
            (c->relay.request_buffering || (c->version == HTTP_10 && r->head.chunked));
 }
 
+static const struct relay_protocol *protocol_of(const struct proxy_conf *c)
+{
+    return c->version == HTTP_2 ? &proxy_http2 : &proxy_http;
+}
+
 static enum verdict begin(struct request *r)
 {
     const struct proxy_conf *c = proxy_conf(r);
@@ -56,7 +61,7 @@ static enum verdict serve(struct request *r)
 
     r->slots[SLOT_PROXIED] = NULL;
     r->slots[SLOT_LAST_PROXIED] = px;
-    return relay_serve(r, &px->conf->relay, &proxy_http, px);
+    return relay_serve(r, &px->conf->relay, protocol_of(px->conf), px);
 }
 
 static bool secure(struct relay *y)
@@ -83,7 +88,8 @@ static enum verdict proxy_content(struct request *r)
             return v;
         if (cache_serves(r))
             return serve(r);
-        y = relay_begin(r, &proxy_conf(r)->relay, &proxy_http, px_of(r)->finding.group, px_of(r));
+        y = relay_begin(r, &proxy_conf(r)->relay, protocol_of(proxy_conf(r)),
+                        px_of(r)->finding.group, px_of(r));
         r->slots[SLOT_PROXIED] = NULL;
         r->slots[SLOT_LAST_PROXIED] = y != NULL ? y->own : NULL;
         if (y == NULL || !secure(y)) {
@@ -180,23 +186,9 @@ static bool set_field(struct conf_load *load, const struct conf_node *node, void
                       const struct directive *row)
 {
     struct proxy_conf *c = own;
-    struct set_field *f = arena_must(conf_arena(load), sizeof *f);
 
     (void)row;
-    f->name = conf_arg(node, 0);
-    f->id = field_from(f->name);
-    f->value = expr_compile(load, node, 1);
-    if (!field_name_ok(f->name)) {
-        conf_complain(load, CONF_EMERG, node, 0, "\"%.*s\" cannot be a field's name",
-                      SLICE_FMT(f->name));
-        conf_hint(load, "expected: letters, digits and !#$%%&'*+-.^_`|~");
-        return false;
-    }
-    if (c->fields_end == NULL)
-        c->fields_end = &c->fields;
-    *c->fields_end = f;
-    c->fields_end = &f->next;
-    return f->value != NULL;
+    return passing_set(load, node, &c->fields, &c->fields_end);
 }
 
 /* ---- merging ----------------------------------------------------------------------------- */
@@ -327,7 +319,9 @@ static const struct variable vars[] = {
 
 /* ---- directives -------------------------------------------------------------------------- */
 
-static const struct conf_word versions[] = { { "1.0", HTTP_10 }, { "1.1", HTTP_11 }, { NULL, 0 } };
+static const struct conf_word versions[] = {
+    { "1.0", HTTP_10 }, { "1.1", HTTP_11 }, { "2", HTTP_2 }, { NULL, 0 }
+};
 
 static const struct conf_word greetings[] = {
     { "off", 0 }, { "on", 1 }, { "v1", 1 }, { "v2", 2 }, { NULL, 0 }
@@ -365,7 +359,9 @@ static const struct directive rows[] = {
               "nohttponly, nosamesite.",
       .example = "proxy_cookie_flags session secure httponly samesite=lax;" },
     { "proxy_http_version", RELAY_WHERE, 1, 1, CONF_ENUM, AT(version), "1.1", .words = versions,
-      .syntax = "1.0 | 1.1", .help = "What is spoken with servers." },
+      .syntax = "1.0 | 1.1 | 2",
+      .help = "What is spoken with servers. 2: at once without TLS; with it, they must agree (ALPN "
+              "h2). A connection carries one request at a time." },
     { "proxy_protocol", RELAY_WHERE, 1, 1, CONF_ENUM, AT(greeting), "off", .words = greetings,
       .syntax = "on | v1 | v2 | off",
       .help = "Tells servers the client's address in a PROXY header before the first request on a "

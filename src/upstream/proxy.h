@@ -9,18 +9,12 @@
 
 #include "http/site.h"
 #include "upstream/destination.h"
+#include "upstream/passing.h"
 #include "upstream/relay.h"
 #include "wire/field.h"
 #include "wire/h1_response.h"
 
 struct regex;
-
-struct set_field {
-    struct slice name;
-    enum field_id id;
-    struct expr *value;
-    struct set_field *next;
-};
 
 /* Where proxy_pass leads. */
 struct target {
@@ -55,7 +49,7 @@ struct changes {
     struct change *first, **end;
 };
 
-enum { HTTP_10, HTTP_11 };
+enum { HTTP_10, HTTP_11, HTTP_2 };
 
 struct proxy_conf {
     struct relay_conf relay; /* first: see relay_conf.h                                  */
@@ -64,7 +58,7 @@ struct proxy_conf {
     bool sets_host, sets_connection;
     struct changes redirect, cookie_domain, cookie_path;
     struct cookie_flags *cookie_flags, **cookie_flags_end;
-    int version;  /* HTTP_10, HTTP_11                                        */
+    int version;  /* enum above                                              */
     int greeting; /* the version of the PROXY header that servers get; 0: none */
     struct expr *method, *body;
     struct h1_limits limits; /* of answers                                               */
@@ -106,6 +100,12 @@ static inline uint16_t proxy_port(bool tls)
     return tls ? 443 : 80;
 }
 
+/* proxy_request.c: the path as the client sent it, or as it was changed; as proxy_pass says. The
+ * method; false: it is none. */
+void proxy_write_own_uri(const struct request *, struct gather *);
+void proxy_write_uri(const struct request *, const struct proxied *, struct gather *);
+bool proxy_method(struct request *, const struct proxied *, bool as_get,
+                  struct slice *ret) MUST_USE;
 /* proxy_request.c: the request line; false: it cannot be written. All of the head. */
 bool proxy_write_line(struct request *, const struct proxied *, struct gather *) MUST_USE;
 bool proxy_write_head(struct relay *, struct gather *);
@@ -115,6 +115,9 @@ bool proxy_write_greeting(struct relay *, const struct proxy_conf *) MUST_USE;
 
 /* proxy_answer.c */
 extern const struct relay_protocol proxy_http;
+
+/* proxy_h2.c */
+extern const struct relay_protocol proxy_http2;
 
 /* proxy_rewrite.c: the value with the first change that fits; unchanged if none does, and *changed
  * says so. at == NULL: no memory. */

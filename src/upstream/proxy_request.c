@@ -40,7 +40,7 @@ static void write_args(const struct request *r, struct gather *g)
     write_words(r->args, g);
 }
 
-static void write_own_uri(const struct request *r, struct gather *g)
+void proxy_write_own_uri(const struct request *r, struct gather *g)
 {
     if (uri_came_so(r))
         gather_slice(g, r->head.path);
@@ -68,30 +68,36 @@ static void write_made_uri(struct slice uri, struct gather *g)
     write_words(uri, g);
 }
 
-static void write_uri(const struct request *r, const struct proxied *px, struct gather *g)
+void proxy_write_uri(const struct request *r, const struct proxied *px, struct gather *g)
 {
     if (!px->has_uri)
-        write_own_uri(r, g);
+        proxy_write_own_uri(r, g);
     else if (px->target->url != NULL)
         write_made_uri(px->uri, g);
     else if (r->uri_rewritten) /* by this location: what it made of the path counts */
-        write_own_uri(r, g);
+        proxy_write_own_uri(r, g);
     else
         write_mapped_uri(r, px->target, g);
 }
 
+bool proxy_method(struct request *r, const struct proxied *px, bool as_get, struct slice *ret)
+{
+    *ret = r->head.method_text;
+    if (as_get || (r->parent != NULL && r->head.method == METHOD_GET))
+        *ret = SLICE("GET"); /* method_text is the client's */
+    return px->conf->method == NULL ||
+           (expr_eval(px->conf->method, r, &r->arena, 64, ret) && field_name_ok(*ret));
+}
+
 static bool write_line(struct request *r, const struct proxied *px, bool as_get, struct gather *g)
 {
-    struct slice method = r->head.method_text;
+    struct slice method;
 
-    if (as_get || (r->parent != NULL && r->head.method == METHOD_GET))
-        method = SLICE("GET"); /* method_text is the client's */
-    if (px->conf->method != NULL &&
-        (!expr_eval(px->conf->method, r, &r->arena, 64, &method) || !field_name_ok(method)))
+    if (!proxy_method(r, px, as_get, &method))
         return false;
     gather_slice(g, method);
     gather_byte(g, ' ');
-    write_uri(r, px, g);
+    proxy_write_uri(r, px, g);
     gather_str(g, px->conf->version == HTTP_11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
     return true;
 }
@@ -164,81 +170,6 @@ static bool write_standard(const struct proxied *px, struct gather *g)
 
 /* ---- the client's fields ----------------------------------------------------------------- */
 
-static bool is_set(const struct proxy_conf *c, const struct field *f)
-{
-    for (const struct set_field *s = c->fields; s != NULL; s = s->next)
-        if (s->id == f->id && (f->id != FIELD_OTHER || slice_eq_nocase(s->name, f->name)))
-            return true;
-    return false;
-}
-
-/* Of one connection alone, or written by this side. */
-static bool is_own(enum field_id id)
-{
-    switch (id) {
-    case FIELD_HOST:
-    case FIELD_CONNECTION:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_EXPECT:
-    case FIELD_UPGRADE:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_TE:
-    case FIELD_TRAILER:
-    case FIELD_PROXY_CONNECTION:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* A client cannot have these taken out by naming them in Connection. */
-static bool is_protected(const struct field *f)
-{
-    return f->id == FIELD_AUTHORIZATION || f->id == FIELD_COOKIE || f->id == FIELD_FORWARDED ||
-           f->id == FIELD_VIA || f->id == FIELD_X_REAL_IP ||
-           (f->name.size > 12 && slice_eq_nocase(slice_head(f->name, 12), SLICE("X-Forwarded-")));
-}
-
-static bool named_in(struct slice list, struct slice name)
-{
-    struct slice member;
-
-    while (field_list_next(&list, &member))
-        if (slice_eq_nocase(member, name))
-            return true;
-    return false;
-}
-
-/* RFC 9110 §7.6.1: what Connection names goes no further. */
-static bool is_hop(const struct request *r, const struct field *f)
-{
-    for (uint32_t i = 0; i < r->head.field_count; i++) {
-        const struct field *c = &r->head.fields[i];
-
-        if (c->id == FIELD_CONNECTION && named_in(c->value, f->name))
-            return !is_protected(f);
-    }
-    return false;
-}
-
-/* "close" and "keep-alive" name no field. */
-static bool connection_names_fields(const struct request *r)
-{
-    const struct field *c = r->head.known[FIELD_CONNECTION];
-
-    return c != NULL && !slice_eq_nocase(c->value, SLICE("keep-alive")) &&
-           !slice_eq_nocase(c->value, SLICE("close"));
-}
-
-/* What is kept is kept whole: conditions are the cache's own. */
-static bool is_conditional(enum field_id id)
-{
-    return id == FIELD_RANGE || id == FIELD_IF_RANGE || id == FIELD_IF_MATCH ||
-           id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
-           id == FIELD_IF_UNMODIFIED_SINCE;
-}
-
 static bool write_conditions(const struct cached *k, struct gather *g)
 {
     struct slice tag = cache_if_none_match(k), since = cache_if_modified_since(k);
@@ -249,16 +180,11 @@ static bool write_conditions(const struct cached *k, struct gather *g)
 
 static void write_clients(const struct relay *y, const struct proxied *px, struct gather *g)
 {
-    const struct request *r = y->request;
-    bool whole = cache_asks_whole(y->cached);
-    bool hops = connection_names_fields(r);
+    struct passing p;
+    const struct field *f;
 
-    for (uint32_t i = 0; i < r->head.field_count; i++) {
-        const struct field *f = &r->head.fields[i];
-
-        if (is_own(f->id) || is_set(px->conf, f) || (hops && is_hop(r, f)) ||
-            (whole && is_conditional(f->id)))
-            continue;
+    passing_begin(&p, y, px->conf->fields);
+    while ((f = passing_next(&p)) != NULL) {
         gather_slice(g, f->name);
         gather_lit(g, ": ");
         gather_slice(g, f->value);

@@ -156,10 +156,11 @@ void relay_give_up(struct relay *y, unsigned status)
 
 static void forget_answer(struct relay *y)
 {
-    y->any_received = y->in_ended = y->over = y->broken = false;
+    y->any_received = y->in_ended = y->over = y->broken = y->refused = false;
     y->head_sent = y->file_next = y->end_sent = y->any_sent = y->all_sent = y->deaf = false;
     y->chunk.size = 0;
     y->why = NULL;
+    y->duplex = false;
 }
 
 static void body_ready(struct request *r, void *relay)
@@ -167,7 +168,7 @@ static void body_ready(struct request *r, void *relay)
     struct relay *y = relay;
 
     (void)r;
-    if (y->channel != NULL && y->state == RELAY_HEAD)
+    if (y->channel != NULL && (y->state == RELAY_HEAD || (y->state == RELAY_ANSWER && y->duplex)))
         relay_send(y);
 }
 
@@ -189,8 +190,11 @@ static bool open_body(struct relay *y)
         y->up = client_body_open(r);
         break;
     case SOURCE_STREAM:
-        if (y->up == NULL)
-            y->up = client_body_stream(r, body_ready, y);
+        if (r->client_body == NULL)
+            y->stream = client_body_stream(r, body_ready, y);
+        else if (!client_body_rewind(r))
+            y->stream = NULL;
+        y->up = y->stream;
         break;
     }
     y->up_left = client_body_length(r);
@@ -202,7 +206,10 @@ static void connected(struct relay *y)
     y->attempt->connected_ns = now_ns(y);
     y->state = RELAY_HEAD;
     if (!y->protocol->begin(y)) {
-        relay_give_up(y, 500);
+        if (y->why != NULL)
+            relay_fail(y, FAULT_INVALID, y->why, 0);
+        else
+            relay_give_up(y, 500);
         return;
     }
     relay_send(y);
@@ -286,9 +293,10 @@ static bool may_ask_again(const struct relay *y, unsigned faults)
     const struct relay_conf *c = y->conf;
     uint64_t spent_ms = (now_ns(y) - y->began_ns) / 1000000u;
 
-    if (y->any_sent && !idempotent(y->request))
+    if (y->any_sent && !y->refused && !idempotent(y->request))
         faults |= FAULT_NON_IDEMPOTENT;
-    if (y->any_sent && y->source == SOURCE_STREAM)
+    if (y->any_sent && y->source == SOURCE_STREAM &&
+        !(y->refused && client_body_rewind(y->request)))
         return false;
     if ((c->next & FAULT_OFF) != 0 || (c->next & faults) != faults || y->tries_left <= 1)
         return false;
@@ -339,7 +347,8 @@ static void head_complete(struct relay *y)
         return;
     }
     y->state = RELAY_ANSWER;
-    if (y->source == SOURCE_STREAM && !y->request->client_body->complete)
+    y->duplex = y->h2 != NULL && y->request->ops->duplex;
+    if (y->source == SOURCE_STREAM && !y->request->client_body->complete && !y->duplex)
         y->deaf = true; /* what the client still sends is thrown away before the answer goes out */
     channel_deadline(y->channel, 0);
     y->waits = false;
@@ -360,8 +369,8 @@ static void head_bytes(struct relay *y)
         channel_receive(y->channel);
         return;
     case H1_BAD:
-        relay_fail(y, FAULT_INVALID, y->why != NULL ? y->why : "upstream sent an invalid header",
-                   0);
+        relay_fail(y, y->refused ? FAULT_ERROR : FAULT_INVALID,
+                   y->why != NULL ? y->why : "upstream sent an invalid header", 0);
         return;
     case H1_DONE:
         if (b->used == b->filled)
@@ -386,6 +395,8 @@ static void on_bytes(void *owner, struct io_buf *b)
         head_bytes(y);
     if (!r->ended || y->alone)
         relay_settle(y);
+    if (y->h2 != NULL && y->channel != NULL && (y->state == RELAY_HEAD || y->state == RELAY_ANSWER))
+        relay_send(y); /* windows have opened, or something is owed */
     (void)request_unpin(r);
 }
 

@@ -27,6 +27,7 @@
 struct cached;
 struct keeping;
 struct relay;
+struct relay_h2;
 struct relay_rewrites;
 struct spool;
 
@@ -157,7 +158,8 @@ struct relay_protocol {
     /* What goes before the body; chooses relay->framing. False: no memory, or a field that must
      * not be sent. */
     bool (*write_head)(struct relay *, struct gather *);
-    /* Another answer begins. False: no memory. */
+    /* Another answer begins. False: no memory; or what was agreed on is not spoken here, as
+     * relay->why says. */
     bool (*begin)(struct relay *);
     enum h1_verdict (*read_head)(struct relay *, const char *at, size_t size, size_t *taken);
     enum h1_verdict (*read_body)(struct relay *, const char *at, size_t size, size_t *taken,
@@ -166,6 +168,11 @@ struct relay_protocol {
     enum h1_verdict (*read_end)(struct relay *);
     /* Fills r->response from the head that was read; DONE, or where an X-Accel-Redirect leads. */
     enum verdict (*answer)(struct relay *);
+    /* Sends what it will of head and body, in place of relay_send(), when nothing is being sent.
+     * NULL: head and body are bytes in `framing`. */
+    void (*send)(struct relay *);
+    /* Bytes behind the end of an answer. False: nobody asked for them. NULL: nobody ever does. */
+    bool (*behind)(struct relay *, const char *at, size_t size);
     /* The channel may serve the next request: asked at the end of an answer. */
     bool (*may_keep)(const struct relay *);
     /* The answer, which was over without an error, was seen to its end, not merely to the end of
@@ -206,13 +213,15 @@ struct relay {
     struct request *request;
     const struct relay_conf *conf;
     const struct relay_protocol *protocol;
-    void *own; /* the protocol's                                              */
+    void *own;           /* the protocol's                                              */
+    struct relay_h2 *h2; /* of one that is HTTP/2: relay_h2.h; else NULL                */
     struct pick pick;
     struct waiter waiter;
     uint64_t queue_began_ns;
     struct channel *channel; /* NULL: none                                   */
     struct endpoint bind;    /* of the settings, worked out                  */
     bool bind_known, bind_used;
+    bool tls_wanted;           /* write_head() said so: for what names the scheme */
     struct channel_tls tls;    /* domain NULL: without                          */
     struct relay_fetch *fetch; /* its certificate is looked for; NULL: it is there */
     enum relay_state state;
@@ -227,14 +236,16 @@ struct relay {
     struct slice greeting; /* … and what stands before it on a new connection; empty: nothing */
     const struct relay_framing *framing;
     enum relay_source source;
-    struct slice fixed; /* of SOURCE_FIXED                                            */
-    struct body *up;    /* NULL: all of it was pulled                                 */
-    int64_t up_left;    /* -1: until its end                                          */
+    struct slice fixed;  /* of SOURCE_FIXED                                            */
+    struct body *up;     /* NULL: all of it was pulled                                 */
+    struct body *stream; /* of SOURCE_STREAM: the same, from its beginning              */
+    int64_t up_left;     /* -1: until its end                                          */
     struct chunk chunk;
     char frame[RELAY_FRAME_MAX];
     struct iovec iov[5];
     bool head_sent, file_next, end_sent, any_sent, all_sent;
-    bool deaf; /* the peer takes no more; its answer may be on its way                */
+    bool deaf;   /* the peer takes no more; its answer may be on its way                */
+    bool duplex; /* body and answer go their ways at the same time                      */
     bool taken_known;
     uint64_t taken; /* channel_taken() when the time for a send was over               */
 
@@ -251,8 +262,11 @@ struct relay {
     bool lent, pulled; /* a chunk is being sent; somebody waits for the next         */
     bool over, broken; /* the answer has ended; … before its time                    */
     const char *why;
+    bool refused; /* the peer says that it has done nothing: it is no fault to ask again */
     const struct field *fields; /* of its head, for $upstream_http_…                   */
     uint32_t field_count;
+    const struct field *trailers; /* behind its body, for $upstream_trailer_…              */
+    uint32_t trailer_count;
     struct body body;
 
     struct cached *cached;   /* what the cache makes of it; NULL: nothing                    */
@@ -293,6 +307,10 @@ void relay_use_bytes(struct relay *, struct slice);
 /* relay_send.c: goes on sending. */
 void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
+/* For protocol->send(): the first `count` of relay->iov are sent; the file behind them, too. */
+void relay_send_iov(struct relay *, int count, unsigned flags);
+/* … its client's body cannot be had. */
+void relay_body_failed(struct relay *);
 /* The deadline is over: true if the peer takes bytes of a send, and has more time for it. */
 bool relay_still_sends(struct relay *);
 
@@ -302,6 +320,8 @@ void relay_drop_input(struct relay *);
 void relay_drop_body(struct relay *); /* and what was content of it */
 void relay_listen(struct relay *);
 void relay_settle(struct relay *);
+/* No more of the answer is read: what has come is not all of it. */
+void relay_break(struct relay *);
 /* The body is not kept any more; who waited for that alone has nothing more to do. */
 void relay_kept(struct relay *);
 /* The request ends: goes on alone, if the body is being kept. False: it is not. */

@@ -111,6 +111,8 @@ static bool has_room(const struct relay *y)
         if (y->alone)
             return true;
     }
+    if (y->h2 != NULL) /* its windows are the bound, and frames for other things must be heard */
+        return true;
     return (!is_full(y) && relay_filed(y) == 0) || relay_may_file(y);
 }
 
@@ -141,10 +143,23 @@ void relay_listen(struct relay *y)
         return;
     }
     channel_receive(y->channel);
-    channel_deadline(y->channel, y->conf->read_timeout);
+    if (y->h2 != NULL && y->ready_size > 0) /* it is the client that takes its time */
+        channel_deadline(y->channel, 0);
+    else
+        channel_deadline(y->channel, y->conf->read_timeout);
 }
 
 /* ---- out of the framing -------------------------------------------------------------------- */
+
+static bool rest_is_fine(struct relay *y)
+{
+    bool fine = true;
+
+    for (const struct io_buf *b = y->in_first; b != NULL && fine; b = b->next)
+        fine = y->protocol->behind != NULL &&
+               y->protocol->behind(y, (const char *)b->bytes + b->used, b->filled - b->used);
+    return fine;
+}
 
 static void over(struct relay *y, bool broken)
 {
@@ -152,7 +167,7 @@ static void over(struct relay *y, bool broken)
     y->broken |= broken;
     if (broken && y->why != NULL && y->why[0] != '\0')
         request_log(y->request, LOG_ERROR, 0, "%s while reading upstream", y->why);
-    if (y->in_first != NULL)
+    if (!rest_is_fine(y))
         y->in_ended = true; /* bytes that nobody asked for: never used again */
     relay_drop_input(y);
     relay_finish(y);
@@ -252,6 +267,13 @@ static void digest(struct relay *y)
         over(y, true); /* it has what it waited for */
 }
 
+void relay_break(struct relay *y)
+{
+    y->in_ended = true;
+    y->why = "";
+    relay_settle(y);
+}
+
 void relay_settle(struct relay *y)
 {
     if (y->state != RELAY_ANSWER && y->state != RELAY_TUNNEL)
@@ -320,6 +342,8 @@ static void sent(struct body *body, size_t size)
             io_buf_release(y->request->io, take_first(&y->ready_first, &y->ready_last));
     }
     relay_listen(y);
+    if (y->h2 != NULL && y->channel != NULL && !y->over)
+        relay_send(y); /* a window may open */
 }
 
 /* ---- nobody wants the rest ----------------------------------------------------------------- */

@@ -38,7 +38,7 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
               "them may say which server that is ($upstream_last_addr). Else the answer is 403, " \
               "or the next one is asked, if next_upstream has denied.")
 
-#define RELAY_ROWS(P) \
+#define RELAY_COMMON(P) \
     RELAY_TIME(P "connect_timeout", connect_timeout, "60s", \
                "How long a connection to a server may take to be made."), \
     RELAY_TIME(P "send_timeout", send_timeout, "60s", \
@@ -57,6 +57,35 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
               "PATCH) is, once it has been sent, only with non_idempotent."), \
     RELAY_SIZE(P "buffer_size", buffer_size, "8k", \
                "The most bytes that the header of an answer may have."), \
+    RELAY_FLAG(P "intercept_errors", intercept, "off", \
+               "Answers of 300 and above are replaced where error_page has something for them."), \
+    RELAY_FLAG(P "socket_keepalive", keepalive, "off", \
+               "Has the system look after connections that say nothing (SO_KEEPALIVE)."), \
+    { P "hide_header", RELAY_WHERE, 1, 1, CONF_CUSTOM, RELAY_AT(hide), NULL, \
+      .set = relay_set_hide, .size = sizeof(struct name_list *), .repeats = true, \
+      .syntax = "field", .help = "A field of the server's answer that the client does not get." }, \
+    { P "pass_header", RELAY_WHERE, 1, 1, CONF_CUSTOM, RELAY_AT(pass), NULL, \
+      .set = relay_set_pass, .size = sizeof(struct name_list *), .repeats = true, \
+      .syntax = "field", \
+      .help = "A field that the client gets although it is held back else: Date, Server, X-Pad " \
+              "and X-Accel-… are." }, \
+    RELAY_OWN(P "ignore_headers", 1, ARGS_MANY, relay_set_ignore, ignore, NULL, "field …", \
+              "Fields of the answer that mean nothing here: X-Accel-Redirect, X-Accel-Expires, " \
+              "X-Accel-Limit-Rate, X-Accel-Buffering, X-Accel-Charset, Expires, Cache-Control, " \
+              "Set-Cookie, Vary."), \
+    RELAY_OWN(P "bind", 1, 2, relay_set_bind, bind, NULL, "address [transparent] | off", \
+              "The local address that connections come from; transparent: even one that is not " \
+              "this machine's (needs the privilege for that)."), \
+    RELAY_EACH(P), \
+    RELAY_FLAG(P "request_dynamic", request_dynamic, "off", \
+               "Makes the request anew for each server that is asked: variables in it may say " \
+               "which one that is ($upstream_last_addr)."), \
+    RELAY_SIZE(P "socket_rcvbuf", rcvbuf, "0", "SO_RCVBUF of connections; 0: the system's."), \
+    RELAY_SIZE(P "socket_sndbuf", sndbuf, "0", "SO_SNDBUF of connections; 0: the system's.")
+
+/* … and of those who may keep what is on its way. */
+#define RELAY_ROWS(P) \
+    RELAY_COMMON(P), \
     RELAY_OWN(P "buffers", 2, 2, relay_set_buffers, buffers, "8 8k", "number size", \
               "How much of an answer may wait for its client in memory: the product of the two. " \
               "The rest goes to a temporary file."), \
@@ -78,38 +107,13 @@ conf_set_fn relay_set_next, relay_set_buffers, relay_set_hide, relay_set_pass, r
                "comes, to one server only."), \
     RELAY_FLAG(P "ignore_client_abort", ignore_abort, "off", \
                "Goes on waiting for an answer when the client has closed its connection."), \
-    RELAY_FLAG(P "intercept_errors", intercept, "off", \
-               "Answers of 300 and above are replaced where error_page has something for them."), \
     RELAY_FLAG(P "pass_request_headers", pass_fields, "on", \
                "Passes the client's header fields on."), \
     RELAY_FLAG(P "pass_request_body", pass_body, "on", "Passes the request's body on."), \
-    RELAY_FLAG(P "socket_keepalive", keepalive, "off", \
-               "Has the system look after connections that say nothing (SO_KEEPALIVE)."), \
     RELAY_FLAG(P "force_ranges", force_ranges, "off", \
                "Answers ranges here, whatever the server says of them."), \
     RELAY_OWN(P "limit_rate", 1, 1, relay_set_limit_rate, limit_rate, "0", "rate", \
               "Bytes a second that are read of an answer; 0: no limit."), \
-    { P "hide_header", RELAY_WHERE, 1, 1, CONF_CUSTOM, RELAY_AT(hide), NULL, \
-      .set = relay_set_hide, .size = sizeof(struct name_list *), .repeats = true, \
-      .syntax = "field", .help = "A field of the server's answer that the client does not get." }, \
-    { P "pass_header", RELAY_WHERE, 1, 1, CONF_CUSTOM, RELAY_AT(pass), NULL, \
-      .set = relay_set_pass, .size = sizeof(struct name_list *), .repeats = true, \
-      .syntax = "field", \
-      .help = "A field that the client gets although it is held back else: Date, Server, X-Pad " \
-              "and X-Accel-… are." }, \
-    RELAY_OWN(P "ignore_headers", 1, ARGS_MANY, relay_set_ignore, ignore, NULL, "field …", \
-              "Fields of the answer that mean nothing here: X-Accel-Redirect, X-Accel-Expires, " \
-              "X-Accel-Limit-Rate, X-Accel-Buffering, X-Accel-Charset, Expires, Cache-Control, " \
-              "Set-Cookie, Vary."), \
-    RELAY_OWN(P "bind", 1, 2, relay_set_bind, bind, NULL, "address [transparent] | off", \
-              "The local address that connections come from; transparent: even one that is not " \
-              "this machine's (needs the privilege for that)."), \
-    RELAY_EACH(P), \
-    RELAY_FLAG(P "request_dynamic", request_dynamic, "off", \
-               "Makes the request anew for each server that is asked: variables in it may say " \
-               "which one that is ($upstream_last_addr)."), \
-    RELAY_SIZE(P "socket_rcvbuf", rcvbuf, "0", "SO_RCVBUF of connections; 0: the system's."), \
-    RELAY_SIZE(P "socket_sndbuf", sndbuf, "0", "SO_SNDBUF of connections; 0: the system's."), \
     RELAY_SIZE(P "send_lowat", send_lowat, "0", "Has no effect on this system.")
 /* clang-format on */
 

@@ -1,5 +1,5 @@
 /* relay_send.c - the request on its way to the peer: its head, then its body, pulled. */
-#include "upstream/relay.h"
+#include "upstream/relay_h2.h"
 
 #include "wire/h1_write.h"
 
@@ -39,11 +39,12 @@ static void all_sent(struct relay *y)
         channel_deadline(y->channel, y->conf->read_timeout);
 }
 
-static void send_now(struct relay *y, int count, unsigned flags)
+void relay_send_iov(struct relay *y, int count, unsigned flags)
 {
     y->any_sent = true;
     y->taken_known = false;
-    channel_deadline(y->channel, y->conf->send_timeout);
+    if (y->state != RELAY_ANSWER) /* else the time runs for what is read */
+        channel_deadline(y->channel, y->conf->send_timeout);
     channel_send(y->channel, y->iov, count, flags);
     channel_receive(y->channel);
 }
@@ -71,7 +72,8 @@ static void send_file(struct relay *y)
 {
     y->any_sent = true;
     y->taken_known = false;
-    channel_deadline(y->channel, y->conf->send_timeout);
+    if (y->state != RELAY_ANSWER)
+        channel_deadline(y->channel, y->conf->send_timeout);
     channel_send_file(y->channel, y->chunk.file, y->chunk.offset, (uint32_t)y->chunk.size);
     channel_receive(y->channel);
 }
@@ -83,7 +85,7 @@ static void send_piece(struct relay *y)
     if (y->chunk.file >= 0) {
         y->file_next = count > 0;
         if (count > 0)
-            send_now(y, count, IO_HOLD);
+            relay_send_iov(y, count, IO_HOLD);
         else
             send_file(y);
         return;
@@ -91,7 +93,7 @@ static void send_piece(struct relay *y)
     y->iov[count++] = iov_of(slice_of(y->chunk.at, y->chunk.size));
     if (y->framing->behind.size > 0)
         y->iov[count++] = iov_of(y->framing->behind);
-    send_now(y, count, 0);
+    relay_send_iov(y, count, 0);
 }
 
 static void send_end(struct relay *y)
@@ -102,26 +104,34 @@ static void send_end(struct relay *y)
     if (y->framing->end.size > 0)
         y->iov[count++] = iov_of(y->framing->end);
     if (count > 0)
-        send_now(y, count, 0);
+        relay_send_iov(y, count, 0);
     else
         all_sent(y);
 }
 
 /* The client's body cannot be had: nobody else is asked, and client_body_status() says why. An
  * answer that is on its way already goes on. */
-static void body_failed(struct relay *y)
+void relay_body_failed(struct relay *y)
 {
     y->up = NULL;
     y->deaf = true;
     if (y->state == RELAY_HEAD)
         relay_give_up(y, 502);
+    else if (y->duplex)
+        relay_break(y);
 }
 
 void relay_send(struct relay *y)
 {
     size_t most = y->framing->piece_max > 0 ? y->framing->piece_max : PULL_MAX;
 
-    if (channel_sending(y->channel) || y->all_sent || y->deaf)
+    if (channel_sending(y->channel))
+        return;
+    if (y->protocol->send != NULL) {
+        y->protocol->send(y);
+        return;
+    }
+    if (y->all_sent || y->deaf)
         return;
     if (y->up == NULL) {
         send_end(y);
@@ -135,7 +145,7 @@ void relay_send(struct relay *y)
         return;
     case BODY_LATER:
         if (!y->head_sent)
-            send_now(y, begin_iov(y, 0), 0);
+            relay_send_iov(y, begin_iov(y, 0), 0);
         else
             channel_deadline(y->channel, 0); /* the client's own time limit holds */
         y->chunk.size = 0;
@@ -144,7 +154,7 @@ void relay_send(struct relay *y)
         send_end(y);
         return;
     case BODY_FAILED:
-        body_failed(y);
+        relay_body_failed(y);
         return;
     }
 }
@@ -189,6 +199,8 @@ void relay_sent(struct relay *y, int error)
         relay_tunnel_sent(y, error);
         return;
     }
+    if (y->h2 != NULL)
+        relay_h2_flown(y);
     if (error != 0) { /* an answer may have come before: it will be heard, or the end */
         y->deaf = true;
         channel_deadline(y->channel, y->conf->read_timeout);
@@ -202,9 +214,9 @@ void relay_sent(struct relay *y, int error)
     }
     piece_sent(y);
     /* plain bodies end with their last piece, others with what says so */
-    if (y->end_sent || (y->up == NULL && y->framing->end.size == 0))
+    if (y->end_sent || (y->up == NULL && y->framing->end.size == 0 && y->protocol->send == NULL))
         all_sent(y);
-    else
+    if (!y->all_sent || y->protocol->send != NULL)
         relay_send(y);
 }
 

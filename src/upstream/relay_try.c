@@ -82,5 +82,6 @@ struct channel_manner relay_manner(struct relay *y)
                                     .sndbuf = (int)c->sndbuf,
                                     .greeting = y->greeting,
                                     .tls = y->tls.domain != NULL ? &y->tls : NULL,
-                                    .identity = owner_of(y) };
+                                    .identity = owner_of(y),
+                                    .sessions = y->h2 != NULL };
 }

@@ -128,20 +128,34 @@ static const struct relay *last_of(void *subject)
     return ((struct request *)subject)->slots[SLOT_LAST_RELAY];
 }
 
-static bool print_field(void *subject, const struct variable_use *use, struct gather *g)
+static bool print_named(const struct field *fields, uint32_t count, struct slice name,
+                        struct gather *g)
 {
-    const struct relay *y = last_of(subject);
     bool any = false;
 
-    for (uint32_t i = 0; y != NULL && i < y->field_count; i++) {
-        if (!field_named(y->fields[i].name, use->rest))
+    for (uint32_t i = 0; i < count; i++) {
+        if (!field_named(fields[i].name, name))
             continue;
         if (any)
             gather_lit(g, ", ");
-        gather_slice(g, y->fields[i].value);
+        gather_slice(g, fields[i].value);
         any = true;
     }
     return any;
+}
+
+static bool print_field(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct relay *y = last_of(subject);
+
+    return y != NULL && print_named(y->fields, y->field_count, use->rest, g);
+}
+
+static bool print_trailer(void *subject, const struct variable_use *use, struct gather *g)
+{
+    const struct relay *y = last_of(subject);
+
+    return y != NULL && print_named(y->trailers, y->trailer_count, use->rest, g);
 }
 
 /* "name=value; Path=/" */
@@ -183,6 +197,8 @@ static const struct variable vars[] = {
     { "upstream_last_addr", print_last, .help = "The address of the server asked last." },
     { "upstream_http_", print_field, .prefix = true,
       .help = "A field of the last answer: lower case, \"_\" for \"-\"." },
+    { "upstream_trailer_", print_trailer, .prefix = true,
+      .help = "A field behind the body of the last answer, if it came over HTTP/2." },
     { "upstream_cookie_", print_cookie, .prefix = true,
       .help = "A cookie that the last answer set." },
 };

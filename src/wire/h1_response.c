@@ -90,6 +90,22 @@ static bool judge_field(struct h1_response *r, const struct field *f)
     return h1_length_from(f->value, &r->length) || refuse(r, "bad Content-Length");
 }
 
+bool h1_response_add(struct h1_response *r, enum field_id id, struct slice name, struct slice value)
+{
+    if (r->field_count == r->limits->fields_max)
+        return refuse(r, "too many fields");
+    if (r->field_count == r->field_room && !fields_grow(r))
+        return false;
+    struct field *f = &r->fields[r->field_count];
+    *f = (struct field){ name, value, id };
+    if (!judge_field(r, f))
+        return false;
+    r->field_count++;
+    if (id != FIELD_OTHER && r->known[id] == NULL)
+        r->known[id] = f;
+    return true;
+}
+
 static bool read_field(struct h1_response *r, struct slice line)
 {
     if (line.at[0] == ' ' || line.at[0] == '\t')
@@ -101,18 +117,7 @@ static bool read_field(struct h1_response *r, struct slice line)
     enum field_id id = field_from(name);
     if (id == FIELD_OTHER && !field_name_ok(name))
         return refuse(r, "a field name is no token, or has a space before the colon");
-    if (r->field_count == r->limits->fields_max)
-        return refuse(r, "too many fields");
-    if (r->field_count == r->field_room && !fields_grow(r))
-        return false;
-    struct field *f = &r->fields[r->field_count];
-    *f = (struct field){ name, slice_trim(slice_skip(line, colon + 1)), id };
-    if (!judge_field(r, f))
-        return false;
-    r->field_count++;
-    if (id != FIELD_OTHER && r->known[id] == NULL)
-        r->known[id] = f;
-    return true;
+    return h1_response_add(r, id, name, slice_trim(slice_skip(line, colon + 1)));
 }
 
 /* ---- what the whole head means ------------------------------------------------------------ */
@@ -152,7 +157,7 @@ static bool judge_framing(struct h1_response *r)
     return true;
 }
 
-static bool judge_head(struct h1_response *r)
+bool h1_response_judge(struct h1_response *r)
 {
     judge_connection(r);
     if (!judge_framing(r))
@@ -181,7 +186,7 @@ static bool line_done(struct h1_response *r)
     if (r->state == ST_STATUS)
         fine = read_status(r, line);
     else
-        fine = line.size > 0 ? read_field(r, line) : judge_head(r);
+        fine = line.size > 0 ? read_field(r, line) : h1_response_judge(r);
     return fine && r->state < ST_BODY;
 }
 

@@ -80,6 +80,12 @@ enum h1_verdict h1_response_feed(struct h1_response *, const char *bytes, size_t
 enum h1_verdict h1_response_body(struct h1_response *, const char *bytes, size_t size,
                                  size_t *taken, struct slice *piece);
 
+/* For a head that comes otherwise (h2_response.h). A field behind the others, whose slices live as
+ * long as the arena; then, when all are there, what they mean. False: why says it. */
+bool h1_response_add(struct h1_response *, enum field_id, struct slice name,
+                     struct slice value) MUST_USE;
+bool h1_response_judge(struct h1_response *) MUST_USE;
+
 /* The peer finished sending: H1_DONE if the response is whole by that, else H1_BAD. */
 enum h1_verdict h1_response_end(struct h1_response *);
 

@@ -136,6 +136,19 @@ static bool allowed(enum field_id id, struct slice value)
     }
 }
 
+const char *h2_field_wrong(enum field_id id, struct slice name, struct slice value,
+                           unsigned *ret_classes)
+{
+    *ret_classes = name_classes(name);
+    if (*ret_classes == 0)
+        return "a field name is no token of small letters";
+    if (!value_ok(value))
+        return "a control byte in a field, or blanks around it";
+    if (!allowed(id, value))
+        return "a field that belongs to HTTP/1 connections";
+    return NULL;
+}
+
 static bool append(struct h2_headers *b, enum field_id id, struct slice name, struct slice value)
 {
     struct h1_head *h = b->head;
@@ -176,20 +189,13 @@ static void add_crumb(struct h2_headers *b, struct slice value)
 static void add_field(struct h2_headers *b, struct slice name, struct slice value)
 {
     struct h1_head *h = b->head;
-    unsigned seen = name_classes(name);
     enum field_id id = field_from(name);
+    unsigned seen = 0;
+    const char *why = h2_field_wrong(id, name, value, &seen);
 
     b->regular = true;
-    if (seen == 0) {
-        malformed(b, "a field name is no token of small letters");
-        return;
-    }
-    if (!value_ok(value)) {
-        malformed(b, "a control byte in a field, or blanks around it");
-        return;
-    }
-    if (!allowed(id, value)) {
-        malformed(b, "a field that belongs to HTTP/1 connections");
+    if (why != NULL) {
+        malformed(b, why);
         return;
     }
     if (b->kind == H2_TRAILERS || h->status != 0 || b->why != NULL)

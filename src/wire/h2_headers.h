@@ -52,4 +52,9 @@ bool h2_headers_add(struct h2_headers *, struct slice name, struct slice value) 
  * extended CONNECT becomes an Upgrade. */
 enum h2_block_verdict h2_headers_end(struct h2_headers *, bool ended, struct slice key) MUST_USE;
 
+/* What is wrong with a field that is no pseudo-field, of requests and answers alike; NULL: nothing,
+ * and *ret_classes is those of its name's bytes (token.h). */
+const char *h2_field_wrong(enum field_id, struct slice name, struct slice value,
+                           unsigned *ret_classes);
+
 #endif

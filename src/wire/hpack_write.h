@@ -11,8 +11,12 @@
 
 #include "base/gather.h"
 
-/* Names of the static table that answers have. */
+/* Names of the static table that weir sends. */
 enum hpack_name {
+    HPACK_AUTHORITY = 1,
+    HPACK_METHOD = 2,
+    HPACK_PATH = 4,
+    HPACK_SCHEME = 6,
     HPACK_ACCEPT_RANGES = 18,
     HPACK_CONTENT_LENGTH = 28,
     HPACK_CONTENT_TYPE = 31,
