@@ -186,6 +186,11 @@ void h2_link_data(struct h2_link *l, size_t size, bool ended)
     l->sent_end = ended;
 }
 
+void h2_link_copy(struct h2_link *l, struct slice bytes)
+{
+    put_bytes(l, bytes.at, bytes.size);
+}
+
 struct slice h2_link_fly(struct h2_link *l)
 {
     struct h2_link_out empty = l->flight;

@@ -108,6 +108,9 @@ size_t h2_link_room(const struct h2_link *);
 /* The head of a DATA frame of so many bytes, which the caller sends behind all else. */
 void h2_link_data(struct h2_link *, size_t size, bool ended);
 
+/* Bytes of a DATA frame whose head was written last: they are copied. */
+void h2_link_copy(struct h2_link *, struct slice);
+
 /* What is to be sent now, or nothing; to be sent until h2_link_flown(). */
 struct slice h2_link_fly(struct h2_link *);
 void h2_link_flown(struct h2_link *);

@@ -132,7 +132,7 @@ void relay_finish(struct relay *y)
     y->request->leaves_with_client = false; /* all that is left is this side's */
     if (c == NULL)
         return;
-    if (y->broken || !y->all_sent || y->in_ended || !y->protocol->may_keep(y)) {
+    if (y->broken || (!y->all_sent && y->h2 == NULL) || y->in_ended || !y->protocol->may_keep(y)) {
         close_channel(y);
         return;
     }

@@ -309,6 +309,8 @@ void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
 /* For protocol->send(): the first `count` of relay->iov are sent; the file behind them, too. */
 void relay_send_iov(struct relay *, int count, unsigned flags);
+/* … the chunk that was pulled is done with. */
+void relay_piece_sent(struct relay *);
 /* … its client's body cannot be had. */
 void relay_body_failed(struct relay *);
 /* The deadline is over: true if the peer takes bytes of a send, and has more time for it. */

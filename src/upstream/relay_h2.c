@@ -4,7 +4,7 @@
 #include "upstream/h2_link.h"
 #include "upstream/relay_answer.h"
 
-enum { INTERIMS_MAX = 16 };
+enum { INTERIMS_MAX = 16, COPY_MAX = 4096, COPIES_MAX = 8 };
 
 struct relay_h2 {
     struct h2_link *link; /* the channel's */
@@ -14,6 +14,7 @@ struct relay_h2 {
     unsigned interims;
     uint64_t left; /* of a body whose length is known */
     bool over;     /* all of the answer came           */
+    bool lends;    /* of what is being sent, some is not the connection's own memory */
 };
 
 static uint64_t now_ns(const struct relay *y)
@@ -81,7 +82,7 @@ bool relay_h2_begin(struct relay *y)
     h1_response_init(x->answer, x->limits, &y->request->arena, x->method);
     h1_response_init(&x->trailers, x->limits, &y->request->arena, x->method);
     x->interims = 0;
-    x->over = false;
+    x->over = x->lends = false;
     h2_link_begin(x->link, x->answer);
     return true;
 }
@@ -100,22 +101,31 @@ static int begin_iov(struct relay *y, struct slice more)
         y->iov[count++] = (struct iovec){ (void *)(uintptr_t)out.at, out.size };
     if (more.size > 0)
         y->iov[count++] = (struct iovec){ (void *)(uintptr_t)more.at, more.size };
+    y->h2->lends = count > (out.size > 0);
     return count;
 }
 
-static void send_chunk(struct relay *y)
+/* Small ones are copied: true, there may be more. */
+static bool send_chunk(struct relay *y)
 {
     struct h2_link *l = y->h2->link;
+    struct slice bytes = slice_of(y->chunk.at, y->chunk.size);
     bool last = y->up_left >= 0 && (uint64_t)y->up_left == y->chunk.size;
 
     h2_link_data(l, y->chunk.size, last);
     y->end_sent = last;
-    if (y->chunk.file < 0) {
-        relay_send_iov(y, begin_iov(y, slice_of(y->chunk.at, y->chunk.size)), 0);
-        return;
+    if (y->chunk.file < 0 && bytes.size <= COPY_MAX) {
+        h2_link_copy(l, bytes);
+        relay_piece_sent(y);
+        return true;
     }
-    y->file_next = true;
-    relay_send_iov(y, begin_iov(y, (struct slice){ 0 }), IO_HOLD);
+    y->file_next = y->chunk.file >= 0;
+    if (y->file_next)
+        relay_send_iov(y, begin_iov(y, (struct slice){ 0 }), IO_HOLD);
+    else
+        relay_send_iov(y, begin_iov(y, bytes), 0);
+    y->h2->lends = true;
+    return false;
 }
 
 /* Control frames, and the head, if it was written. */
@@ -136,40 +146,48 @@ static void send_head(struct relay *y)
     y->head_sent = true;
 }
 
-static void send_body(struct relay *y)
+static void end_body(struct relay *y)
+{
+    h2_link_data(y->h2->link, 0, true);
+    y->end_sent = true;
+}
+
+/* One chunk. True: there may be more for the same send. */
+static bool send_some(struct relay *y)
 {
     size_t most = h2_link_room(y->h2->link);
 
+    if (y->up == NULL || y->up_left == 0) {
+        end_body(y);
+        return false;
+    }
+    if (most == 0)
+        return false;
     if (y->up_left > 0 && (uint64_t)y->up_left < most)
         most = (size_t)y->up_left;
-    if (y->up_left == 0 || y->up == NULL) {
-        h2_link_data(y->h2->link, 0, true);
-        y->end_sent = true;
-        send_rest(y);
-        return;
-    }
-    if (most == 0) {
-        send_rest(y);
-        return;
-    }
     switch (y->up->ops->pull(y->up, most, &y->chunk)) {
     case BODY_CHUNK:
-        send_chunk(y);
-        return;
-    case BODY_LATER:
-        y->chunk.size = 0;
-        break;
+        return send_chunk(y);
     case BODY_END:
-        y->chunk.size = 0;
-        h2_link_data(y->h2->link, 0, true);
-        y->end_sent = true;
+        end_body(y);
         break;
     case BODY_FAILED:
-        y->chunk.size = 0;
         relay_body_failed(y);
-        return;
+        break;
+    case BODY_LATER:
+        break;
     }
-    send_rest(y);
+    y->chunk.size = 0;
+    return false;
+}
+
+static void send_body(struct relay *y)
+{
+    for (unsigned i = 0; i < COPIES_MAX && !y->end_sent && send_some(y); i++)
+        ;
+    if (y->channel != NULL && !channel_sending(y->channel) &&
+        (y->state == RELAY_HEAD || y->state == RELAY_ANSWER))
+        send_rest(y);
 }
 
 /* Content that waits in memory keeps the window shut; so does a file that is full. */
@@ -371,7 +389,9 @@ bool relay_h2_behind(struct relay *y, const char *at, size_t size)
 
 bool relay_h2_may_keep(const struct relay *y)
 {
-    return h2_link_lives(y->h2->link);
+    bool sent = y->all_sent || (y->end_sent && !y->h2->lends && !y->file_next);
+
+    return sent && h2_link_lives(y->h2->link);
 }
 
 /* ---- the client's answer -------------------------------------------------------------------- */

@@ -177,7 +177,7 @@ bool relay_still_sends(struct relay *y)
 }
 
 /* A whole piece has gone out. */
-static void piece_sent(struct relay *y)
+void relay_piece_sent(struct relay *y)
 {
     size_t size = y->chunk.size;
 
@@ -212,7 +212,7 @@ void relay_sent(struct relay *y, int error)
         send_file(y);
         return;
     }
-    piece_sent(y);
+    relay_piece_sent(y);
     /* plain bodies end with their last piece, others with what says so */
     if (y->end_sent || (y->up == NULL && y->framing->end.size == 0 && y->protocol->send == NULL))
         all_sent(y);
