@@ -454,7 +454,11 @@ bool secure_is_quiet(const struct channel *c)
 {
     const struct secure *s = c->secure;
 
-    return s->open && s->tls != NULL && s->first == NULL && !s->over && tls_is_quiet(s->tls);
+    /* a session's frames may be on their way, if nobody else's thread will have it */
+    bool still =
+        (c->session != NULL && c->io == c->loop->io) || (s->tls != NULL && tls_is_quiet(s->tls));
+
+    return s->open && s->tls != NULL && s->first == NULL && !s->over && still;
 }
 
 void secure_move(struct channel *c, struct io *to)

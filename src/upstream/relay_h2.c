@@ -321,14 +321,21 @@ static enum h1_verdict end_of_body(struct relay *y)
     return H1_DONE;
 }
 
+/* The client must not take it for the rest of what was said. */
+static enum h1_verdict bad_content(struct relay *y, struct slice *piece, const char *why)
+{
+    piece->size = 0;
+    return bad(y, why);
+}
+
 static enum h1_verdict take_content(struct relay *y, struct slice *piece)
 {
     struct relay_h2 *x = y->h2;
 
     if (x->answer->body == H1_BODY_NONE)
-        return bad(y, "upstream sent a body with an answer that has none");
+        return bad_content(y, piece, "upstream sent a body with an answer that has none");
     if (x->answer->body == H1_BODY_LENGTH && piece->size > x->left)
-        return bad(y, "upstream sent more than its Content-Length says");
+        return bad_content(y, piece, "upstream sent more than its Content-Length says");
     x->left -= x->answer->body == H1_BODY_LENGTH ? piece->size : 0;
     return x->link->ended ? end_of_body(y) : H1_MORE;
 }
@@ -410,6 +417,8 @@ enum verdict relay_h2_fill(struct relay *y, const struct relay_rewrites *rewrite
     if (a->has_length && a->status != 304)
         r->response.length = (int64_t)a->length;
     if (none) {
+        if (a->body != H1_BODY_NONE && (!trailers || !r->ops->duplex))
+            r->response.length = 0; /* else it stays a head alone, which HTTP/1 has none of */
         relay_end(y);
         r->header_only |= a->body == H1_BODY_NONE;
         return DONE;

@@ -31,7 +31,8 @@ class Peer:
         return data
 
     def greet(self, settings=None):
-        assert self.take(len(PREFACE)) == PREFACE
+        if self.take(len(PREFACE)) != PREFACE:
+            raise Gone
         self.send(hf.SettingsFrame(0, settings=settings or {}))
 
     def read(self):

@@ -98,6 +98,8 @@ def test_bodies_of_answers(weir, size):
             stream, _ = peer.request()
             peer.send(peer.head(stream, [('content-length', str(size))]))
             window[stream] = peer.settings[4]
+            window[0] += sum(f.window_increment for f in peer.frames
+                             if isinstance(f, hf.WindowUpdateFrame))
             left = body
             while left:
                 most = min(window[0], window[stream], 16384)
@@ -109,16 +111,13 @@ def test_bodies_of_answers(weir, size):
                 else:
                     f = peer.until(hf.WindowUpdateFrame)
                     window[f.stream_id] = window.get(f.stream_id, 0) + f.window_increment
-            for f in peer.frames:
-                if isinstance(f, hf.WindowUpdateFrame) and f.stream_id == 0 and \
-                        not hasattr(f, 'counted'):
-                    f.counted = True
+            peer.drain()
     with ups(script) as (u,):
         s = behind(weir, u)
         assert s.get('/').body == body
 
 
-def test_over_tls_with_alpn(weir):
+def test_over_tls_with_alpn(weir, engine):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     c.load_cert_chain(*map(str, B.paths))
     c.set_alpn_protocols(['http/1.1', 'h2'])
@@ -128,7 +127,8 @@ def test_over_tls_with_alpn(weir):
         for i in range(5):
             assert s.get(f'/{i}').body == b'hello /%d' % i
         assert u.peers[0].sock.selected_alpn_protocol() == 'h2'
-        assert len(u.peers) == 1
+        # on threads, a connection is not kept while an acknowledgement is on its way
+        assert len(u.peers) <= (3 if engine == 'threads' else 1)
 
 
 def test_tls_without_h2_is_refused(weir):
@@ -176,8 +176,11 @@ def test_every_byte_by_itself(weir):
         peer.drain()
     a, u, _ = answers(weir, script)
     assert a.body == b'hello' and a['x-a'] == 'b'
-    assert any(isinstance(f, hf.PingFrame) and f.opaque_data == b'12345678' and 'ACK' in f.flags
-               for f in u.peers[0].frames)
+    end = time.monotonic() + 3
+    while not any(isinstance(f, hf.PingFrame) and f.opaque_data == b'12345678' and
+                  'ACK' in f.flags for f in u.peers[0].frames):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_continuation_and_interim_answers(weir):
@@ -191,6 +194,7 @@ def test_continuation_and_interim_answers(weir):
             peer.send(hf.ContinuationFrame(stream, block[at:at + 10]))
         peer.send(hf.ContinuationFrame(stream, block[70:], flags=['END_HEADERS']))
         peer.send(peer.data(stream, b'ok', end=True))
+        peer.drain()
     a, _, _ = answers(weir, script)
     assert a.status == 200 and a['x-long'] == 'v' * 500 and a.body == b'ok'
 
@@ -276,8 +280,9 @@ def test_what_was_not_begun_is_asked_again(weir, how, method):
         peer.drain()
 
     def yes(peer):
-        stream, _ = peer.request()
-        peer.answer(stream, b'yes ' + peer.bodies.get(stream, b''))
+        while True:
+            stream, _ = peer.request()
+            peer.answer(stream, b'yes ' + peer.bodies.get(stream, b''))
     for buffering in ('on', 'off'):
         with ups(no, yes) as us:
             s = behind(weir, *us, more=f'proxy_request_buffering {buffering};')
@@ -305,25 +310,30 @@ def test_settings_change_in_the_middle(weir):
     body = b'0123456789' * 3000
 
     def script(peer):
+        stream, _ = peer.request()      # the settings are known before the next one begins
+        peer.answer(stream)
         stream, _ = peer.request(whole=False)
         while len(peer.bodies.get(stream, b'')) < 1000:
             peer.read()
-        first = len(peer.bodies[stream])
-        assert first == 1000
-        peer.send(hf.SettingsFrame(0, settings={4: 500}))
-        peer.until(hf.SettingsFrame)
-        peer.send(hf.WindowUpdateFrame(stream, 400))
-        time.sleep(0.2)
+        assert len(peer.bodies[stream]) == 1000
+        peer.send(hf.SettingsFrame(0, settings={4: 500}),       # it is at -500 now …
+                  hf.WindowUpdateFrame(stream, 600))            # … and at 100
+        while len(peer.bodies[stream]) < 1100:
+            peer.read()
+        peer.send(hf.PingFrame(0, b'anymore?'))
+        assert 'ACK' in peer.until(hf.PingFrame).flags
+        assert len(peer.bodies[stream]) == 1100
         peer.send(hf.SettingsFrame(0, settings={4: 65535, 5: 20000}))
         while stream not in peer.ended:
             peer.read()
         peer.answer(stream, b'%d' % (peer.bodies[stream] == body))
-    with ups(script, settings={4: 1000}) as (u,):
+        peer.drain()
+    with H2Upstream(script, settings={4: 1000}) as u:
         s = behind(weir, u)
         with Client(s.address) as c:
-            # the first settings arrive behind the first frames: a window of 65535 may be used
-            a = c.ask('/', method='POST', body=body)
-        assert a.status in (200, 502)
+            assert c.ask('/').body == b'hello'
+            assert c.ask('/', method='POST', body=body).body == b'1'
+        assert len(u.peers) == 1
 
 
 def test_a_window_that_stays_shut_is_a_timeout(weir):
