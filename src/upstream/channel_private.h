@@ -47,8 +47,8 @@ struct channel {
     void (*let_go)(void *lent);
     void *session; /* see channel_begin_session(); NULL: none                 */
     const struct channel_session_ops *session_ops;
-    struct secure *secure; /* NULL: without TLS                                         */
-    struct slice greeting; /* its own copy; mostly empty                               */
+    struct secure *secure;     /* NULL: without TLS                                         */
+    struct slice greeting;     /* its own copy; mostly empty                               */
     struct iovec greeting_iov; /* of that, or of what the session sends while it is idle      */
 };
 

@@ -2,6 +2,7 @@
  * ways as they come, and trailers say how a call ended.
  */
 #include "upstream/grpc.h"
+#include "upstream/health.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
 #include "upstream/relay_conf.h"
@@ -93,6 +94,8 @@ static bool write_head(struct relay *y, struct gather *g)
                                   .setter = "grpc_set_header" };
     struct gather path;
 
+    if (r->is_check)
+        relay_use_bytes(y, health_body(r));
     q.authority = slice_starts(host, SLICE("unix:")) ? SLICE("localhost") : host;
     y->tls_wanted = call->tls;
     gather_init(&path, NULL, 0, &r->arena, PATH_MAX_SIZE);

@@ -69,11 +69,19 @@ static void wait(struct check *c)
     io_timer_set(c->loop->io, &c->timer, ms * NS_PER_MS, on_due);
 }
 
+static const char *judge(const struct check *c, struct request *r)
+{
+    const struct health *h = c->health;
+
+    return h->grpc ? health_grpc_judge(h, r, gather_get(&c->body))
+                   : health_match_judge(h->match, r, gather_get(&c->body));
+}
+
 static void finish(struct check *c)
 {
     struct request *r = c->request;
 
-    note(c, r, health_match_judge(c->health->match, r, gather_get(&c->body)));
+    note(c, r, judge(c, r));
     c->request = NULL;
     request_end(r);
     wait(c);
@@ -114,7 +122,7 @@ static void ops_respond(struct request *r)
 {
     struct check *c = check_of(r);
 
-    if (!health_match_reads(c->health->match)) {
+    if (!c->health->grpc && !health_match_reads(c->health->match)) {
         finish(c);
         return;
     }
@@ -191,6 +199,11 @@ static bool name_host(struct request *r, struct slice host)
     return true;
 }
 
+struct slice health_body(const struct request *r)
+{
+    return check_of(r)->health->grpc_asked;
+}
+
 static bool prepare(struct request *r, struct check *c)
 {
     const struct health *h = c->health;
@@ -212,7 +225,7 @@ static bool prepare(struct request *r, struct check *c)
     r->slots[SLOT_ONLY_PEER] = &c->probe;
     r->exchange = c;
     r->step = (uint16_t)r->loop->pipeline->content_step;
-    return name_host(r, h->group->name);
+    return name_host(r, h->group->name) && (!h->grpc || health_grpc_prepare(r, h));
 }
 
 static void ask(struct check *c)

@@ -39,4 +39,7 @@ bool health_match_reads(const struct match *);
 /* NULL: all of it holds; else what was checked and does not, in words. m NULL: 200 to 399. */
 const char *health_match_judge(const struct match *, struct request *, struct slice body);
 
+/* The body of a check that is a gRPC call. */
+struct slice health_body(const struct request *);
+
 #endif

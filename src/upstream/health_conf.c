@@ -2,6 +2,7 @@
 #include "http/site.h"
 #include "upstream/cgi.h"
 #include "upstream/gateways.h"
+#include "upstream/grpc.h"
 #include "upstream/health_private.h"
 #include "upstream/proxy.h"
 
@@ -24,6 +25,7 @@ static const struct number numbers[] = {
     { "fails=", offsetof(struct health, fails), false, 1 },
     { "passes=", offsetof(struct health, passes), false, 1 },
     { "port=", offsetof(struct health, port), false, 1 },
+    { "grpc_status=", offsetof(struct health, grpc_status), false, 0 },
 };
 
 static bool read_number(const struct number *n, struct slice text, struct health *h)
@@ -65,14 +67,33 @@ static bool read_word(struct conf_load *load, const struct conf_node *node, unsi
         h->mandatory = true;
     } else if (slice_eq(text, SLICE("persistent"))) {
         h->persistent = true;
+    } else if (slice_eq(text, SLICE("type=grpc"))) {
+        h->grpc = true;
+    } else if (h->grpc && slice_starts(text, SLICE("grpc_service="))) {
+        h->grpc_asked = slice_skip(text, 13);
     } else {
         conf_complain(load, CONF_EMERG, node, (int)arg, "health_check has no parameter \"%.*s\"",
                       SLICE_FMT(text));
         conf_hint(load, "expected: interval=, jitter=, fails=, passes=, uri=/…, match=, port=, "
-                        "mandatory or persistent");
+                        "mandatory, persistent or, behind them, type=grpc, grpc_service= and "
+                        "grpc_status=");
         return false;
     }
     return true;
+}
+
+static bool set_grpc(struct conf_load *load, const struct conf_node *node, struct health *h)
+{
+    h->grpc_asked = health_grpc_message(conf_arena(load), h->grpc_asked);
+    if (h->grpc_asked.at == NULL)
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                      "the name of grpc_service= is longer than 127 bytes");
+    else if (h->match_name.size > 0 || !slice_eq(h->uri, SLICE("/")))
+        conf_complain(load, CONF_EMERG, node, CONF_AT_NAME,
+                      "type=grpc goes neither with uri= nor with match=");
+    else
+        return true;
+    return false;
 }
 
 static bool set_health_check(struct conf_load *load, const struct conf_node *node, void *own,
@@ -91,7 +112,9 @@ static bool set_health_check(struct conf_load *load, const struct conf_node *nod
     for (unsigned i = 0; i < node->arg_count; i++)
         if (!read_word(load, node, i, h))
             return false;
-    return true;
+    if (!h->grpc)
+        return true;
+    return set_grpc(load, node, h);
 }
 
 /* Whom the location passes requests on to, if that is known in advance. */
@@ -99,7 +122,10 @@ static struct group *group_here(const struct scope *scope)
 {
     const struct feature *const gateways[] = { &feature_fastcgi, &feature_uwsgi, &feature_scgi };
     const struct proxy_conf *proxy = scope_conf(scope, &feature_proxy);
+    const struct grpc_conf *grpc = scope_conf(scope, &feature_grpc);
 
+    if (grpc->target != NULL)
+        return grpc->target->group;
     if (proxy->target != NULL)
         return proxy->target->group;
     for (size_t i = 0; i < COUNT_OF(gateways); i++) {
@@ -133,8 +159,15 @@ static bool health_merge(struct conf_load *load, struct scope *scope, const void
     if (h->group == NULL) {
         conf_complain(load, CONF_EMERG, h->node, CONF_AT_NAME,
                       "there is nobody here whose health could be checked");
-        conf_hint(load, "expected: a proxy_pass, fastcgi_pass, uwsgi_pass or scgi_pass without "
-                        "variables in this location");
+        conf_hint(load, "expected: a proxy_pass, grpc_pass, fastcgi_pass, uwsgi_pass or "
+                        "scgi_pass without variables in this location");
+        return false;
+    }
+    const struct grpc_conf *grpc = scope_conf(scope, &feature_grpc);
+
+    if (h->grpc && grpc->target == NULL) {
+        conf_complain(load, CONF_EMERG, h->node, CONF_AT_NAME,
+                      "type=grpc is for locations that have a grpc_pass");
         return false;
     }
     if (h->match_name.size > 0)
@@ -157,13 +190,16 @@ static const struct directive rows[] = {
     { "health_check", CTX_LOCATION, 0, ARGS_MANY, CONF_CUSTOM, .set = set_health_check,
       .inherit = INHERIT_NOT,
       .syntax = "[interval=time] [jitter=time] [fails=number] [passes=number] [uri=path] "
-                "[match=name] [port=number] [mandatory] [persistent]",
+                "[match=name] [port=number] [mandatory] [persistent] [type=grpc "
+                "[grpc_service=name] [grpc_status=code]]",
       .help = "Asks each server that this location passes requests on to, every interval (5s), and "
               "takes it out of use after so many answers (fails=1) that do not fit, until so many "
               "(passes=1) do. An answer fits if its status is 200 to 399, or as match says. "
               "mandatory: a server is used only once it was found well; persistent: what is known "
               "survives a reload. Checks are made by one loop, with what the location says of "
-              "passing on, its timeouts included.",
+              "passing on, its timeouts included. type=grpc: servers of a grpc_pass are asked by "
+              "gRPC's own protocol for that, whose answer must be SERVING; or the call ends with "
+              "grpc_status, such as 12 of those that do not know it.",
       .example = "location / { proxy_pass http://127.0.0.1:8080; health_check interval=2s "
                  "uri=/health; }" },
     { "match", CTX_HTTP, 1, 1, CONF_BLOCK, .set = health_set_match, .inherit = INHERIT_NOT,

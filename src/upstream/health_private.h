@@ -15,6 +15,9 @@ struct health {
     struct slice uri, match_name;
     unsigned match_arg;
     const struct match *match;
+    bool grpc;               /* by gRPC's own protocol for that                           */
+    struct slice grpc_asked; /* a message that names the service                          */
+    int64_t grpc_status;     /* which is well                                             */
     bool mandatory, persistent;
     struct check *checks;  /* while a generation runs, on the loop that checks         */
     struct loop *loop;     /* … this one                                              */
@@ -36,5 +39,12 @@ struct check {
     bool reading; /* its answer's body                                               */
     struct check *next;
 };
+
+/* health_grpc.c: POST /grpc.health.v1.Health/Check. False: no memory. */
+bool health_grpc_prepare(struct request *, const struct health *) MUST_USE;
+/* What is asked about; at == NULL: no memory. */
+struct slice health_grpc_message(struct arena *, struct slice service);
+/* What is wrong with the answer; NULL: nothing. */
+const char *health_grpc_judge(const struct health *, const struct request *, struct slice body);
 
 #endif

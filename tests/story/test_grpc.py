@@ -299,3 +299,59 @@ def test_trailers_are_variables(weir, service):
     with calls(s) as call:
         call('Echo')(b'x', timeout=5)
     assert '0 200 application/grpc\n' in s.file('seen.log', contains='grpc')
+
+
+class Health:
+    """grpc.health.v1.Health, whose messages are written out."""
+
+    def __init__(self):
+        self.asked, self.answer = [], b'\x08\x01'
+
+    def check(self, request, context):
+        self.asked.append(request)
+        return self.answer
+
+
+@pytest.mark.parametrize('name', ['', 'my.Service'])
+def test_health_checks_by_grpc(weir, name):
+    health = Health()
+    with Service() as service:
+        service.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+            'grpc.health.v1.Health',
+            {'Check': grpc.unary_unary_rpc_method_handler(health.check)}),))
+        more = f' grpc_service={name}' if name else ''
+        s = weir('http2 on; location / { grpc_pass grpc://back; '
+                 f'health_check interval=100ms type=grpc{more}; }}',
+                 http=f'upstream back {{ zone z 64k; server {service.at} max_fails=0; }}')
+        with calls(s) as call:
+            assert call('Echo')(b'well', timeout=5, wait_for_ready=True) == b'well'
+            health.answer = b'\x08\x02'
+            s.wait_log('is unhealthy while checking the service')
+            with pytest.raises(grpc.RpcError):
+                call('Echo')(b'ill', timeout=5)
+            health.answer = b'\x08\x01'
+            s.wait_log('is healthy while')
+            assert call('Echo')(b'well', timeout=5) == b'well'
+    assert health.asked[0] == (b'\x0a%c%s' % (len(name), name.encode()) if name else b'')
+
+
+def test_health_checks_by_a_status(weir, service):
+    """The service does not know the protocol: UNIMPLEMENTED is well, if that is said."""
+    s = weir('http2 on; location / { grpc_pass grpc://back; '
+             'health_check mandatory interval=100ms type=grpc grpc_status=12; } '
+             'location /t.S/Bad { grpc_pass grpc://bad; '
+             'health_check mandatory interval=100ms type=grpc; }',
+             http=f'upstream back {{ zone z 64k; server {service.at}; }} '
+                  f'upstream bad {{ zone y 64k; server {service.at}; }}')
+    s.wait_log('is healthy while')
+    with calls(s) as call:
+        assert call('Echo')(b'well', timeout=5) == b'well'
+        with pytest.raises(grpc.RpcError) as e:
+            call('Bad')(b'', timeout=5)
+        assert e.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_health_checks_by_grpc_want_a_grpc_pass(weir):
+    s = weir('location / { proxy_pass http://back; health_check type=grpc; }',
+             http='upstream back { zone z 64k; server 127.0.0.1:1; }', start=False)
+    assert 'type=grpc is for locations that have a grpc_pass' in s.command('-t').stderr
