@@ -303,12 +303,12 @@ static bool may_ask_again(const struct relay *y, unsigned faults)
     return c->next_timeout == 0 || spent_ms < (uint64_t)c->next_timeout;
 }
 
-/* A connection that was kept may have been closed by its peer while the request was on its way:
- * nobody is to blame, and a fresh one to the same peer is worth it. */
+/* A connection that was kept may have been closed by its peer, or said goodbye, while the request
+ * was on its way: nobody is to blame, and a fresh one to the same peer is worth it. */
 static bool was_stale(const struct relay *y, enum relay_fault fault)
 {
     return fault == FAULT_ERROR && y->channel != NULL && channel_reused(y->channel) &&
-           !y->any_received && y->state == RELAY_HEAD;
+           (!y->any_received || y->refused) && y->state == RELAY_HEAD;
 }
 
 void relay_fail(struct relay *y, enum relay_fault fault, const char *said, int error)
