@@ -393,6 +393,11 @@ bool trailers_wanted(const struct request *r)
     return r->response.passes_trailers || first_trailer(r) != NULL;
 }
 
+bool trailer_is_allowed(struct slice name)
+{
+    return !is_no_trailer(name);
+}
+
 void trailers_name(const struct request *r, struct gather *g)
 {
     const struct added *a = first_trailer(r);

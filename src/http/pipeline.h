@@ -89,5 +89,7 @@ bool trailers_wanted(const struct request *);
 void trailers_name(const struct request *, struct gather *);
 /* The body has been sent: makes their values, into r->response.trailers. False: no memory. */
 bool trailers_make(struct request *) MUST_USE;
+/* The field may stand behind a body: it is neither framing nor about the content's form. */
+bool trailer_is_allowed(struct slice name);
 
 #endif

@@ -382,6 +382,10 @@ static const struct directive rows[] = {
                "Asks for the answer to a HEAD with GET, so that it can be kept. off: the key must "
                "have the method in it."),
     RELAY_SSL_ROWS("proxy_"),
+    { "proxy_pass_trailers", RELAY_WHERE, 1, 1, CONF_FLAG,
+      offsetof(struct proxy_conf, pass_trailers), "off", .syntax = "on | off",
+      .help = "Passes the fields behind a server's body (trailers) on to the client. A server of "
+              "HTTP/1.1 may want to be asked: proxy_set_header TE trailers." },
 };
 
 const struct feature feature_proxy = {

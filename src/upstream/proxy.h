@@ -61,6 +61,7 @@ struct proxy_conf {
     int version;  /* enum above                                              */
     int greeting; /* the version of the PROXY header that servers get; 0: none */
     struct expr *method, *body;
+    bool pass_trailers;
     struct h1_limits limits; /* of answers                                               */
 };
 
@@ -77,6 +78,8 @@ struct proxied {
     bool upgrade;     /* the request asks for another protocol             */
     unsigned interims;
     struct h1_response answer;
+    struct gather trailers; /* of the answer, as they came                      */
+    struct header *passed;  /* … and those of them that the client gets         */
 };
 
 static inline const struct proxy_conf *proxy_conf(const struct request *r)

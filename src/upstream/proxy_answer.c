@@ -1,8 +1,9 @@
 /* proxy_answer.c - what an HTTP peer says: read by wire/h1_response.c, judged here. */
+#include "http/pipeline.h"
 #include "upstream/proxy.h"
 #include "upstream/relay_answer.h"
 
-enum { INTERIMS_MAX = 16 };
+enum { INTERIMS_MAX = 16, TRAILERS_ROOM = 64 * 1024 };
 
 static struct proxied *proxied_of(const struct relay *y)
 {
@@ -42,6 +43,11 @@ static enum h1_verdict judge(struct relay *y)
     y->attempt->status = a->status;
     y->fields = a->fields;
     y->field_count = a->field_count;
+    px->passed = NULL;
+    if (px->conf->pass_trailers && a->body == H1_BODY_CHUNKED) {
+        gather_init(&px->trailers, NULL, 0, &y->request->arena, TRAILERS_ROOM);
+        px->answer.chunked.trailers = &px->trailers;
+    }
     return H1_DONE;
 }
 
@@ -68,6 +74,33 @@ static enum h1_verdict read_head(struct relay *y, const char *at, size_t size, s
     }
 }
 
+/* Behind the body: fields for the client, which may be told of its head only later. False: no
+ * memory. */
+static bool pass_trailers(struct relay *y)
+{
+    struct slice rest = gather_get(&proxied_of(y)->trailers);
+    struct request *r = y->request;
+    struct header **end = &proxied_of(y)->passed;
+
+    while (rest.size > 0) {
+        struct slice line = slice_cut(&rest, '\n'), value = slice_cut(&line, '\r');
+        struct slice name = slice_cut(&value, ':');
+        struct header *h;
+
+        if (name.size == 0 || !trailer_is_allowed(name))
+            continue;
+        h = arena_alloc(&r->arena, sizeof *h);
+        if (h == NULL)
+            return false;
+        *h = (struct header){ name, slice_trim(value), NULL };
+        *end = h;
+        end = &h->next;
+    }
+    if (r->response.passes_trailers)
+        r->response.passed_trailers = proxied_of(y)->passed;
+    return true;
+}
+
 static enum h1_verdict read_body(struct relay *y, const char *at, size_t size, size_t *taken,
                                  struct slice *piece)
 {
@@ -82,6 +115,8 @@ static enum h1_verdict read_body(struct relay *y, const char *at, size_t size, s
     v = h1_response_body(a, at, size, taken, piece);
     if (v == H1_BAD)
         y->why = "upstream sent an invalid chunked body";
+    if (v == H1_DONE && a->chunked.trailers != NULL && !pass_trailers(y))
+        return bad(y, "there is no memory left");
     return v;
 }
 
@@ -154,6 +189,8 @@ static enum verdict answer(struct relay *y)
         return DONE;
     }
     r->response.body = relay_body(y);
+    r->response.passes_trailers = a->chunked.trailers != NULL;
+    r->response.passed_trailers = proxied_of(y)->passed;
     return DONE;
 }
 

@@ -46,7 +46,9 @@ static bool write_head(struct relay *y, struct gather *g)
 
 static enum verdict answer(struct relay *y)
 {
-    return relay_h2_fill(y, proxy_http.rewrites, false);
+    const struct proxied *px = y->own;
+
+    return relay_h2_fill(y, proxy_http.rewrites, px->conf->pass_trailers);
 }
 
 static bool ends_surely(const struct relay *y)

@@ -285,6 +285,8 @@ enum chunked_verdict chunked_feed(struct chunked *c, const char *bytes, size_t s
             return CHUNKED_DATA;
         }
         char b = bytes[i++];
+        if (c->trailers != NULL && c->state >= ST_TRAILER_FIRST && c->state <= ST_TRAILER_LF)
+            gather_byte(c->trailers, b);
         if (ON_BYTE[c->state](c, b))
             count(c);
     }

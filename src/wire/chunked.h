@@ -11,13 +11,13 @@
  *   }
  *
  * Extensions are checked and ignored, at most 256 bytes a chunk; overhead beyond 100 KiB plus
- * the amount of data is refused; trailer fields are validated like fields and dropped, at
- * most trailer_max bytes and 100 of them.
+ * the amount of data is refused; trailer fields are validated like fields and dropped (or kept in
+ * c.trailers, which the caller may set), at most trailer_max bytes and 100 of them.
  */
 #ifndef WIRE_CHUNKED_H
 #define WIRE_CHUNKED_H
 
-#include "base/slice.h"
+#include "base/gather.h"
 
 enum chunked_verdict { CHUNKED_MORE, CHUNKED_DATA, CHUNKED_DONE, CHUNKED_BAD };
 
@@ -27,6 +27,7 @@ struct chunked {
     uint64_t left;              /* bytes of the chunk still to come            */
     uint64_t content, overhead; /* totals                                      */
     uint32_t ext, trailer, trailer_max, trailer_count;
+    struct gather *trailers; /* gets the trailer section as it comes; NULL: nobody wants it */
     const char *why;
 };
 

@@ -1,7 +1,10 @@
 """add_trailer: fields behind the body, in chunks, made when the body has been sent."""
 import re
+import time
 
 import pytest
+
+from upstreams import Upstream
 
 BIG = 300_000
 
@@ -170,3 +173,30 @@ def test_what_is_no_trailer(engine, weir, name):
     s = weir(f'add_trailer {name} 7;', start=False)
     answer = s.command('-t')
     assert answer.returncode == 0 and f'"{name}" is not added' in answer.stderr
+
+
+# ---- of servers
+
+CHUNKS = ('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n'
+          'X-One: 1\r\nX-Two:  b c \r\nContent-Length: 7\r\nHost: evil\r\n\r\n')
+
+
+@pytest.mark.parametrize('cut', [0, 1])
+def test_trailers_of_a_server_are_passed_on(weir, cut):
+    """… the ones that may stand there, however they come, and only where it is said."""
+    def script(peer, asked):
+        for piece in (CHUNKS,) if not cut else CHUNKS:
+            peer.send(piece)
+            if cut:
+                time.sleep(0.002)
+    with Upstream(script) as up:
+        s = weir(f'proxy_http_version 1.1; proxy_set_header Connection ""; '
+                 f'location / {{ proxy_pass http://{up.at}; }} '
+                 f'location /on {{ proxy_pass http://{up.at}; proxy_pass_trailers on; '
+                 'add_trailer X-Own mine; }')
+        _, body, lines = ask(s, '/on')
+        assert body == b'hello'
+        assert [line.lower() for line in lines] == ['x-one: 1', 'x-two: b c', 'x-own: mine']
+        assert ask(s, '/')[1:] == (b'hello', [])
+        head, rest, lines = ask(s, '/on', version='1.0')
+        assert rest == b'hello' and lines is None
