@@ -332,11 +332,6 @@ void conn_over(struct conn *c)
     conn_request_freed(c);
 }
 
-void conn_request_made(struct conn *c)
-{
-    c->live_requests++;
-}
-
 void conn_request_freed(void *conn)
 {
     struct conn *c = conn;

@@ -154,9 +154,24 @@ static inline struct slice conn_peek(const struct conn *c)
 }
 void conn_discard_input(struct conn *);
 
-/* A request of this connection has been created / its memory is gone (request_ops.freed). */
-void conn_request_made(struct conn *);
+/* conn_tell.c: a request of this connection, with what it is told of it; in the default server's
+ * scope, until its own is known. NULL: no memory. conn_request_freed() is its request_ops.freed. */
+struct request *conn_request(struct conn *, const struct request_ops *,
+                             const struct vhosts *) MUST_USE;
 void conn_request_freed(void *conn);
+
+/* Whom it may reach; NULL: its listener left the configuration. Borrowed. */
+const struct vhosts *conn_vhosts(struct conn *);
+/* The client's address; asked of the socket once. */
+const struct addr *conn_peer(struct conn *);
+/* To the log of its default server, with the connection's number and the client's address. */
+void conn_log(struct conn *, enum log_level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* For request_ops of protocols whose request->conn it is. */
+void conn_ops_peer(struct request *, struct addr *ret);
+void conn_ops_local(struct request *, struct addr *ret);
+int conn_ops_socket(struct request *);
+struct tls *conn_ops_tls(struct request *);
 
 /* Ends it: nothing closes without a reason. Counted, logged at info. The struct is freed when
  * the close completes; do not touch it after returning to the loop. */

@@ -46,16 +46,6 @@ static const struct conn_state states[] = {
     [CLOSING] = { "closing", closing_enter, NULL, NULL, NULL, 0 },
 };
 
-static void local_of(void *conn, struct addr *ret)
-{
-    addr_of_local(((const struct conn *)conn)->fd, ret);
-}
-
-const struct vhosts *h1_vhosts(struct conn *c)
-{
-    return site_vhosts(c->loop->site, c->listener_id, local_of, c);
-}
-
 const struct http_core *h1_core(const struct conn *c)
 {
     return scope_conf(c->request->scope, &feature_http_core);
@@ -67,7 +57,7 @@ bool http1_open(struct loop *loop, struct io *io, int fd, unsigned listener_id)
 
     if (c == NULL)
         return false;
-    const struct vhosts *v = h1_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
 
     if (v != NULL) {
         const struct http_core *core = scope_conf(v->default_server->scope, &feature_http_core);
@@ -166,32 +156,25 @@ static void idle_late(struct conn *c)
 /* The limits come from the listener's default server: the real one is not known yet. */
 static bool request_begin(struct conn *c)
 {
-    const struct vhosts *v = h1_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
 
     if (v == NULL) {
         conn_close(c, CLOSE_listener_gone);
         return false;
     }
-    struct request *r = request_create(c->loop, c->io, &h1_ops, c);
+    struct request *r = conn_request(c, &h1_ops, v);
 
     if (r == NULL) {
         conn_close(c, CLOSE_no_memory);
         return false;
     }
-    conn_request_made(c);
     c->request = r;
     r->exchange = arena_zalloc(&r->arena, sizeof(struct exchange));
     if (r->exchange == NULL) {
         conn_close(c, CLOSE_no_memory);
         return false;
     }
-    r->vhosts = v;
-    r->told = c->told;
-    r->tls = c->tls != NULL;
-    r->scope = v->default_server->scope;
-    r->number = c->number;
     r->nth = ++c->requests;
-    r->conn_opened_ns = c->opened_ns;
     r->pipelined = c->in_first != NULL && c->in_first->used > 0;
     h1_head_init(&r->head, v->head_limits, &r->arena);
     return true;
@@ -402,39 +385,15 @@ static void ops_interim(struct request *r, unsigned status)
     conn_send(c, c->out->iov, 1, 0);
 }
 
-static void ops_peer(struct request *r, struct addr *ret)
-{
-    struct conn *c = r->conn;
-
-    if (c->peer.family == 0)
-        addr_of_peer(c->fd, &c->peer);
-    *ret = c->peer;
-}
-
-static void ops_local(struct request *r, struct addr *ret)
-{
-    local_of(r->conn, ret);
-}
-
-static int ops_socket(struct request *r)
-{
-    return ((const struct conn *)r->conn)->fd;
-}
-
-static struct tls *ops_tls(struct request *r)
-{
-    return ((const struct conn *)r->conn)->tls;
-}
-
 const struct request_ops h1_ops = {
     .name = "HTTP/1.1",
     .read_body = h1_read_body,
     .respond = ops_respond,
     .body_ready = ops_body_ready,
     .interim = ops_interim,
-    .peer = ops_peer,
-    .local = ops_local,
-    .socket = ops_socket,
-    .tls = ops_tls,
+    .peer = conn_ops_peer,
+    .local = conn_ops_local,
+    .socket = conn_ops_socket,
+    .tls = conn_ops_tls,
     .freed = conn_request_freed,
 };

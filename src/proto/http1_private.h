@@ -98,9 +98,6 @@ void h1_read_body(struct request *);
 /* The state of a connection that is about to say its first word. */
 unsigned h1_first_state(const struct vhosts *);
 
-/* Whom the connection may reach; NULL: its listener left the configuration. Borrowed. */
-const struct vhosts *h1_vhosts(struct conn *);
-
 /* The settings in force for this connection's request, or its default server's. */
 const struct http_core *h1_core(const struct conn *);
 

@@ -5,7 +5,6 @@
  * what the header told. Nothing is answered before the header is whole: a peer that does not speak
  * the protocol is not to be spoken with.
  */
-#include "http/log_target.h"
 #include "http/proxy_told.h"
 #include "proto/http1_private.h"
 
@@ -23,20 +22,8 @@ void proxy_enter(struct conn *c)
 /* The words nginx's users look for in their logs. */
 static void refuse(struct conn *c, const struct proxy_line *line, struct slice seen)
 {
-    const struct vhosts *v = h1_vhosts(c);
-    char text[ADDR_TEXT_MAX];
-    struct gather client;
-
-    if (v != NULL) {
-        gather_init(&client, text, sizeof text, NULL, 0);
-        if (c->peer.family == AF_UNSPEC)
-            addr_of_peer(c->fd, &c->peer);
-        addr_print(&c->peer, &client);
-        log_write(log_of_scope(v->default_server->scope), LOG_ERROR, 0,
-                  "*%llu broken header: \"%.*s\" while reading PROXY protocol: %s, client: %.*s",
-                  (unsigned long long)c->number, SLICE_FMT(slice_head(seen, SHOWN_MAX)), line->why,
-                  SLICE_FMT(gather_get(&client)));
-    }
+    conn_log(c, LOG_ERROR, "broken header: \"%.*s\" while reading PROXY protocol: %s",
+             SLICE_FMT(slice_head(seen, SHOWN_MAX)), line->why);
     conn_close(c, CLOSE_proxy_bad);
 }
 
@@ -50,7 +37,7 @@ static void finish(struct conn *c, const struct proxy_line *line)
         }
     }
     c->out->used = 0;
-    conn_goto(c, h1_first_state(h1_vhosts(c)));
+    conn_goto(c, h1_first_state(conn_vhosts(c)));
 }
 
 /* Adds what came to what is there. False: nothing to be had, or the state is left. */

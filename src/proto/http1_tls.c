@@ -3,7 +3,6 @@
  * Its deadline is for the whole handshake. A connection that says nothing has no TLS object yet;
  * one that speaks HTTP on a port for HTTPS is told so (497, which is a 400).
  */
-#include "http/log_target.h"
 #include "proto/http1_private.h"
 #include "proto/http2.h"
 #include "proto/ssl.h"
@@ -24,7 +23,7 @@ void tls_enter(struct conn *c)
 /* True: it is TLS, and has begun. */
 static bool begin(struct conn *c)
 {
-    const struct vhosts *v = h1_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
     struct tls_domain *first = v != NULL ? ssl_first_domain(v) : NULL;
 
     conn_busy(c);
@@ -43,27 +42,10 @@ static bool begin(struct conn *c)
     return false;
 }
 
-static void log_failure(struct conn *c)
-{
-    const struct vhosts *v = h1_vhosts(c);
-    char text[ADDR_TEXT_MAX];
-    struct gather client;
-
-    if (v == NULL)
-        return;
-    gather_init(&client, text, sizeof text, NULL, 0);
-    if (c->peer.family == AF_UNSPEC)
-        addr_of_peer(c->fd, &c->peer);
-    addr_print(&c->peer, &client);
-    log_write(log_of_scope(v->default_server->scope), LOG_INFO, 0,
-              "*%llu %s while SSL handshaking, client: %.*s", (unsigned long long)c->number,
-              tls_why(c->tls), SLICE_FMT(gather_get(&client)));
-}
-
 /* An alert is on its way: the client is given time to read it. */
 static void failed(struct conn *c)
 {
-    log_failure(c);
+    conn_log(c, LOG_INFO, "%s while SSL handshaking", tls_why(c->tls));
     stat_add(&c->loop->stats.handshakes_failed, 1);
     c->why = CLOSE_tls_bad;
     c->linger_ms = c->linger_all_ms = 1000;

@@ -42,16 +42,6 @@ static void closing_enter(struct conn *c)
     (void)c;
 }
 
-static void local_of(void *conn, struct addr *ret)
-{
-    addr_of_local(((const struct conn *)conn)->fd, ret);
-}
-
-const struct vhosts *h2_vhosts(struct conn *c)
-{
-    return site_vhosts(c->loop->site, c->listener_id, local_of, c);
-}
-
 /* ---- at the end of every event --------------------------------------------------------------- */
 
 static bool live(const struct conn *c)
@@ -135,7 +125,7 @@ static void note_stall(struct conn *c)
 static void fall(struct conn *c)
 {
     struct h2 *h2 = h2_of(c);
-    const struct vhosts *v = h2_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
 
     if (v != NULL)
         log_write(log_of_scope(v->default_server->scope), LOG_INFO, 0,
@@ -432,30 +422,6 @@ static void ops_interim(struct request *r, unsigned status)
     h2_wake(s->h2);
 }
 
-static void ops_peer(struct request *r, struct addr *ret)
-{
-    struct conn *c = r->conn;
-
-    if (c->peer.family == 0)
-        addr_of_peer(c->fd, &c->peer);
-    *ret = c->peer;
-}
-
-static void ops_local(struct request *r, struct addr *ret)
-{
-    local_of(r->conn, ret);
-}
-
-static int ops_socket(struct request *r)
-{
-    return ((const struct conn *)r->conn)->fd;
-}
-
-static struct tls *ops_tls(struct request *r)
-{
-    return ((const struct conn *)r->conn)->tls;
-}
-
 const struct request_ops h2_ops = {
     .name = "HTTP/2.0",
     .duplex = true,
@@ -463,10 +429,10 @@ const struct request_ops h2_ops = {
     .respond = ops_respond,
     .body_ready = ops_body_ready,
     .interim = ops_interim,
-    .peer = ops_peer,
-    .local = ops_local,
-    .socket = ops_socket,
-    .tls = ops_tls,
+    .peer = conn_ops_peer,
+    .local = conn_ops_local,
+    .socket = conn_ops_socket,
+    .tls = conn_ops_tls,
     .freed = conn_request_freed,
 };
 
@@ -541,7 +507,7 @@ static bool create(struct conn *c, const struct vhosts *v)
 
 void http2_begin(struct conn *c)
 {
-    const struct vhosts *v = h2_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
 
     OBJ(c, CONN_MAGIC);
     CHECK(c->request == NULL && c->session == NULL && !conn_sending(c));

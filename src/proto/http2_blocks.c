@@ -204,7 +204,7 @@ static bool begin_new(struct h2 *h2, uint32_t id, const struct vhosts *v)
 
 bool h2_block_begin(struct h2 *h2, const struct h2_frame *f, struct slice payload)
 {
-    const struct vhosts *v = h2_vhosts(h2->conn);
+    const struct vhosts *v = conn_vhosts(h2->conn);
     struct h2_stream *s = h2_find(h2, f->stream);
     uint32_t depends;
 

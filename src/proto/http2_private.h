@@ -189,8 +189,6 @@ static inline const struct http_core *h2_core(const struct h2_stream *s)
 /* ---- http2.c ------------------------------------------------------------------------------ */
 
 extern const struct request_ops h2_ops;
-/* Whom the connection may reach; NULL: its listener left the configuration. */
-const struct vhosts *h2_vhosts(struct conn *);
 /* Something is to be done that an event of the connection does: soon. */
 void h2_wake(struct h2 *);
 /* The connection's error. Always false. The first one counts. */

@@ -43,18 +43,11 @@ static void remember(struct h2 *h2, uint32_t id, bool by_us)
 struct h2_stream *h2_stream_create(struct h2 *h2, uint32_t id, const struct vhosts *v)
 {
     struct conn *c = h2->conn;
-    struct request *r = request_create(c->loop, c->io, &h2_ops, c);
+    struct request *r = conn_request(c, &h2_ops, v);
 
     if (r == NULL)
         return NULL;
-    conn_request_made(c);
-    r->vhosts = v;
-    r->told = c->told;
-    r->tls = c->tls != NULL;
-    r->scope = v->default_server->scope;
-    r->number = c->number;
     r->nth = ++c->requests;
-    r->conn_opened_ns = c->opened_ns;
     r->keep_alive = true;
     struct h2_stream *s = arena_zalloc(&r->arena, sizeof *s);
 

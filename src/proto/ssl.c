@@ -21,7 +21,7 @@ struct tls_domain *ssl_first_domain(const struct vhosts *v)
 
 struct tls_choice ssl_choose(struct conn *c, struct slice name)
 {
-    const struct vhosts *v = h1_vhosts(c);
+    const struct vhosts *v = conn_vhosts(c);
     struct slice captures[CAPTURES_MAX];
     const struct regex *captures_of;
     const struct server *server, *named;

@@ -43,16 +43,15 @@ static bool find_paths(struct conn *c, const struct server *server, struct ssl_l
 {
     const struct ssl_conf *conf = ssl_conf_of(server);
     const struct ssl_file *files[2] = { conf->certificates, conf->keys };
-    struct request *r = request_create(c->loop, c->io, &h1_ops, c);
+    const struct vhosts *v = conn_vhosts(c);
+    struct request *r = v != NULL ? conn_request(c, &h1_ops, v) : NULL;
     bool ok = r != NULL;
 
     if (!ok)
         return false;
-    conn_request_made(c);
     r->is_check = true; /* it is in no log */
     r->server = server;
     r->scope = server->scope;
-    r->tls = true;
     for (int i = 0; i < 2 && ok; i++) {
         struct slice path;
 
