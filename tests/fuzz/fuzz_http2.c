@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     else
         sim_peer_close(peer);
     sim_step(io, 600 * 1000000000ull);
-    MUST(loop->conn_count == 0 && world.uses[0].count == 0);
+    MUST(loop->conn_count == 0 && stage.uses[0].count == 0);
     MUST(loop->request_slab.taken == 0 && loop->out_slab.taken == 0);
     struct sim_ledger after = sim_ledger(io);
 

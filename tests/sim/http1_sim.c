@@ -115,7 +115,7 @@ static void make_client(struct io *io, struct client *c)
     c->out_stop = c->manner == POLITE || c->manner == NEVER_READS
                       ? c->out_size
                       : sim_random(io, (uint32_t)c->out_size + 1);
-    MUST(http1_open(&world.loop, io, fd, 0));
+    MUST(http1_open(&stage.loop, io, fd, 0));
 }
 
 static void read_some(struct client *c)
@@ -266,7 +266,7 @@ static void run(uint64_t seed)
     }
     sim_step(io, PATIENCE_S * 1000000000ull);
     MUST(loop->conn_count == 0);
-    MUST(world.uses[0].count == 0);
+    MUST(stage.uses[0].count == 0);
     MUST(loop->conn_slab.taken == 0 && loop->request_slab.taken == 0 && loop->out_slab.taken == 0);
     struct sim_ledger after = sim_ledger(io);
 

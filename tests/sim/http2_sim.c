@@ -197,7 +197,7 @@ static void make_client(struct io *io, struct client *c)
     c->first_window = 65535;
     c->out_stop = c->manner >= RESETS && c->manner <= GOES_SILENT ? sim_random(io, 3000) : SIZE_MAX;
     begin_client(c, io);
-    MUST(http1_open(&world.loop, io, fd, 0));
+    MUST(http1_open(&stage.loop, io, fd, 0));
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -507,7 +507,7 @@ static void run(uint64_t seed)
         give_up(&clients[i]);
     sim_step(io, PATIENCE_S * 1000000000ull);
     MUST(loop->conn_count == 0);
-    MUST(world.uses[0].count == 0);
+    MUST(stage.uses[0].count == 0);
     MUST(loop->conn_slab.taken == 0 && loop->request_slab.taken == 0 && loop->out_slab.taken == 0);
     struct sim_ledger after = sim_ledger(io);
 

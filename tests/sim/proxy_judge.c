@@ -1,5 +1,5 @@
 /* proxy_judge.c - is what a client of proxy_sim.c got what it must be? */
-#include "proxy_sim.h"
+#include "sim/proxy_sim.h"
 
 /* One answer, as a client finds it. */
 struct got {

@@ -16,11 +16,8 @@
  *   - in the end the books are balanced: connections, requests, channels, buffers, timers, ops.
  */
 #include "base/clock.h"
-#include "http/log_target.h"
-#include "http/site.h"
 #include "proto/http1.h"
-#include "proxy_sim.h"
-#include "server/features.h"
+#include "sim/proxy_sim.h"
 #include "upstream/group.h"
 
 #include <errno.h>
@@ -35,51 +32,9 @@ enum {
     STEP_MAX_MS = 64,
 };
 
-uint64_t seed_now;
 bool verbose;
 
-/* ---- a server around the code under test ------------------------------------------------ */
-
-struct world {
-    struct conf_source source;
-    char text[8192];
-    char dir[64];
-    struct arena arena;
-    struct registry *registry;
-    struct regex *regexes;
-    struct group *groups;
-    struct site *site;
-    struct site_use uses[1];
-    const struct listener_want *by_listener[1];
-    struct loop loop;
-};
-
-static struct world world;
-
-static int read_text(struct conf_source *s, const char *path, struct slice *ret)
-{
-    (void)s;
-    (void)path;
-    *ret = slice_str(world.text);
-    return 0;
-}
-
-static int glob_nothing(struct conf_source *s, const char *pattern,
-                        void (*each)(void *arg, const char *path), void *arg)
-{
-    (void)s;
-    (void)pattern;
-    (void)each;
-    (void)arg;
-    return -ENOENT;
-}
-
-static void complain(void *arg, struct slice text, enum conf_severity severity)
-{
-    (void)arg;
-    (void)severity;
-    fprintf(stderr, "%.*s", SLICE_FMT(text));
-}
+/* ---- the server ------------------------------------------------------------------------------ */
 
 /* /s/: as it stands by default; /n/: nothing is buffered; /r/: every request may be asked again;
  * /u/: upgrades; /i/: clients that leave do not end requests; /o/: HTTP/1.0 with servers; /f/: a
@@ -96,7 +51,7 @@ static void write_conf(struct io *io)
     static const char *const fails[] = { "", "max_fails=0", "fail_timeout=1s", "max_conns=2" };
     const char *fail = mood.calm ? "" : fails[sim_random(io, COUNT_OF(fails))];
 
-    snprintf(world.text, sizeof world.text,
+    snprintf(stage.text, sizeof stage.text,
              "events { }\nhttp { access_log off; error_log %s;\n"
              "upstream g { %s %s server 127.0.0.1:1001 %s; server 127.0.0.1:1002 %s;\n"
              "server 127.0.0.1:1003 %s; }\n"
@@ -119,71 +74,8 @@ static void write_conf(struct io *io)
              "location @again { proxy_pass http://g; } } }\n",
              verbose ? "/dev/stderr info" : "/dev/null crit",
              methods[sim_random(io, COUNT_OF(methods))], keeps[sim_random(io, COUNT_OF(keeps))],
-             fail, fail, fail, sim_random(io, 2) ? "16" : "16k", world.dir,
+             fail, fail, fail, sim_random(io, 2) ? "16" : "16k", stage.dir,
              sim_random(io, 2) ? "2 256" : "8 4k");
-}
-
-static void load_world(struct io *io)
-{
-    struct conf_load *load;
-    struct scope *root;
-
-    write_conf(io);
-    world.source = (struct conf_source){ .read = read_text, .glob = glob_nothing };
-    arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
-    load = conf_load_create(world.registry, &world.source, &world.arena, "/tmp/");
-    root = conf_load_run(load, "/tmp/weir.conf");
-    world.site = root != NULL && conf_load_errors(load) == 0 ? site_build(load, root) : NULL;
-    conf_load_report(load, false, complain, NULL);
-    MUST(world.site != NULL);
-    world.groups = group_first(world.site->http);
-    world.regexes = conf_regexes(load);
-    conf_load_destroy(load);
-    world.by_listener[0] = world.site->listeners;
-    world.site->by_listener = world.by_listener;
-    world.site->listener_count = 1;
-    memset(world.uses, 0, sizeof world.uses);
-    world.site->uses = world.uses;
-}
-
-static void unload_world(void)
-{
-    regex_free_all(world.regexes);
-    arena_done(&world.arena);
-}
-
-static void site_unused(struct loop *loop, struct site *site)
-{
-    (void)loop;
-    (void)site;
-}
-
-static struct loop *open_loop(struct io *io)
-{
-    struct loop *loop = &world.loop;
-
-    memset(loop, 0, sizeof *loop);
-    loop->io = io;
-    loop->now = io_now_ns;
-    loop->site = world.site;
-    loop->site_unused = site_unused;
-    loop->pipeline = &pipeline;
-    loop->conn_number_step = 1;
-    list_init(&loop->conns);
-    list_init(&loop->idle);
-    slab_init(&loop->conn_slab, sizeof(struct conn), 8);
-    slab_init(&loop->request_slab, REQUEST_SLOT, 8);
-    slab_init(&loop->out_slab, HTTP1_OUT_SLOT, 8);
-    MUST(features_loop_open(loop) == 0);
-    return loop;
-}
-
-static void close_loop(struct loop *loop)
-{
-    features_loop_close(loop);
-    slab_done(&loop->conn_slab);
-    slab_done(&loop->request_slab);
-    slab_done(&loop->out_slab);
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -297,7 +189,7 @@ static void make_client(struct io *io, struct client *c, unsigned number)
                       ? c->out_size
                       : sim_random(io, (uint32_t)c->out_size + 1);
     c->moved_ns = io_now_ns(io);
-    MUST(http1_open(&world.loop, io, fd, 0));
+    MUST(http1_open(&stage.loop, io, fd, 0));
 }
 
 static void client_reads(struct io *io, struct client *c)
@@ -378,10 +270,10 @@ static void check_books(struct loop *loop, const struct sim_ledger *before)
 {
     struct sim_ledger after = sim_ledger(loop->io);
 
-    MUST(loop->conn_count == 0 && world.uses[0].count == 0);
+    MUST(loop->conn_count == 0 && stage.uses[0].count == 0);
     MUST(loop->conn_slab.taken == 0 && loop->request_slab.taken == 0 && loop->out_slab.taken == 0);
     MUST(channels_gone(loop->channels));
-    for (struct group *g = world.groups; g != NULL; g = g->next)
+    for (struct group *g = group_first(stage.site->http); g != NULL; g = g->next)
         for (struct peer *p = g->peers; p != NULL; p = p->next)
             MUST(p->conns == 0 && p->begun_ms == 0);
     MUST(memcmp(before, &after, sizeof after) == 0);
@@ -418,8 +310,9 @@ static void run(uint64_t seed)
     MUST(io != NULL);
     sim_seed(io, seed);
     servers_open(io, sim_random(io, 5) == 0);
-    load_world(io);
-    struct loop *loop = open_loop(io);
+    write_conf(io);
+    stage_load();
+    struct loop *loop = stage_open(io);
     struct sim_ledger before = sim_ledger(io);
     unsigned count = 1 + sim_random(io, CLIENTS_MAX);
     struct sim_faults faults = { .short_io = (uint8_t)sim_random(io, 90),
@@ -449,9 +342,9 @@ static void run(uint64_t seed)
     servers_close(io);
     sim_step(io, 100000ull * NS_PER_MS);
     check_books(loop, &before);
-    close_loop(loop);
+    stage_close(loop);
     io_destroy(io);
-    unload_world();
+    stage_unload();
 }
 
 /* Also where weir itself stops: a CHECK, a sanitizer. */
@@ -469,7 +362,6 @@ static void tell_seed(int number)
 int main(int argc, char **argv)
 {
     uint64_t count = 0, first = 0;
-    char command[128];
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0)
@@ -486,14 +378,10 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGABRT, tell_seed);
     signal(SIGSEGV, tell_seed);
-    snprintf(world.dir, sizeof world.dir, "/tmp/weir-sim-XXXXXX");
-    MUST(mkdtemp(world.dir) != NULL);
-    world.registry = registry_create(features);
+    stage_begin();
     for (seed_now = first; seed_now < first + count; seed_now++)
         run(seed_now);
-    registry_destroy(world.registry);
-    snprintf(command, sizeof command, "rm -r %s", world.dir);
-    MUST(system(command) == 0);
+    stage_end();
     printf("%llu seeds passed\n", (unsigned long long)count);
     return 0;
 }

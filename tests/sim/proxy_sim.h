@@ -4,23 +4,9 @@
 #ifndef TESTS_SIM_PROXY_SIM_H
 #define TESTS_SIM_PROXY_SIM_H
 
-#include "base/slice.h"
-#include "io/sim.h"
+#include "sim/stage.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-extern uint64_t seed_now;
 extern bool verbose;
-
-#define MUST(x)                                                                               \
-    do {                                                                                      \
-        if (!(x)) {                                                                           \
-            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__, \
-                    __LINE__, #x);                                                            \
-            abort();                                                                          \
-        }                                                                                     \
-    } while (0)
 
 /* What a server's answer must become on the client's side. */
 enum fate {

@@ -1,51 +1,18 @@
 /* world.c - the server of the simulations. */
 #include "sim/world.h"
 
-#include "base/clock.h"
 #include "handler/client_body.h"
-#include "handler/file_cache.h"
-#include "http/log_target.h"
-#include "server/features.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 struct world world;
-uint64_t seed_now;
-
-static int read_text(struct conf_source *s, const char *path, struct slice *ret)
-{
-    (void)s;
-    (void)path;
-    *ret = slice_str(world.text);
-    return 0;
-}
-
-static int glob_nothing(struct conf_source *s, const char *pattern,
-                        void (*each)(void *arg, const char *path), void *arg)
-{
-    (void)s;
-    (void)pattern;
-    (void)each;
-    (void)arg;
-    return -ENOENT;
-}
-
-static void complain(void *arg, struct slice text, enum conf_severity severity)
-{
-    (void)arg;
-    (void)severity;
-    fprintf(stderr, "%.*s", SLICE_FMT(text));
-}
 
 static void write_file(const char *name, size_t size, const char *text)
 {
     char path[128];
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/%s", world.dir, name);
+    snprintf(path, sizeof path, "%s/%s", stage.dir, name);
     f = fopen(path, "w");
     MUST(f != NULL);
     for (size_t i = 0; i < size; i++)
@@ -202,7 +169,7 @@ static enum verdict content_held(struct request *r)
 
 static void give_handlers(void)
 {
-    for (struct location *l = world.site->servers->root->children; l != NULL; l = l->next) {
+    for (struct location *l = stage.site->servers->root->children; l != NULL; l = l->next) {
         if (slice_eq(l->name, SLICE("/read")))
             l->content = content_read;
         if (slice_eq(l->name, SLICE("/stream")))
@@ -214,14 +181,10 @@ static void give_handlers(void)
 
 void world_load(void)
 {
-    struct conf_load *load;
-    struct scope *root;
-
-    snprintf(world.dir, sizeof world.dir, "/tmp/weir-sim-XXXXXX");
-    MUST(mkdtemp(world.dir) != NULL);
+    stage_begin();
     write_file("h.txt", 13, "Hello, world!");
     write_file("big.bin", BIG_SIZE, NULL);
-    snprintf(world.text, sizeof world.text,
+    snprintf(stage.text, sizeof stage.text,
              "events { }\nhttp { access_log off; error_log /dev/null crit;\n"
              "server { listen 80; http2 on; root %s; index h.txt; keepalive_timeout 5s;\n"
              "client_header_timeout 3s; client_body_timeout 3s; send_timeout 4s;\n"
@@ -232,70 +195,32 @@ void world_load(void)
              "location = /read { } location = /stream { } location = /held { }\n"
              "location /list/ { autoindex on; alias %s/; index none; }\n"
              "location /slow/ { limit_rate 100k; alias %s/; } } }\n",
-             world.dir, world.dir, world.dir, world.dir);
-    world.source = (struct conf_source){ .read = read_text, .glob = glob_nothing };
-    arena_init(&world.arena, NULL, 0, 65536, SIZE_MAX);
-    world.registry = registry_create(features);
-    load = conf_load_create(world.registry, &world.source, &world.arena, "/tmp/");
-    root = conf_load_run(load, "/tmp/weir.conf");
-    world.site = root != NULL && conf_load_errors(load) == 0 ? site_build(load, root) : NULL;
-    conf_load_report(load, false, complain, NULL);
-    MUST(world.site != NULL);
-    world.regexes = conf_regexes(load);
+             stage.dir, stage.dir, stage.dir, stage.dir);
+    stage_load();
     give_handlers();
-    conf_load_destroy(load);
-    world.by_listener[0] = world.site->listeners;
-    world.site->by_listener = world.by_listener;
-    world.site->listener_count = 1;
-    world.site->uses = world.uses;
 }
 
 void world_unload(void)
 {
-    char command[128];
-
-    regex_free_all(world.regexes);
-    registry_destroy(world.registry);
-    arena_done(&world.arena);
-    snprintf(command, sizeof command, "rm -r %s", world.dir);
-    MUST(system(command) == 0);
-}
-
-static void site_unused(struct loop *loop, struct site *site)
-{
-    (void)loop;
-    (void)site;
+    stage_unload();
+    stage_end();
 }
 
 struct loop *world_open(uint64_t seed)
 {
     struct io_limits limits = { SIM_FD_BASE * 2, 16, 1024 };
-    struct loop *loop = &world.loop;
     int error = 0;
+    struct io *io = io_create(&io_engine_sim, &limits, &error);
 
-    memset(loop, 0, sizeof *loop);
-    loop->io = io_create(&io_engine_sim, &limits, &error);
-    MUST(loop->io != NULL);
-    sim_seed(loop->io, seed);
-    loop->now = io_now_ns;
-    loop->site = world.site;
-    loop->site_unused = site_unused;
-    loop->pipeline = &pipeline;
-    loop->conn_number_step = 1;
-    list_init(&loop->conns);
-    list_init(&loop->idle);
-    slab_init(&loop->conn_slab, sizeof(struct conn), 8);
-    slab_init(&loop->request_slab, REQUEST_SLOT, 8);
-    slab_init(&loop->out_slab, HTTP1_OUT_SLOT, 8);
-    MUST(features_loop_open(loop) == 0);
-    return loop;
+    MUST(io != NULL);
+    sim_seed(io, seed);
+    return stage_open(io);
 }
 
 void world_close(struct loop *loop)
 {
-    features_loop_close(loop);
-    slab_done(&loop->conn_slab);
-    slab_done(&loop->request_slab);
-    slab_done(&loop->out_slab);
-    io_destroy(loop->io);
+    struct io *io = loop->io;
+
+    stage_close(loop);
+    io_destroy(io);
 }

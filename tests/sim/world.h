@@ -8,36 +8,13 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
-#include "http/site.h"
-#include "io/sim.h"
 #include "proto/http1.h"
+#include "sim/stage.h"
 
 enum { BIG_SIZE = 300000 };
 
-/* For messages of MUST. */
-extern uint64_t seed_now;
-
-#define MUST(x)                                                                               \
-    do {                                                                                      \
-        if (!(x)) {                                                                           \
-            fprintf(stderr, "seed %llu: %s:%d: %s\n", (unsigned long long)seed_now, __func__, \
-                    __LINE__, #x);                                                            \
-            abort();                                                                          \
-        }                                                                                     \
-    } while (0)
-
 struct world {
-    struct conf_source source;
-    char text[4096];
-    char dir[64];
-    struct arena arena;
-    struct registry *registry;
-    struct regex *regexes;
-    struct site *site;
-    struct site_use uses[1];
-    const struct listener_want *by_listener[1];
-    struct loop loop;
-    bool any_bodies; /* requests' bodies are not the alphabet                */
+    bool any_bodies; /* requests' bodies are not the alphabet */
 };
 extern struct world world;
 
