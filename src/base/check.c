@@ -54,10 +54,7 @@ static void gather_build_id(struct gather *g)
     struct slice id = { 0 };
     dl_iterate_phdr(build_id_find, &id);
     gather_lit(g, "  build ");
-    for (size_t i = 0; i < id.size; i++) {
-        gather_byte(g, "0123456789abcdef"[(unsigned char)id.at[i] >> 4]);
-        gather_byte(g, "0123456789abcdef"[id.at[i] & 15]);
-    }
+    gather_hex_bytes(g, id.at, id.size);
     gather_lit(g, "\n");
 }
 

@@ -86,6 +86,27 @@ void gather_hex(struct gather *g, uint64_t value)
 
 /* A text that does not fit the guess is formatted in place and needs a byte more than its length,
  * for the NUL that vsnprintf writes. */
+void hex_write(char *into, const void *at, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *byte = at;
+
+    for (size_t i = 0; i < size; i++) {
+        *into++ = digits[byte[i] >> 4];
+        *into++ = digits[byte[i] & 15];
+    }
+}
+
+void gather_hex_bytes(struct gather *g, const void *at, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        char two[2];
+
+        hex_write(two, (const uint8_t *)at + i, 1);
+        gather_bytes(g, two, sizeof two);
+    }
+}
+
 void gather_printf(struct gather *g, const char *format, ...)
 {
     char guess[512];

@@ -59,6 +59,9 @@ void gather_str(struct gather *, const char *nul_terminated);
 void gather_u64(struct gather *, uint64_t);
 void gather_i64(struct gather *, int64_t);
 void gather_hex(struct gather *, uint64_t); /* lower case, no padding */
+/* Two digits a byte, lower case: appended; and into 2 * size bytes, no NUL. */
+void gather_hex_bytes(struct gather *, const void *at, size_t size);
+void hex_write(char *into, const void *at, size_t size);
 void gather_printf(struct gather *, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static inline struct slice gather_get(const struct gather *g)

@@ -3,6 +3,7 @@
 #include "http/error_page.h"
 #include "http/pipeline.h"
 #include "http/site.h"
+#include "wire/uri.h"
 
 /* The server's first name, if one can be asked for by it: no pattern, no "_". */
 static struct slice name_of(const struct server *s)
@@ -65,18 +66,11 @@ static bool must_be_encoded(char c)
 
 static void gather_encoded(struct gather *g, struct slice to)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
     for (size_t i = 0; i < to.size; i++) {
-        unsigned char c = (unsigned char)to.at[i];
-
-        if (!must_be_encoded(to.at[i])) {
+        if (must_be_encoded(to.at[i]))
+            uri_encode_byte(g, (unsigned char)to.at[i]);
+        else
             gather_byte(g, to.at[i]);
-            continue;
-        }
-        gather_byte(g, '%');
-        gather_byte(g, digits[c >> 4]);
-        gather_byte(g, digits[c & 15]);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "conf/expr.h"
 #include "http/rewrite.h"
 #include "http/site.h"
+#include "wire/uri.h"
 
 struct rule_op {
     struct rewrite_op op;
@@ -19,18 +20,13 @@ struct rule_op {
 
 static void encode(struct gather *into, struct slice value, const char *others)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
     for (size_t i = 0; i < value.size; i++) {
         unsigned char c = (unsigned char)value.at[i];
 
-        if (c > ' ' && c < 0x7f && strchr(others, c) == NULL) {
+        if (c > ' ' && c < 0x7f && strchr(others, c) == NULL)
             gather_byte(into, (char)c);
-            continue;
-        }
-        gather_byte(into, '%');
-        gather_byte(into, digits[c >> 4]);
-        gather_byte(into, digits[c & 15]);
+        else
+            uri_encode_byte(into, c);
     }
 }
 

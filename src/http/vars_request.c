@@ -222,10 +222,7 @@ static struct slice request_id(struct request *r)
     text = arena_bytes(&r->arena, sizeof random * 2);
     if (text == NULL || getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         return (struct slice){ 0 };
-    for (size_t i = 0; i < sizeof random; i++) {
-        text[2 * i] = "0123456789abcdef"[random[i] >> 4];
-        text[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
-    }
+    hex_write(text, random, sizeof random);
     r->id = slice_of(text, sizeof random * 2);
     return r->id;
 }

@@ -44,16 +44,6 @@ static bool put_text(struct gather *g, const char *text)
     return text != NULL;
 }
 
-static void put_hex(struct gather *g, const unsigned char *at, size_t size)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < size; i++) {
-        gather_byte(g, digits[at[i] >> 4]);
-        gather_byte(g, digits[at[i] & 15]);
-    }
-}
-
 /* ---- the connection -------------------------------------------------------------------------- */
 
 static bool put_protocol(struct tls *t, SSL *ssl, struct gather *g)
@@ -117,7 +107,7 @@ static bool put_session_id(struct tls *t, SSL *ssl, struct gather *g)
     unsigned size = 0;
     const unsigned char *id = session == NULL ? NULL : SSL_SESSION_get_id(session, &size);
 
-    put_hex(g, id, size);
+    gather_hex_bytes(g, id, size);
     return size > 0;
 }
 
@@ -302,20 +292,15 @@ static void each_folded(struct gather *g, struct slice text)
 
 static void each_escaped(struct gather *g, struct slice text)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.at[i];
         bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                      c == '-' || c == '.' || c == '_' || c == '~';
 
-        if (plain) {
+        if (plain)
             gather_byte(g, (char)c);
-            continue;
-        }
-        gather_byte(g, '%');
-        gather_byte(g, digits[c >> 4]);
-        gather_byte(g, digits[c & 15]);
+        else
+            uri_encode_byte(g, c);
     }
 }
 
@@ -385,7 +370,7 @@ static bool put_fingerprint(const X509 *x, struct gather *g)
 
     if (X509_digest(x, EVP_sha1(), digest, &size) != 1)
         return false;
-    put_hex(g, digest, size);
+    gather_hex_bytes(g, digest, size);
     return true;
 }
 

@@ -35,15 +35,11 @@ bool cache_name_of(struct slice key, struct cache_name *ret)
 
 void cache_path_of(const struct cache_place *p, const struct cache_name *name, char *into)
 {
-    static const char digits[] = "0123456789abcdef";
     char text[2 * CACHE_NAME_SIZE];
     size_t from = sizeof text;
     char *at = stpcpy(into, p->path);
 
-    for (size_t i = 0; i < CACHE_NAME_SIZE; i++) {
-        text[2 * i] = digits[name->bytes[i] >> 4];
-        text[2 * i + 1] = digits[name->bytes[i] & 15];
-    }
+    hex_write(text, name->bytes, CACHE_NAME_SIZE);
     for (unsigned i = 0; i < 3 && p->levels[i] > 0; i++) {
         from -= p->levels[i];
         *at++ = '/';

@@ -174,17 +174,13 @@ bool sticky_tell(struct request *r, const struct group *g, const struct peer *p)
 
 bool sticky_route_of(const struct group *g, struct peer *p, char into[STICKY_ROUTE_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char sum[MD5_SIZE];
 
     if (g->sticky == NULL || p->route.size > 0 || p->at.text.size == 0)
         return true;
     if (EVP_Digest(p->at.text.at, p->at.text.size, sum, NULL, EVP_md5(), NULL) != 1)
         return false;
-    for (size_t i = 0; i < sizeof sum; i++) {
-        into[2 * i] = digits[sum[i] >> 4];
-        into[2 * i + 1] = digits[sum[i] & 15];
-    }
+    hex_write(into, sum, sizeof sum);
     p->route = slice_of(into, STICKY_ROUTE_SIZE);
     return true;
 }

@@ -106,16 +106,21 @@ static const bool PATH_PLAIN[256] = {
     ['/'] = true,
 };
 
+void uri_encode_byte(struct gather *into, unsigned char c)
+{
+    char escape[] = { '%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15] };
+
+    gather_bytes(into, escape, sizeof escape);
+}
+
 void uri_encode_path(struct gather *into, struct slice path)
 {
     for (size_t i = 0; i < path.size; i++) {
         unsigned char c = (unsigned char)path.at[i];
-        if (PATH_PLAIN[c]) {
+        if (PATH_PLAIN[c])
             gather_byte(into, (char)c);
-            continue;
-        }
-        char escape[] = { '%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15] };
-        gather_bytes(into, escape, sizeof escape);
+        else
+            uri_encode_byte(into, c);
     }
 }
 

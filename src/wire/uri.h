@@ -13,6 +13,8 @@ enum uri_verdict { URI_OK, URI_BAD };
 enum uri_verdict uri_normalise(struct slice raw_path, bool merge_slashes, char *into,
                                struct slice *ret);
 
+/* "%2F" for '/' (RFC 3986 §2.1). */
+void uri_encode_byte(struct gather *into, unsigned char);
 /* Percent-encodes what may not stand in a path ("/", unreserved, sub-delims, ":" and "@" may):
  * for Location headers and listings. */
 void uri_encode_path(struct gather *into, struct slice path);
