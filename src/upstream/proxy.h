@@ -112,6 +112,8 @@ bool proxy_method(struct request *, const struct proxied *, bool as_get,
 /* proxy_request.c: the request line; false: it cannot be written. All of the head. */
 bool proxy_write_line(struct request *, const struct proxied *, struct gather *) MUST_USE;
 bool proxy_write_head(struct relay *, struct gather *);
+/* What goes instead of the client's body, and whether HEAD is asked as GET. False: no memory. */
+bool proxy_choose_body(struct relay *) MUST_USE;
 
 /* proxy_greeting.c: y->greeting. False: no memory. */
 bool proxy_write_greeting(struct relay *, const struct proxy_conf *) MUST_USE;

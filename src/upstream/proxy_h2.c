@@ -27,15 +27,9 @@ static bool write_head(struct relay *y, struct gather *g)
                                   .setter = "proxy_set_header",
                                   .no_match = cache_if_none_match(y->cached),
                                   .no_since = cache_if_modified_since(y->cached) };
-    struct slice body;
 
-    if (px->conf->body != NULL) {
-        if (!expr_eval(px->conf->body, r, &r->arena, EXPR_MAX, &body))
-            return false;
-        relay_use_bytes(y, body);
-    }
-    y->as_get = r->head.method == METHOD_HEAD && px->conf->relay.cache.convert_head &&
-                cache_asks_whole(y->cached);
+    if (!proxy_choose_body(y))
+        return false;
     y->tls_wanted = px->tls;
     if (!proxy_write_greeting(y, px->conf) || !proxy_method(r, px, y->as_get, &q.method) ||
         !path_of(r, px, &q.path))

@@ -215,21 +215,30 @@ static void write_framing(struct relay *y, const struct proxied *px, struct gath
     gather_lit(g, "Transfer-Encoding: chunked\r\n");
 }
 
+bool proxy_choose_body(struct relay *y)
+{
+    const struct proxied *px = y->own;
+    struct request *r = y->request;
+    struct slice body;
+
+    y->as_get = r->head.method == METHOD_HEAD && px->conf->relay.cache.convert_head &&
+                cache_asks_whole(y->cached);
+    if (px->conf->body == NULL)
+        return true;
+    if (!expr_eval(px->conf->body, r, &r->arena, EXPR_MAX, &body))
+        return false;
+    relay_use_bytes(y, body);
+    return true;
+}
+
 bool proxy_write_head(struct relay *y, struct gather *g)
 {
     struct proxied *px = y->own;
     struct request *r = y->request;
-    struct slice body;
 
-    if (px->conf->body != NULL) {
-        if (!expr_eval(px->conf->body, r, &r->arena, EXPR_MAX, &body))
-            return false;
-        relay_use_bytes(y, body);
-    }
-    y->as_get = r->head.method == METHOD_HEAD && px->conf->relay.cache.convert_head &&
-                cache_asks_whole(y->cached);
-    if (!proxy_write_greeting(y, px->conf) || !write_line(r, px, y->as_get, g) ||
-        !write_standard(px, g) || !write_sets(r, px, g) || !write_conditions(y->cached, g))
+    if (!proxy_choose_body(y) || !proxy_write_greeting(y, px->conf) ||
+        !write_line(r, px, y->as_get, g) || !write_standard(px, g) || !write_sets(r, px, g) ||
+        !write_conditions(y->cached, g))
         return false;
     write_framing(y, px, g);
     if (px->conf->relay.pass_fields)
