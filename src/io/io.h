@@ -168,6 +168,10 @@ bool io_silent(struct io *, int fd);
 /* Its peer has not ended; it may have said something. */
 bool io_alive(struct io *, int fd);
 
+/* The last words before its close, with nothing in flight that sends: they go if the socket takes
+ * them at once (send(2) with MSG_DONTWAIT). The simulation's sockets take none. */
+void io_last_words(struct io *, int fd, const void *bytes, size_t size);
+
 /* Its close sends RST instead of FIN and forgets unsent bytes (socket(7) SO_LINGER). */
 void io_reset_on_close(struct io *, int fd);
 

@@ -1,4 +1,5 @@
-/* socket.c - sockets: made for io_connect(), asked whether their peer is silent, to be reset. */
+/* socket.c - sockets: made for io_connect(), asked whether their peer is silent, closed with last
+ * words or with a reset. */
 #include "io/engine.h"
 
 #include <errno.h>
@@ -17,26 +18,37 @@ int io_socket(struct io *io, int family)
     return error < 0 ? error : fd;
 }
 
-bool io_silent(struct io *io, int fd)
+/* What the next recv(2) would return: bytes, 0 for the end, -errno. */
+static ssize_t peek(struct io *io, int fd)
 {
     char byte;
+    ssize_t size = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    if (io->engine->silent != NULL)
-        return io->engine->silent(io, fd);
     io->stats->syscalls++;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return size < 0 ? -errno : size;
+}
+
+bool io_silent(struct io *io, int fd)
+{
+    return io->engine->silent != NULL ? io->engine->silent(io, fd) : peek(io, fd) == -EAGAIN;
 }
 
 bool io_alive(struct io *io, int fd)
 {
-    char byte;
-    ssize_t size;
+    ssize_t next;
 
     if (io->engine->silent != NULL)
         return io->engine->silent(io, fd);
+    next = peek(io, fd);
+    return next > 0 || next == -EAGAIN;
+}
+
+void io_last_words(struct io *io, int fd, const void *bytes, size_t size)
+{
+    if (io->engine->socket != NULL) /* they are not the kernel's */
+        return;
     io->stats->syscalls++;
-    size = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return size > 0 || (size < 0 && errno == EAGAIN);
+    (void)!send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void io_reset_on_close(struct io *io, int fd)

@@ -19,8 +19,3 @@ uint64_t net_taken(int fd)
         return UINT64_MAX - (uint64_t)queued;
     return 0;
 }
-
-void net_last_words(int fd, const void *bytes, size_t size)
-{
-    (void)!send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-}

@@ -3,14 +3,10 @@
 #define NET_PROGRESS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* A number that grows while the peer takes bytes (TCP: acknowledged ones, see tcp(7) TCP_INFO;
  * unix sockets: what left the queue). 0 when the kernel does not tell. */
 uint64_t net_taken(int fd);
-
-/* Last words before a close: sent if the socket takes them at once (send(2) with MSG_DONTWAIT). */
-void net_last_words(int fd, const void *bytes, size_t size);
 
 #endif

@@ -2,7 +2,6 @@
 #include "net/tls_private.h"
 
 #include "base/block.h"
-#include "net/progress.h"
 
 #include <openssl/err.h>
 #include <stdio.h>
@@ -233,7 +232,7 @@ void tls_close(struct tls *t, bool whole)
         (void)SSL_shutdown(t->ssl);
     ERR_clear_error();
     if (t->out != NULL && t->out->used > 0 && t->flying == NULL)
-        net_last_words(t->fd, t->out->bytes, t->out->used);
+        io_last_words(t->io, t->fd, t->out->bytes, t->out->used);
     release(t, &t->spent);
     release(t, &t->in_first);
     t->in_last = NULL;
@@ -395,7 +394,6 @@ static enum tls_step decrypt(struct tls *t, struct io_buf ***end)
         case SSL_ERROR_WANT_WRITE:
             return TLS_OPEN;
         case SSL_ERROR_ZERO_RETURN:
-            t->ended = true;
             return TLS_ENDED;
         default:
             tls_note_error(t, "SSL_read()");

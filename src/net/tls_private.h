@@ -20,7 +20,7 @@ struct tls {
     uint32_t magic;
 #define TLS_MAGIC 0x746c7363u
     uint8_t phase; /* enum tls_phase */
-    bool client, h2, chosen, working, hello_waits, early, ended, closing;
+    bool client, h2, chosen, working, hello_waits, early, closing;
     bool sending;   /* tls_send() was called and not yet answered       */
     bool finishing; /* FIN follows what is being sent                   */
     bool slow;      /* the next step is a helper's                      */
