@@ -25,7 +25,6 @@ struct tls_context {
 struct tls_domain {
     struct tls_wish wish;
     uint8_t id[TLS_ID_SIZE]; /* sessions of others are not ours: see tls_domain_id() */
-    int64_t expires_s;
     bool slow;
     _Atomic(struct tls_context *) contexts; /* grows only */
     struct tls_staples staples;
@@ -93,15 +92,6 @@ static X509 *read_certificate(struct making *m, BIO *bio, bool *ret_broken)
     return NULL;
 }
 
-static int64_t end_of(const X509 *x)
-{
-    struct tm tm;
-
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
-        return INT64_MAX;
-    return (int64_t)timegm(&tm);
-}
-
 static bool use_chain(struct making *m, const struct tls_certificate *c, unsigned number)
 {
     BIO *bio = bio_of(c->chain);
@@ -109,8 +99,6 @@ static bool use_chain(struct making *m, const struct tls_certificate *c, unsigne
     X509 *x = ok ? read_certificate(m, bio, &broken) : NULL;
 
     ok = x != NULL && SSL_CTX_use_certificate(m->context, x) == 1;
-    if (x != NULL && m->library == NULL && end_of(x) < m->domain->expires_s)
-        m->domain->expires_s = end_of(x);
     X509_free(x);
     if (x == NULL && !broken) {
         BIO_free(bio);
@@ -443,7 +431,6 @@ struct tls_domain *tls_domain_create(const struct tls_wish *wish, struct tls_fau
         return NULL;
     tls_staples_init(&d->staples);
     d->wish = *wish;
-    d->expires_s = INT64_MAX;
     look = check_ticket_keys(wish, fault) && tls_identify(&d->wish, d->id)
                ? make_context(d, NULL, fault)
                : NULL;
@@ -508,11 +495,6 @@ SSL_CTX *tls_domain_context(struct tls_domain *d, struct tls_home *home)
 uint16_t tls_domain_record_max(const struct tls_domain *d)
 {
     return (uint16_t)(d->wish.record_max > 0 ? d->wish.record_max : TLS_RECORD_MAX);
-}
-
-int64_t tls_domain_expires(const struct tls_domain *d)
-{
-    return d->expires_s;
 }
 
 bool tls_domain_is_slow(const struct tls_domain *d)

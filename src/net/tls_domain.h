@@ -110,8 +110,6 @@ struct slice tls_domain_id(const struct tls_domain *);
 SSL_CTX *tls_domain_context(struct tls_domain *, struct tls_home *) MUST_USE;
 
 uint16_t tls_domain_record_max(const struct tls_domain *);
-/* When its first certificate ends, seconds since 1970; INT64_MAX: it has none. */
-int64_t tls_domain_expires(const struct tls_domain *);
 /* A handshake takes long (a signature of RSA): a helper thread makes it. */
 bool tls_domain_is_slow(const struct tls_domain *);
 

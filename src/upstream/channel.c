@@ -219,11 +219,6 @@ bool channel_reused(const struct channel *c)
     return c->reused;
 }
 
-struct io *channel_io(const struct channel *c)
-{
-    return c->io;
-}
-
 static void give_back(struct channel *c)
 {
     if (c->lent != NULL)

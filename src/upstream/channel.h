@@ -147,9 +147,6 @@ void channel_finish(struct channel *);
 /* after_ms 0: no deadline. */
 void channel_deadline(struct channel *, int64_t after_ms);
 
-/* Where buffers that it lent go home, and what else its owner does belongs to. */
-struct io *channel_io(const struct channel *);
-
 /* For the peer's next request, whoever makes it; closes it instead if it must not be kept. Only
  * when all was sent (but for what is its session's) and all was received. */
 void channel_keep(struct channel *, const struct channel_keeping *);
