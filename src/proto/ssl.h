@@ -9,6 +9,7 @@
 struct conn;
 struct expr;
 struct tls_library;
+struct tls_made;
 
 /* A file that a directive names. */
 struct ssl_file {
@@ -61,6 +62,7 @@ struct ssl_conf {
     struct log_target *key_log;  /* NULL: none */
     struct ssl_ends *ends;       /* of the http block */
     int64_t certificates_max;    /* of ssl_certificate_cache */
+    struct tls_made *made;       /* in http{}: all of them */
     struct tls_library *library; /* certificates whose paths have variables; NULL: they have none */
     struct tls_domain *domain;   /* of a server that listens with TLS; NULL: none of its own */
 };

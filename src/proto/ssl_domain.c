@@ -1,8 +1,9 @@
 /* ssl_domain.c - from directives to a tls_domain: files are read, and what is wrong is said at the
  * place where it was written. */
-#include "net/tls_conf.h"
 #include "http/log_target.h"
 #include "net/cert_facts.h"
+#include "net/tls_conf.h"
+#include "net/tls_made.h"
 #include "proto/ssl_load.h"
 
 #include <string.h>
@@ -137,100 +138,105 @@ static void read_ends(const struct ssl_conf *conf, const struct tls_certificate 
         struct cert_facts facts;
         struct cert_reader r;
 
-        cert_reader_init(&r, c->chain);
-        if (cert_reader_next(&r, &facts))
-            f->ends_s = facts.until_s;
-        cert_reader_done(&r);
+        if (f->ends_s == 0) { /* else by a server that has it from http{}, too */
+            cert_reader_init(&r, c->chain);
+            if (cert_reader_next(&r, &facts))
+                f->ends_s = facts.until_s;
+            cert_reader_done(&r);
+        }
         c = c->next;
     }
 }
 
-static void destroy(void *domain)
-{
-    tls_domain_destroy(domain);
-}
-
-static bool staple(struct conf_load *load, const struct scope *scope, const struct ssl_conf *conf)
-{
-    struct slice answer = { 0 };
-
-    return read_path(load, scope, "ssl_stapling_file", conf->stapling_file, &answer) &&
-           (answer.size == 0 || tls_domain_staple(conf->domain, NULL, answer));
-}
-
 /* ssl_certificate with variables: one pair, and both paths are known only later. */
-static bool make_library(struct conf_load *load, struct ssl_conf *conf, const struct tls_wish *wish)
+static bool check_variables(struct conf_load *load, const struct ssl_conf *conf)
 {
     const struct ssl_file *c = conf->certificates, *k = conf->keys;
 
-    if (c == NULL || c->expr == NULL)
+    if (c == NULL || c->expr == NULL ||
+        (k != NULL && c->next == NULL && k->next == NULL && k->expr != NULL))
         return true;
-    if (k == NULL || c->next != NULL || k->next != NULL || k->expr == NULL) {
-        conf_complain(
-            load, CONF_EMERG, c->node, 0,
-            "a certificate with variables needs one key with variables, and stands alone");
-        return false;
-    }
-    conf->library = tls_library_create(wish, (unsigned)conf->certificates_max);
-    if (conf->library == NULL)
-        return false;
-    conf_at_end(load, tls_library_destroy, conf->library);
-    return true;
+    conf_complain(load, CONF_EMERG, c->node, 0,
+                  "a certificate with variables needs one key with variables, and stands alone");
+    return false;
 }
 
-bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_conf *conf)
+static bool check_clients(struct conf_load *load, const struct scope *scope,
+                          const struct ssl_conf *conf, const struct tls_wish *wish)
 {
-    struct tls_fault fault;
-    struct tls_wish wish = {
-        .protocols = conf->protocols,
-        .ciphers = tls_conf_text(load, conf->ciphers, ""),
-        .curves = tls_conf_text(load, conf->curves, "auto"),
-        .prefer_ours = conf->prefer,
-        .commands = conf->commands,
-        .verify = (enum tls_verify)conf->verify,
-        .verify_depth = conf->verify_depth,
-        .tickets = conf->tickets,
-        .sessions = conf->cache.sessions,
-        .session_zone = conf->cache.zone,
-        .session_timeout_s = conf->session_timeout,
-        .early_data = conf->early_data,
-        .stapled = conf->stapling,
-        .key_log = conf->key_log != NULL ? &conf->key_log->sink : NULL,
-        .record_max = (uint32_t)conf->buffer_size,
-    };
-
-    if (!read_all(load, scope, conf, &wish))
-        return false;
-    if (wish.verify == TLS_VERIFY_ON && wish.authorities.size == 0 && wish.trusted.size == 0) {
+    if (wish->verify == TLS_VERIFY_ON && wish->authorities.size == 0 && wish->trusted.size == 0) {
         conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_verify_client"),
                       CONF_AT_NAME, "no ssl_client_certificate says whose certificates are good");
         return false;
     }
-    if (conf->ocsp != SSL_OCSP_OFF && wish.verify != TLS_VERIFY_ON &&
-        wish.verify != TLS_VERIFY_OPTIONAL) {
+    if (conf->ocsp != SSL_OCSP_OFF && wish->verify != TLS_VERIFY_ON &&
+        wish->verify != TLS_VERIFY_OPTIONAL) {
         conf_complain(load, CONF_EMERG, tls_conf_place(scope, "", "ssl_ocsp"), CONF_AT_NAME,
                       "ssl_ocsp needs clients whose certificates are verified");
         conf_hint(load, "expected: ssl_verify_client on or optional with it");
         return false;
     }
-    conf->domain = tls_domain_create(&wish, &fault);
-    if (conf->domain == NULL &&
-        (fault.part == TLS_PART_CERTIFICATE || fault.part == TLS_PART_KEY)) {
-        struct tls_fault again;
+    return true;
+}
 
-        if (keep_certificates(load, conf, &wish))
-            conf->domain = tls_domain_create(&wish, &again);
-        if (conf->domain != NULL) {
+/* With the certificates of before, if those of now cannot be used. */
+static const struct tls_made *make(struct conf_load *load, const struct scope *scope,
+                                   struct ssl_conf *conf, struct tls_order *order)
+{
+    struct ssl_conf *http = scope_conf(conf_scope_of(load, CTX_HTTP), &feature_ssl);
+    struct tls_fault fault, again;
+    const struct tls_made *made = tls_make(load, &http->made, order, &fault);
+    const bool certificate =
+        made == NULL && (fault.part == TLS_PART_CERTIFICATE || fault.part == TLS_PART_KEY);
+
+    if (certificate && keep_certificates(load, conf, &order->wish)) {
+        made = tls_make(load, &http->made, order, &again);
+        if (made != NULL) {
             complain(load, scope, conf, &fault, CONF_WARN);
             conf_hint(load, "note: the certificate in force stays for this server");
         }
     }
-    if (conf->domain == NULL) {
+    if (made == NULL)
         complain(load, scope, conf, &fault, CONF_EMERG);
+    return made;
+}
+
+bool ssl_make_domain(struct conf_load *load, struct scope *scope, struct ssl_conf *conf)
+{
+    const struct tls_made *made;
+    struct tls_order order = {
+        .wish = { .protocols = conf->protocols,
+                  .ciphers = tls_conf_text(load, conf->ciphers, ""),
+                  .curves = tls_conf_text(load, conf->curves, "auto"),
+                  .prefer_ours = conf->prefer,
+                  .commands = conf->commands,
+                  .verify = (enum tls_verify)conf->verify,
+                  .verify_depth = conf->verify_depth,
+                  .tickets = conf->tickets,
+                  .sessions = conf->cache.sessions,
+                  .session_zone = conf->cache.zone,
+                  .session_timeout_s = conf->session_timeout,
+                  .early_data = conf->early_data,
+                  .stapled = conf->stapling,
+                  .key_log = conf->key_log != NULL ? &conf->key_log->sink : NULL,
+                  .record_max = (uint32_t)conf->buffer_size },
+        .certificate = conf->certificates != NULL ? conf->certificates->expr : NULL,
+        .key = conf->keys != NULL ? conf->keys->expr : NULL,
+        .library_most = (unsigned)conf->certificates_max,
+        .responder = conf->stapling_responder,
+        .staple_verify = conf->stapling_verify,
+    };
+
+    if (!read_all(load, scope, conf, &order.wish) ||
+        !read_path(load, scope, "ssl_stapling_file", conf->stapling_file, &order.staple) ||
+        !check_clients(load, scope, conf, &order.wish) || !check_variables(load, conf))
         return false;
-    }
-    conf_at_end(load, destroy, conf->domain);
-    read_ends(conf, wish.certificates);
+    made = make(load, scope, conf, &order);
+    if (made == NULL)
+        return false;
+    conf->domain = made->domain;
+    conf->library = made->library;
+    read_ends(conf, order.wish.certificates);
     ssl_ends_complain(load, conf);
-    return make_library(load, conf, &wish) && staple(load, scope, conf);
+    return true;
 }

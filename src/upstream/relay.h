@@ -80,7 +80,7 @@ struct relay_buffers {
 };
 
 struct relay_fetch;
-struct relay_tls_made;
+struct tls_made;
 struct tls_library;
 
 /* Those …_ssl_…: relay_tls.h. */
@@ -99,7 +99,7 @@ struct relay_tls {
     bool tell, resume, verify;
     struct tls_domain *domain;   /* NULL: TLS is not spoken here                            */
     struct tls_library *library; /* of certificates with variables; NULL: they have none    */
-    struct relay_tls_made *made; /* in http{}: all of them                                  */
+    struct tls_made *made;       /* in http{}: all of them                                  */
 };
 
 /* What the directives say that proxy_…, fastcgi_… and their kin have in common. */

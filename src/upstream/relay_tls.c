@@ -5,7 +5,7 @@
 #include "http/log_target.h"
 #include "http/site.h"
 #include "net/tls_conf.h"
-#include "net/tls_library.h"
+#include "net/tls_made.h"
 
 #include <stdio.h>
 
@@ -16,12 +16,6 @@ struct relay_fetch {
     struct tls_fetch fetch;
     struct request *request; /* pinned while it is looked for */
     bool waits, over;        /* the step said WAIT; the request has ended */
-};
-
-/* A domain, and the words that it was made from. */
-struct relay_tls_made {
-    struct relay_tls words;
-    struct relay_tls_made *next;
 };
 
 /* ---- directives ------------------------------------------------------------------------------ */
@@ -147,82 +141,43 @@ static bool check_trust(struct conf_load *load, const struct scope *scope,
     return false;
 }
 
-static void destroy(void *domain)
-{
-    tls_domain_destroy(domain);
-}
-
-static bool make(struct conf_load *load, const struct scope *scope, struct relay_tls *t,
-                 const char *prefix)
-{
-    struct tls_fault fault;
-    struct tls_wish wish = {
-        .client = true,
-        .protocols = t->protocols,
-        .ciphers = tls_conf_text(load, t->ciphers, ""),
-        .commands = t->commands,
-        .verify = t->verify ? TLS_VERIFY_ON : TLS_VERIFY_OFF,
-        .verify_depth = t->verify_depth,
-        .key_log = t->key_log != NULL ? &t->key_log->sink : NULL,
-    };
-
-    if (!read_certificate(load, scope, prefix, t, &wish) ||
-        !read_path(load, scope, prefix, "ssl_trusted_certificate", t->trusted, &wish.trusted) ||
-        !read_path(load, scope, prefix, "ssl_crl", t->crl, &wish.revoked))
-        return false;
-    t->domain = tls_domain_create(&wish, &fault);
-    if (t->domain == NULL) {
-        tls_conf_complain(load, CONF_EMERG,
-                          tls_conf_place(scope, prefix, tls_part_name(fault.part, true)), &fault);
-        return false;
-    }
-    conf_at_end(load, destroy, t->domain);
-    if (t->certificate.expr == NULL)
-        return true;
-    t->library = tls_library_create(&wish, CERTIFICATES_MAX);
-    if (t->library != NULL)
-        conf_at_end(load, tls_library_destroy, t->library);
-    return t->library != NULL;
-}
-
-static bool same_file(const struct relay_tls_file *a, const struct relay_tls_file *b)
-{
-    return a->expr == b->expr && slice_eq(a->path, b->path);
-}
-
-static bool same_words(const struct relay_tls *a, const struct relay_tls *b)
-{
-    return a->protocols == b->protocols && a->verify == b->verify &&
-           a->verify_depth == b->verify_depth && a->key_log == b->key_log &&
-           a->commands == b->commands && slice_eq(a->ciphers, b->ciphers) &&
-           same_file(&a->certificate, &b->certificate) && same_file(&a->key, &b->key) &&
-           slice_eq(a->passwords, b->passwords) && slice_eq(a->trusted, b->trusted) &&
-           slice_eq(a->crl, b->crl);
-}
-
 /* A list of authorities is long: locations that say the same share one domain. */
 bool relay_tls_merge(struct conf_load *load, struct scope *scope, struct relay_conf *c,
                      const struct relay_tls_wish *w)
 {
     struct relay_conf *http = scope_conf(conf_scope_of(load, CTX_HTTP), w->feature);
     struct relay_tls *t = &c->tls;
+    const struct tls_made *made;
+    struct tls_fault fault;
+    struct tls_order order = {
+        .wish = { .client = true,
+                  .protocols = t->protocols,
+                  .ciphers = tls_conf_text(load, t->ciphers, ""),
+                  .commands = t->commands,
+                  .verify = t->verify ? TLS_VERIFY_ON : TLS_VERIFY_OFF,
+                  .verify_depth = t->verify_depth,
+                  .key_log = t->key_log != NULL ? &t->key_log->sink : NULL },
+        .certificate = t->certificate.expr,
+        .key = t->key.expr,
+        .library_most = CERTIFICATES_MAX,
+    };
 
     t->dir = conf_dir(load);
-    if (!check_trust(load, scope, t, w))
+    if (!check_trust(load, scope, t, w) ||
+        !read_certificate(load, scope, w->prefix, t, &order.wish) ||
+        !read_path(load, scope, w->prefix, "ssl_trusted_certificate", t->trusted,
+                   &order.wish.trusted) ||
+        !read_path(load, scope, w->prefix, "ssl_crl", t->crl, &order.wish.revoked))
         return false;
-    for (struct relay_tls_made *m = http->tls.made; m != NULL; m = m->next)
-        if (same_words(&m->words, t)) {
-            t->domain = m->words.domain;
-            t->library = m->words.library;
-            return true;
-        }
-    if (!make(load, scope, t, w->prefix))
+    made = tls_make(load, &http->tls.made, &order, &fault);
+    if (made == NULL) {
+        tls_conf_complain(load, CONF_EMERG,
+                          tls_conf_place(scope, w->prefix, tls_part_name(fault.part, true)),
+                          &fault);
         return false;
-    struct relay_tls_made *m = arena_must(conf_arena(load), sizeof *m);
-
-    m->words = *t;
-    m->next = http->tls.made;
-    http->tls.made = m;
+    }
+    t->domain = made->domain;
+    t->library = made->library;
     return true;
 }
 

@@ -345,17 +345,29 @@ static struct staple *enter(struct loop *loop, struct staple *fresh)
     return s;
 }
 
+static bool has_user(const struct staple *s, const struct tls_domain *domain)
+{
+    const struct user *u = s->users;
+
+    while (u != NULL && u->domain != domain)
+        u = u->next;
+    return u != NULL;
+}
+
+/* Servers that say the same have one domain. */
 static void want(struct loop *loop, const struct server *server, const struct tls_certificate *c)
 {
+    struct tls_domain *domain = ssl_conf_of(server)->domain;
     struct staple *s = read_wanted(loop, server, c);
-    struct user *u = s != NULL ? calloc(1, sizeof *u) : NULL;
+    struct user *u;
 
     if (s == NULL)
         return;
     s = enter(loop, s);
+    u = has_user(s, domain) ? NULL : calloc(1, sizeof *u);
     if (u == NULL)
-        return; /* this domain goes without */
-    *u = (struct user){ .domain = ssl_conf_of(server)->domain, .next = s->users };
+        return; /* it gets it already; or, without memory, goes without */
+    *u = (struct user){ .domain = domain, .next = s->users };
     s->users = u;
 }
 
