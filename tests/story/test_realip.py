@@ -80,8 +80,9 @@ def test_others_are_not_believed(site):
 def test_logs_and_rewrites_at_the_server(weir):
     s = weir('access_log access.log; if ($remote_addr = 192.0.2.9) { return 418; }',
              http='set_real_ip_from 127.0.0.1;')
-    assert s.get('/file.txt', headers=[('X-Real-IP', '192.0.2.9')]).status == 418
-    assert s.get('/file.txt').status == 200
+    with s.connect() as c:
+        assert c.ask('/file.txt', headers=[('X-Real-IP', '192.0.2.9')]).status == 418
+        assert c.ask('/file.txt').status == 200
     s.stop()
     first, second = s.file('access.log').splitlines()
     assert first.startswith('192.0.2.9 ') and second.startswith('127.0.0.1 ')
