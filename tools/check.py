@@ -48,9 +48,10 @@ def pytest(build, report, *words):
 
 
 def stories(build):
-    """Four at a time; a story that fails beside others is told once more, alone, and then has to
-    hold: what is wrong with the server fails both times, what a busy machine did does not."""
-    good, bad = pytest(build, build / 'story.xml', '-n', '4')
+    """Eight at a time, as they wait more than they work. One that fails beside others is told once
+    more, alone, and then has to hold: what is wrong with the server fails both times, what a busy
+    machine did does not."""
+    good, bad = pytest(build, build / 'story.xml', '-n', '8')
     if 0 < len(bad) <= AGAIN_MAX and good:
         print('once more, alone:', *sorted(bad), sep='\n  ')
         more, bad = pytest(build, build / 'story-again.xml', '--last-failed')
