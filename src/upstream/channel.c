@@ -132,14 +132,16 @@ static bool greeting_take(struct channel *c, struct slice greeting)
 static void forget(struct channel *c)
 {
     secure_destroy(c);
+    if (c->carriage != NULL)
+        carriage_destroy(c);
     if (c->kind != NULL)
         kind_give(c->kind);
     free((void *)(uintptr_t)c->greeting.at);
     slab_give(&c->home->slab, c);
 }
 
-static struct channel *make(struct request *r, const struct endpoint *peer,
-                            const struct channel_manner *m, int *error)
+struct channel *channel_make(struct request *r, const struct endpoint *peer,
+                             const struct channel_manner *m, int *error)
 {
     struct channels *all = r->loop->channels;
     struct channel *c = slab_take(&all->slab);
@@ -154,7 +156,7 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
     c->loop = r->loop;
     c->kind = kind_take(all, peer, m);
     if (c->kind != NULL && greeting_take(c, m->greeting) &&
-        (m->tls == NULL || secure_create(c, m->tls)))
+        (m->tls == NULL || secure_create(c, m->tls)) && (m->streams == NULL || carriage_create(c)))
         fd = socket_for(r->io, peer, m);
     if (fd < 0) {
         forget(c);
@@ -163,8 +165,22 @@ static struct channel *make(struct request *r, const struct endpoint *peer,
     }
     OBJ_BORN(c, CHANNEL_MAGIC);
     c->fd = fd;
+    c->io = r->io;
     all->open++;
     return c;
+}
+
+void channel_connect(struct channel *c)
+{
+    c->opened_ns = io_now_ns(c->io);
+    io_connect(c->io, &c->tx, c->fd, &c->kind->peer.address.any, c->kind->peer.size, on_connected);
+}
+
+/* One that was kept, as far as can be known. */
+bool channel_still_holds(const struct channel *c, const struct channel_manner *m)
+{
+    return (!m->careful && io_busy(&c->rx)) ||
+           (c->carriage != NULL ? io_alive(c->io, c->fd) : io_silent(c->io, c->fd));
 }
 
 /* The one that was kept last, if it is still good. Others like it are closed on the way. */
@@ -182,8 +198,7 @@ static struct channel *take_idle(struct request *r, const struct endpoint *peer,
         if (!secure_fits(c, m->tls) || !slice_eq(c->greeting, m->greeting))
             continue;
         channel_rise(c);
-        if ((!m->careful && io_busy(&c->rx)) ||
-            (c->session != NULL ? io_alive(c->io, c->fd) : io_silent(c->io, c->fd)))
+        if (channel_still_holds(c, m))
             return c;
         channel_close(c);
     }
@@ -194,23 +209,24 @@ struct channel *channel_open(struct request *r, const struct endpoint *peer,
                              const struct channel_manner *m, const struct channel_ops *ops,
                              void *owner, int *error)
 {
-    struct channel *c = take_idle(r, peer, m);
+    struct channel *c;
 
+    if (m->streams != NULL)
+        return stream_open(r, peer, m, ops, owner, error);
+    c = take_idle(r, peer, m);
     if (c != NULL) {
         if (c->io != r->io)
             io_timer_stop(c->io, &c->timer);
         c->reused = true;
-        c->session_flies = false; /* what is being sent is the owner's from now on */
         use(c, r, ops, owner);
         channel_deadline(c, 0);
         return c;
     }
-    c = make(r, peer, m, error);
+    c = channel_make(r, peer, m, error);
     if (c == NULL)
         return NULL;
     use(c, r, ops, owner);
-    c->opened_ns = io_now_ns(c->io);
-    io_connect(c->io, &c->tx, c->fd, &c->kind->peer.address.any, c->kind->peer.size, on_connected);
+    channel_connect(c);
     return c;
 }
 
@@ -245,12 +261,12 @@ void channel_part(struct channel *c)
         c->io = c->loop->io;
     }
     c->request = NULL;
-    c->owner = NULL;
+    if (c->carriage == NULL)
+        c->owner = NULL;
     channel_rest(c);
     channel_deadline(c, c->idle_ms);
-    if (watched)
-        channel_session_flush(c);
-    (void)request_unpin(r);
+    if (r != NULL)
+        (void)request_unpin(r);
 }
 
 /* ---- events -------------------------------------------------------------------------------- */
@@ -303,22 +319,23 @@ static void on_sent(struct io *io, struct io_op *op, struct io_result result)
     channel_rouse(c);
     if (c->closing)
         return;
-    if (c->session_flies)
-        channel_session_flown(c, result.res < 0 ? -result.res : 0);
-    else
-        c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
+    c->ops->event(c->owner, CHANNEL_SENT, result.res < 0 ? -result.res : 0);
 }
 
+/* Bytes for an idle channel, or one that is about to be: nobody asked for them, but that a session
+ * listens. */
 static void idle_said(struct channel *c, struct io_buf *b)
 {
-    if (!channel_idle_bytes(c, b))
-        return;
-    if (c->parting) {
+    bool fine = false;
+
+    if (c->carriage != NULL)
+        fine = carriage_hears(c, b);
+    else
+        io_buf_release(c->io, b);
+    if (fine)
         channel_part(c);
-        return;
-    }
-    channel_receive(c);
-    channel_session_flush(c);
+    else
+        channel_close(c);
 }
 
 void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
@@ -336,7 +353,7 @@ void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
         secure_bytes(c, result);
         return;
     }
-    if (c->closing || (result.buf == NULL && (c->parting || c->request == NULL))) {
+    if (c->closing || (result.buf == NULL && (c->parting || c->owner == NULL))) {
         if (result.buf != NULL)
             io_buf_release(c->io, result.buf);
         channel_close(c);
@@ -346,7 +363,7 @@ void channel_on_bytes(struct io *io, struct io_op *op, struct io_result result)
         result.buf->used = 0;
         result.buf->filled = (uint32_t)result.res;
         result.buf->next = NULL;
-        if (c->parting || c->request == NULL) { /* idle: it says what nobody asked for */
+        if (c->parting || c->owner == NULL) {
             idle_said(c, result.buf);
             return;
         }
@@ -371,8 +388,9 @@ static void on_late(struct io *io, struct io_timer *timer)
         return;
     }
     c->late_at_ns = 0;
+    c->late = true;
     channel_rouse(c);
-    if (c->request == NULL || c->parting)
+    if (c->owner == NULL || c->parting)
         channel_close(c);
     else
         c->ops->event(c->owner, CHANNEL_LATE, 0);
@@ -387,6 +405,7 @@ void channel_deadline(struct channel *c, int64_t after_ms)
         return;
     }
     c->late_at_ns = io_now_ns(c->io) + after;
+    c->patience_ns = after;
     if (c->timer.at_ns == 0 || c->timer.at_ns > c->late_at_ns)
         io_timer_set(c->io, &c->timer, after, on_late);
 }
@@ -395,7 +414,9 @@ void channel_deadline(struct channel *c, int64_t after_ms)
 
 void channel_send(struct channel *c, const struct iovec *iov, int count, unsigned flags)
 {
-    if (c->secure != NULL)
+    if (channel_is_stream(c))
+        stream_send(c, iov, count, flags);
+    else if (c->secure != NULL)
         secure_send(c, iov, count);
     else
         io_send(c->io, &c->tx, c->fd, iov, count, flags, on_sent);
@@ -403,7 +424,9 @@ void channel_send(struct channel *c, const struct iovec *iov, int count, unsigne
 
 void channel_send_file(struct channel *c, int file, uint64_t offset, uint32_t size)
 {
-    if (c->secure != NULL)
+    if (channel_is_stream(c))
+        stream_send_file(c, file, offset, size);
+    else if (c->secure != NULL)
         secure_send_file(c, file, offset, size);
     else
         io_sendfile(c->io, &c->tx, c->fd, file, offset, size, on_sent);
@@ -411,19 +434,21 @@ void channel_send_file(struct channel *c, int file, uint64_t offset, uint32_t si
 
 bool channel_sending(const struct channel *c)
 {
-    return io_busy(&c->tx) || (c->secure != NULL && secure_sending(c));
+    return c->flying || io_busy(&c->tx) || (c->secure != NULL && secure_sending(c));
 }
 
 uint64_t channel_taken(const struct channel *c)
 {
     uint32_t moved = c->tx.kind == IO_SENDFILE ? c->tx.file.sent : c->tx.send.sent;
 
+    if (channel_is_stream(c))
+        return c->carrier != NULL ? channel_taken(c->carrier) : 0;
     return net_taken(c->fd) + (c->secure != NULL ? secure_taken(c) : moved);
 }
 
 void channel_receive(struct channel *c)
 {
-    if (c->ended || c->closing)
+    if (c->ended || c->closing || channel_is_stream(c))
         return;
     if (c->secure != NULL)
         secure_receive(c);
@@ -445,7 +470,7 @@ static bool worth_keeping(const struct channel *c, const struct channel_keeping 
 {
     uint64_t age_ms = (io_now_ns(c->io) - c->opened_ns) / 1000000u;
 
-    bool sends = io_busy(&c->tx) && (c->session == NULL || c->io != c->loop->io);
+    bool sends = io_busy(&c->tx) && (c->carriage == NULL || c->io != c->loop->io);
 
     return k->most > 0 && !c->ended && !c->closing && !sends && !c->home->leaving &&
            c->requests < (uint64_t)k->requests && age_ms < (uint64_t)k->time_ms &&
@@ -481,7 +506,6 @@ void channel_keep(struct channel *c, const struct channel_keeping *k)
         return;
     }
     make_room(c, k->most);
-    c->session_flies = c->session != NULL && channel_sending(c);
     channel_deadline(c, 0);
     c->idle_ms = k->timeout_ms;
     c->parting = c->io != c->loop->io && io_busy(&c->rx);
@@ -496,6 +520,10 @@ void channel_close(struct channel *c)
     OBJ(c, CHANNEL_MAGIC);
     if (c->closing)
         return;
+    if (channel_is_stream(c)) {
+        stream_close(c);
+        return;
+    }
     channel_rise(c);
     io_timer_stop(c->io, &c->timer);
     c->closing = true;
@@ -534,8 +562,6 @@ void channel_over(struct channel *c)
     struct request *r = c->request;
 
     channel_rouse(c);
-    if (c->session != NULL)
-        c->session_ops->destroy(c->session);
     free(c->last);
     give_back(c);
     OBJ_DEAD(c);

@@ -33,7 +33,7 @@ static bool same_socket(const struct channel_manner *a, const struct channel_man
         return false;
     return a->transparent == b->transparent && a->keepalive == b->keepalive &&
            a->rcvbuf == b->rcvbuf && a->sndbuf == b->sndbuf && a->identity == b->identity &&
-           a->sessions == b->sessions;
+           (a->streams == NULL) == (b->streams == NULL);
 }
 
 struct kind *kind_find(struct channels *all, const struct endpoint *peer,
@@ -60,6 +60,8 @@ struct kind *kind_take(struct channels *all, const struct endpoint *peer,
         if (k == NULL)
             return NULL;
         list_init(&k->idle);
+        list_init(&k->carriers);
+        k->streams_most = CHANNEL_STREAMS_MAX;
         k->peer = *peer;
         k->peer.text = (struct slice){ 0 }; /* of a configuration that may be gone before */
         k->manner = *m;
@@ -71,6 +73,10 @@ struct kind *kind_take(struct channels *all, const struct endpoint *peer,
             k->manner.bind = &k->bind;
         }
         list_append(place_of(all, peer), &k->place);
+    }
+    if (m->streams != NULL) {
+        k->keeping = *m->streams;
+        k->manner.streams = &k->keeping;
     }
     k->channels++;
     return k;

@@ -1,4 +1,4 @@
-/* channel_private.h - what channel.c and channel_tls.c share. */
+/* channel_private.h - what the files of channels share. */
 #ifndef UPSTREAM_CHANNEL_PRIVATE_H
 #define UPSTREAM_CHANNEL_PRIVATE_H
 
@@ -10,46 +10,54 @@ struct secure;
 /* All connections to one endpoint that are made in one manner, whatever their greeting and TLS. It
  * lasts as long as there is a channel of it. */
 struct kind {
-    struct link place; /* in channels->kinds                                          */
-    struct list idle;  /* the one kept last is first                                  */
+    struct link place;    /* in channels->kinds                                          */
+    struct list idle;     /* the one kept last is first                                  */
+    struct list carriers; /* of streams, idle or not                                  */
     unsigned idle_count, channels;
     struct endpoint peer, bind;
     struct channel_manner manner;
+    struct channel_keeping keeping; /* manner.streams                                 */
+    unsigned streams_most;          /* that a connection was allowed, when last heard of          */
 };
 
 struct channel {
     uint32_t magic;
 #define CHANNEL_MAGIC 0x6368616eu
     bool closing, closed, ended, reused,
-        parting;        /* to be kept, once nothing is in flight                          */
-    bool session_flies; /* of it, something is being sent while the channel is idle */
+        parting; /* to be kept, once nothing is in flight                          */
+    bool orphan, /* of a stream: its connection is gone, or going …                   */
+        flying,  /* … of what is being sent on it, a piece is the stream's …            */
+        late;    /* … and CHANNEL_LATE was told                                         */
     int fd;
     struct channels *home;
     struct loop *loop;
     struct io *io;
-    struct request *request; /* pinned; NULL: idle                                       */
+    struct request *request; /* pinned, but a stream's only while it is flying; NULL: idle, or
+                                a carrier that is the loop's                            */
     const struct channel_ops *ops;
-    void *owner;
+    void *owner; /* NULL: idle                                               */
     struct io_op rx, tx;
     union {
         struct io_op end; /* once closing: the close; all else in this union is over   */
         struct {
             struct io_timer timer;
-            uint64_t late_at_ns; /* 0: no deadline; the timer may ring before         */
-            struct link idle;    /* in kind->idle                                     */
-            int64_t idle_ms;     /* how long it may be idle                           */
+            uint64_t late_at_ns;  /* 0: no deadline; the timer may ring before         */
+            uint64_t patience_ns; /* … of the last one: how long it was from the start  */
+            struct link idle;     /* in kind->idle; a stream: in carriage->waiting      */
+            int64_t idle_ms;      /* how long it may be idle                           */
         };
     };
     uint64_t opened_ns, requests;
-    struct kind *kind;
-    void *last; /* see channel_frees()                                       */
-    void *lent; /* see channel_lend()                                        */
+    struct kind *kind;         /* NULL: it is a stream                                        */
+    struct carriage *carriage; /* of a connection with streams                        */
+    struct channel *carrier;   /* a stream's; NULL: it is gone                        */
+    struct link strand;        /* in carriage->streams                                */
+    void *last;                /* see channel_frees()                                       */
+    void *lent;                /* see channel_lend()                                        */
     void (*let_go)(void *lent);
-    void *session; /* see channel_begin_session(); NULL: none                 */
-    const struct channel_session_ops *session_ops;
-    struct secure *secure;     /* NULL: without TLS                                         */
-    struct slice greeting;     /* its own copy; mostly empty                               */
-    struct iovec greeting_iov; /* of that, or of what the session sends while it is idle      */
+    struct secure *secure; /* NULL: without TLS                                         */
+    struct slice greeting; /* its own copy; mostly empty                               */
+    struct iovec greeting_iov;
 };
 
 /* Before anything is told to a request: it may sleep. */
@@ -74,19 +82,37 @@ void channel_rise(struct channel *);
 
 /* ---- channel.c ------------------------------------------------------------------------------ */
 
+/* A connection that is not made yet, without an owner. NULL: see channel_open(). */
+struct channel *channel_make(struct request *, const struct endpoint *,
+                             const struct channel_manner *, int *error) MUST_USE;
+void channel_connect(struct channel *);
+bool channel_still_holds(const struct channel *, const struct channel_manner *);
+
 io_done_fn channel_on_bytes;
 /* Nothing is in flight any more: an idle one from now on. */
 void channel_part(struct channel *);
 /* Closed, and nothing else is at work: its memory goes. */
 void channel_over(struct channel *);
 
-/* ---- channel_session.c ----------------------------------------------------------------------- */
+/* ---- channel_stream.c ------------------------------------------------------------------------ */
 
-/* An idle one, or one that is about to be: these are its session's. False: it was closed. */
-bool channel_idle_bytes(struct channel *, struct io_buf *) MUST_USE;
-/* What its session wants sent goes. */
-void channel_session_flush(struct channel *);
-void channel_session_flown(struct channel *, int error);
+static inline bool channel_is_stream(const struct channel *c)
+{
+    return c->kind == NULL;
+}
+
+/* Of a connection whose protocol has streams. False: no memory. */
+bool carriage_create(struct channel *) MUST_USE;
+void carriage_destroy(struct channel *);
+/* Takes bytes, and does nothing else. False: the connection is of no use any more. */
+bool carriage_hears(struct channel *, struct io_buf *) MUST_USE;
+
+struct channel *stream_open(struct request *, const struct endpoint *,
+                            const struct channel_manner *, const struct channel_ops *, void *owner,
+                            int *error) MUST_USE;
+void stream_send(struct channel *, const struct iovec *, int count, unsigned flags);
+void stream_send_file(struct channel *, int file, uint64_t offset, uint32_t size);
+void stream_close(struct channel *);
 
 /* ---- channel_tls.c --------------------------------------------------------------------------- */
 

@@ -259,11 +259,11 @@ static void give(struct channel *c)
     struct secure *s = c->secure;
 
     s->giving = true;
-    while (s->wanted && !c->closing && c->request != NULL && s->first != NULL) {
+    while (s->wanted && !c->closing && c->owner != NULL && s->first != NULL) {
         s->wanted = false;
         c->ops->bytes(c->owner, take_first(s));
     }
-    if (s->wanted && !c->closing && c->request != NULL && s->over) {
+    if (s->wanted && !c->closing && c->owner != NULL && s->over) {
         s->wanted = false;
         c->ended = true;
         c->ops->event(c->owner, CHANNEL_ENDED, s->error);
@@ -293,30 +293,21 @@ void secure_receive(struct channel *c)
     }
 }
 
-/* What came for the session. False: the channel was closed. */
-static bool idle_said(struct channel *c)
-{
-    while (c->secure->first != NULL && !c->secure->over)
-        if (!channel_idle_bytes(c, take_first(c->secure)))
-            return false;
-    return true;
-}
-
-/* Of an idle channel: more may come, or it is of no use any more. */
+/* Of an idle channel, or one that is about to be: more may come for a session, or it is of no use
+ * any more. */
 static void watch(struct channel *c)
 {
     struct secure *s = c->secure;
 
-    if (c->session != NULL && !c->closing && !idle_said(c))
-        return;
+    while (c->carriage != NULL && s->first != NULL && !s->over)
+        if (!carriage_hears(c, take_first(s)))
+            s->over = true;
     if (s->first != NULL || s->over || (c->parting && !tls_is_quiet(s->tls)))
         channel_close(c);
     else if (c->parting)
         channel_part(c);
-    else {
+    else
         secure_receive(c);
-        channel_session_flush(c);
-    }
 }
 
 static void tell_open(struct channel *c, int error)
@@ -360,13 +351,13 @@ void secure_bytes(struct channel *c, struct io_result result)
     } else {
         end(s, -result.res, NULL);
     }
-    if (c->request == NULL || c->parting) {
+    if (c->owner == NULL || c->parting) {
         watch(c);
         return;
     }
     if (!s->open && (s->over || tls_is_open(s->tls)))
         tell_open(c, tls_is_open(s->tls) ? 0 : s->error != 0 ? s->error : ECONNRESET);
-    if (c->closing || c->request == NULL)
+    if (c->closing || c->owner == NULL)
         return;
     give(c);
     if (!c->closing && !s->over && s->first == NULL && (!s->open || s->wanted) && !io_busy(&c->rx))
@@ -381,9 +372,7 @@ static void on_sent(void *channel, int error)
 
     OBJ(c, CHANNEL_MAGIC);
     channel_rouse(c);
-    if (!c->closing && c->session_flies)
-        channel_session_flown(c, -error);
-    else if (!c->closing && c->request != NULL)
+    if (!c->closing && c->owner != NULL)
         c->ops->event(c->owner, CHANNEL_SENT, -error);
 }
 
@@ -456,13 +445,15 @@ bool secure_is_quiet(const struct channel *c)
 
     /* a session's frames may be on their way, if nobody else's thread will have it */
     bool still =
-        (c->session != NULL && c->io == c->loop->io) || (s->tls != NULL && tls_is_quiet(s->tls));
+        (c->carriage != NULL && c->io == c->loop->io) || (s->tls != NULL && tls_is_quiet(s->tls));
 
     return s->open && s->tls != NULL && s->first == NULL && !s->over && still;
 }
 
 void secure_move(struct channel *c, struct io *to)
 {
+    if (c->carriage != NULL && to == c->io)
+        return; /* it is still read */
     io_timer_stop(c->io, &c->secure->soon);
     c->secure->wanted = false;
     if (to != c->io) /* else an answer to new keys may be on its way */
@@ -483,17 +474,28 @@ bool secure_closed(struct channel *c)
     return c->secure->tls == NULL || !tls_busy(c->secure->tls);
 }
 
+static const struct channel *connection_of(const struct channel *c)
+{
+    return c->carrier != NULL ? c->carrier : c;
+}
+
 const char *channel_why(const struct channel *c)
 {
-    return c->secure != NULL && c->secure->why[0] != '\0' ? c->secure->why : NULL;
+    const struct secure *s = connection_of(c)->secure;
+
+    return s != NULL && s->why[0] != '\0' ? s->why : NULL;
 }
 
 bool channel_shakes(const struct channel *c)
 {
-    return c->secure != NULL && c->secure->tls != NULL && !c->secure->open;
+    const struct secure *s = connection_of(c)->secure;
+
+    return s != NULL && s->tls != NULL && !s->open;
 }
 
 struct slice channel_protocol(const struct channel *c)
 {
-    return c->secure != NULL ? tls_protocol_agreed(c->secure->tls) : (struct slice){ 0 };
+    const struct secure *s = connection_of(c)->secure;
+
+    return s != NULL ? tls_protocol_agreed(s->tls) : (struct slice){ 0 };
 }

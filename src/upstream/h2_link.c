@@ -1,17 +1,15 @@
-/* h2_link.c - frames from a server and to it. */
-#include "upstream/h2_link.h"
+/* h2_link.c - frames from a server, and its streams. */
+#include "upstream/h2_link_private.h"
 
 #include <stdlib.h>
 
 enum {
-    OUT_FIRST = 512,
-    OUT_MAX = 512 * 1024, /* heads of requests have limits of their own      */
-    ACKS_MAX = 100,       /* answers to PING and SETTINGS that wait          */
+    ACKS_MAX = 100, /* answers to PING and SETTINGS that wait          */
     CONTINUATIONS_MAX = 8,
+    BLOCK_MAX = 128 * 1024, /* of a block, beyond what its answer may have */
     GLITCHES_BURST = 10000,
     GLITCHES_PER_SEC = 330,
     TINY = 64, /* DATA and windows of less bring little forward       */
-    STREAM_LAST = H2_STREAM_MAX - 2,
 };
 
 struct h2_link *h2_link_create(void)
@@ -24,8 +22,10 @@ struct h2_link *h2_link_create(void)
         free(l);
         return NULL;
     }
-    l->send_link = l->peer_window = H2_WINDOW_FIRST;
-    l->recv_link = H2_WINDOW_FIRST;
+    l->next_id = 1;
+    l->peer_streams = LINK_STREAMS_MAX;
+    l->send_window = l->peer_window = H2_WINDOW_FIRST;
+    l->recv_window = H2_WINDOW_FIRST;
     l->peer_frame = H2_FRAME_MAX_LEAST;
     l->glitches = GLITCHES_BURST;
     return l;
@@ -33,6 +33,7 @@ struct h2_link *h2_link_create(void)
 
 void h2_link_destroy(struct h2_link *l)
 {
+    CHECK(l->count == 0);
     nghttp2_hd_inflate_del(l->inflater);
     free(l->partial);
     free(l->out.at);
@@ -40,175 +41,72 @@ void h2_link_destroy(struct h2_link *l)
     free(l);
 }
 
-/* ---- to the server ------------------------------------------------------------------------- */
+/* ---- streams -------------------------------------------------------------------------------- */
 
-/* Room for so many bytes more; NULL: there is none, and the connection is lost. */
-static uint8_t *out_room(struct h2_link *l, size_t size)
+unsigned h2_link_most(const struct h2_link *l)
 {
-    struct h2_link_out *o = &l->out;
-
-    if (o->used + size > OUT_MAX)
-        l->no_memory = true;
-    if (o->used + size > o->room && !l->no_memory) {
-        size_t room = o->room > 0 ? o->room : OUT_FIRST;
-
-        while (room < o->used + size)
-            room *= 2;
-        uint8_t *at = realloc(o->at, room);
-
-        l->no_memory = at == NULL;
-        if (at != NULL) {
-            o->at = at;
-            o->room = (uint32_t)room;
-        }
-    }
-    return l->no_memory ? NULL : o->at + o->used;
+    if (l->leaving || l->no_memory || l->next_id > LINK_STREAM_LAST - 2 * LINK_STREAMS_MAX)
+        return 0;
+    return l->peer_streams < LINK_STREAMS_MAX ? l->peer_streams : LINK_STREAMS_MAX;
 }
 
-static void put_bytes(struct h2_link *l, const void *bytes, size_t size)
+void h2_stream_expect(struct h2_stream *s, bool trailers, struct h1_response *answer)
 {
-    uint8_t *at = out_room(l, size);
-
-    if (at == NULL)
-        return;
-    memcpy(at, bytes, size);
-    l->out.used += (uint32_t)size;
+    s->answer = answer;
+    s->trailers = trailers;
+    s->has_head = trailers;
 }
 
-static void put_frame(struct h2_link *l, enum h2_type type, unsigned flags, uint32_t stream,
-                      const void *payload, size_t size)
-{
-    uint8_t head[H2_FRAME_HEAD];
-
-    h2_put_head(head, (uint32_t)size, type, flags, stream);
-    put_bytes(l, head, sizeof head);
-    if (size > 0)
-        put_bytes(l, payload, size);
-}
-
-static void put_update(struct h2_link *l, uint32_t stream, int64_t size)
-{
-    uint8_t payload[4];
-
-    h2_put_u32(payload, (uint32_t)size);
-    put_frame(l, H2_WINDOW_UPDATE, 0, stream, payload, sizeof payload);
-}
-
-/* What stands before the first request (RFC 9113 §3.4). */
-static void greet(struct h2_link *l)
-{
-    uint8_t settings[2 * H2_SETTING_SIZE];
-
-    put_bytes(l, H2_PREFACE, H2_PREFACE_SIZE);
-    h2_put_setting(h2_put_setting(settings, H2_ENABLE_PUSH, 0), H2_INITIAL_WINDOW_SIZE,
-                   LINK_WINDOW);
-    put_frame(l, H2_SETTINGS, 0, 0, settings, sizeof settings);
-}
-
-void h2_link_begin(struct h2_link *l, struct h1_response *answer)
-{
-    if (l->stream == 0)
-        greet(l);
-    l->stream = l->stream == 0 ? 1 : l->stream + 2;
-    l->open = true;
-    l->ended = l->sent_end = l->refused = false;
-    l->why = NULL;
-    l->send_stream = l->peer_window;
-    l->recv_stream = LINK_WINDOW;
-    h2_link_expect(l, false, answer);
-    h2_link_waiting(l, 0);
-}
-
-void h2_link_expect(struct h2_link *l, bool trailers, struct h1_response *answer)
-{
-    l->answer = answer;
-    l->block_trailers = trailers;
-}
-
-bool h2_link_lives(const struct h2_link *l)
-{
-    return l->ended && !l->open && l->sent_end && !l->leaving && !l->no_memory && !l->no_streams &&
-           !l->block_open && l->stream < STREAM_LAST;
-}
-
-static void open_window(struct h2_link *l, int64_t *window, uint32_t stream, int64_t target)
-{
-    if (target - *window < LINK_WINDOW / 2)
-        return;
-    put_update(l, stream, target - *window);
-    *window = target;
-}
-
-void h2_link_waiting(struct h2_link *l, size_t size)
+void h2_stream_waiting(struct h2_link *l, struct h2_stream *s, size_t size)
 {
     int64_t target = size < LINK_WINDOW ? LINK_WINDOW - (int64_t)size : 0;
 
-    open_window(l, &l->recv_link, 0, target);
-    if (l->open)
-        open_window(l, &l->recv_stream, l->stream, target);
+    if (s->id == 0 || s->ended || target - s->recv_window < LINK_WINDOW / 2)
+        return;
+    h2_link_update(l, s->id, target - s->recv_window);
+    s->recv_window = target;
 }
 
-void h2_link_head(struct h2_link *l, struct slice block, bool ended)
+void h2_stream_leave(struct h2_link *l, struct h2_stream *s)
 {
-    enum h2_type type = H2_HEADERS;
-    unsigned flags = ended ? H2_END_STREAM : 0;
+    uint8_t code[4];
+    unsigned i = 0;
 
-    do {
-        struct slice piece = slice_head(block, H2_FRAME_MAX_LEAST);
-
-        block = slice_skip(block, piece.size);
-        put_frame(l, type, flags | (block.size == 0 ? H2_END_HEADERS : 0), l->stream, piece.at,
-                  piece.size);
-        type = H2_CONTINUATION;
-        flags = 0;
-    } while (block.size > 0);
-    l->sent_end = ended;
+    if (s->id == 0)
+        return;
+    while (l->ids[i] != s->id)
+        i++;
+    l->count--;
+    l->ids[i] = l->ids[l->count];
+    l->streams[i] = l->streams[l->count];
+    if (!s->ended || !(s->sent_end || s->why != NULL)) {
+        h2_put_u32(code, s->ended ? H2_NO_ERROR : H2_CANCEL);
+        h2_link_put(l, H2_RST_STREAM, 0, s->id, code, sizeof code);
+    }
+    if (l->of == s)
+        l->of = NULL;
+    s->id = 0;
 }
 
-size_t h2_link_room(const struct h2_link *l)
+/* NULL: it was left. */
+static struct h2_stream *find(const struct h2_link *l, uint32_t id)
 {
-    int64_t window = l->send_stream < l->send_link ? l->send_stream : l->send_link;
-    size_t most = l->peer_frame < LINK_FRAME_MAX ? l->peer_frame : LINK_FRAME_MAX;
-
-    if (window <= 0)
-        return 0;
-    return (uint64_t)window < most ? (size_t)window : most;
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->ids[i] == id)
+            return l->streams[i];
+    return NULL;
 }
 
-void h2_link_data(struct h2_link *l, size_t size, bool ended)
+static bool was_begun(const struct h2_link *l, uint32_t id)
 {
-    uint8_t head[H2_FRAME_HEAD];
-
-    h2_put_head(head, (uint32_t)size, H2_DATA, ended ? H2_END_STREAM : 0, l->stream);
-    put_bytes(l, head, sizeof head);
-    l->send_stream -= (int64_t)size;
-    l->send_link -= (int64_t)size;
-    l->sent_end = ended;
+    return id % 2 == 1 && id < l->next_id;
 }
 
-void h2_link_copy(struct h2_link *l, struct slice bytes)
+static void lose(struct h2_stream *s, bool refused, const char *why)
 {
-    put_bytes(l, bytes.at, bytes.size);
-}
-
-struct slice h2_link_fly(struct h2_link *l)
-{
-    struct h2_link_out empty = l->flight;
-
-    CHECK(!l->flying);
-    if (l->out.used == 0)
-        return (struct slice){ 0 };
-    l->flying = true;
-    l->flight = l->out;
-    l->out = empty;
-    l->out.used = 0;
-    l->acks = 0;
-    return slice_of((const char *)l->flight.at, l->flight.used);
-}
-
-void h2_link_flown(struct h2_link *l)
-{
-    l->flying = false;
+    s->ended = true;
+    s->refused = refused;
+    s->why = why;
 }
 
 /* ---- what a server may waste ---------------------------------------------------------------- */
@@ -237,6 +135,18 @@ static enum h2_link_event glitch(struct h2_link *l, uint64_t now)
 
 /* ---- header blocks -------------------------------------------------------------------------- */
 
+/* A field for the stream, if there is one that wants it. */
+static void add_field(struct h2_link *l, const nghttp2_nv *field)
+{
+    struct h2_stream *s = l->of;
+
+    if (s == NULL || s->why != NULL)
+        return;
+    if (!h2_response_add(&s->block, slice_of((const char *)field->name, field->namelen),
+                         slice_of((const char *)field->value, field->valuelen)))
+        s->why = "upstream sent too big header";
+}
+
 static enum h2_link_event decode(struct h2_link *l, struct slice in, bool final)
 {
     for (;;) {
@@ -248,10 +158,8 @@ static enum h2_link_event decode(struct h2_link *l, struct slice in, bool final)
         if (taken < 0)
             return bad(l, "upstream sent a header block that cannot be decoded");
         in = slice_skip(in, (size_t)taken);
-        if ((flags & NGHTTP2_HD_INFLATE_EMIT) &&
-            !h2_response_add(&l->block, slice_of((const char *)field.name, field.namelen),
-                             slice_of((const char *)field.value, field.valuelen)))
-            return bad(l, "upstream sent too big header");
+        if (flags & NGHTTP2_HD_INFLATE_EMIT)
+            add_field(l, &field);
         if (flags & NGHTTP2_HD_INFLATE_FINAL)
             return LINK_MORE;
         if (in.size == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
@@ -259,35 +167,37 @@ static enum h2_link_event decode(struct h2_link *l, struct slice in, bool final)
     }
 }
 
-static void stream_ended(struct h2_link *l)
+static enum h2_link_event block_done(struct h2_link *l)
 {
-    l->ended = true;
-    l->open = false;
+    struct h2_stream *s = l->of;
+
+    l->block_open = false;
+    nghttp2_hd_inflate_end_headers(l->inflater);
+    if (s == NULL)
+        return LINK_MORE;
+    s->ended |= l->block_ended;
+    return s->why != NULL ? LINK_RESET : LINK_BLOCK;
 }
 
 static enum h2_link_event block_on(struct h2_link *l, struct slice payload)
 {
+    const struct h2_stream *s = l->of;
     bool final = l->frame.flags & H2_END_HEADERS;
     enum h2_link_event e;
 
     l->block_bytes += (uint32_t)payload.size;
-    if (l->block_bytes > l->answer->limits->head_max + H2_FRAME_MAX_LEAST)
+    if (l->block_bytes > BLOCK_MAX + (s != NULL ? s->answer->limits->head_max : 0))
         return bad(l, "upstream sent too big header");
     e = decode(l, payload, final);
-    if (e != LINK_MORE || !final)
-        return e;
-    l->block_open = false;
-    nghttp2_hd_inflate_end_headers(l->inflater);
-    if (l->block_ended)
-        stream_ended(l);
-    return LINK_HEAD;
+    return e == LINK_MORE && final ? block_done(l) : e;
 }
 
-static enum h2_link_event on_headers(struct h2_link *l, struct slice payload)
+static enum h2_link_event on_headers(struct h2_link *l, struct slice payload, uint64_t now)
 {
+    struct h2_stream *s = l->of;
     uint32_t depends;
 
-    if (l->frame.stream != l->stream || !l->open)
+    if (!was_begun(l, l->frame.stream) || (s != NULL && s->ended && s->why == NULL))
         return bad(l, "upstream sent HEADERS for a request that there is none of");
     if (!h2_payload_cut(&l->frame, &payload, &depends))
         return bad(l, "upstream sent padding that is longer than its frame");
@@ -295,7 +205,10 @@ static enum h2_link_event on_headers(struct h2_link *l, struct slice payload)
     l->block_ended = l->frame.flags & H2_END_STREAM;
     l->block_bytes = 0;
     l->continuations = 0;
-    h2_response_begin(&l->block, l->block_trailers, l->answer);
+    if (s == NULL && glitch(l, now) == LINK_BAD)
+        return LINK_BAD;
+    if (s != NULL)
+        h2_response_begin(&s->block, s->trailers, s->answer);
     return block_on(l, payload);
 }
 
@@ -314,7 +227,22 @@ static enum h2_link_event acknowledge(struct h2_link *l, enum h2_type type, stru
 {
     if (++l->acks > ACKS_MAX)
         return bad(l, "upstream sent PING or SETTINGS faster than answers can leave");
-    put_frame(l, type, H2_ACK, 0, payload.at, payload.size);
+    h2_link_put(l, type, H2_ACK, 0, payload.at, payload.size);
+    return LINK_MORE;
+}
+
+/* RFC 9113 §6.9.2: of the streams that there are, too. */
+static enum h2_link_event set_window(struct h2_link *l, uint32_t value)
+{
+    int64_t more = (int64_t)value - l->peer_window;
+
+    l->peer_window = value;
+    l->opened = true;
+    for (unsigned i = 0; i < l->count; i++) {
+        l->streams[i]->send_window += more;
+        if (l->streams[i]->send_window > H2_WINDOW_MAX)
+            return bad(l, "upstream opened a window too far");
+    }
     return LINK_MORE;
 }
 
@@ -326,17 +254,13 @@ static enum h2_link_event set(struct h2_link *l, unsigned id, uint32_t value)
     case H2_ENABLE_PUSH:
         return value == 0 ? LINK_MORE : bad(l, "upstream sent ENABLE_PUSH");
     case H2_MAX_CONCURRENT_STREAMS:
-        l->no_streams = value == 0;
+        l->peer_streams = value;
         return LINK_MORE;
     case H2_MAX_FRAME_SIZE:
         l->peer_frame = value;
         return LINK_MORE;
     case H2_INITIAL_WINDOW_SIZE:
-        l->send_stream += (int64_t)value - l->peer_window;
-        l->peer_window = value;
-        if (l->send_stream > H2_WINDOW_MAX)
-            return bad(l, "upstream opened a window too far");
-        return LINK_MORE;
+        return set_window(l, value);
     default: /* our encoder has no table */
         return LINK_MORE;
     }
@@ -364,55 +288,72 @@ static enum h2_link_event on_ping(struct h2_link *l, struct slice payload)
 
 static enum h2_link_event on_goaway(struct h2_link *l, struct slice payload)
 {
+    uint32_t last = h2_u31((const uint8_t *)payload.at);
+    enum h2_link_event e = LINK_MORE;
+
     l->leaving = true;
-    if (!l->open || l->stream <= h2_u31((const uint8_t *)payload.at))
-        return LINK_MORE;
-    l->refused = true;
-    l->open = false;
-    l->why = "upstream goes away, and has not begun this request";
-    return LINK_RESET;
+    for (unsigned i = 0; i < l->count; i++) {
+        if (l->ids[i] <= last || l->streams[i]->ended)
+            continue;
+        lose(l->streams[i], true, "upstream goes away, and has not begun this request");
+        e = LINK_GOAWAY;
+    }
+    return e;
 }
 
-static enum h2_link_event on_reset(struct h2_link *l, struct slice payload)
+static const char *why_reset(uint32_t code)
+{
+    static const char *const words[H2_ERROR_COUNT] = {
+        [H2_NO_ERROR] = "upstream ended the request early (NO_ERROR)",
+        [H2_PROTOCOL_ERROR] = "upstream rejected the request (PROTOCOL_ERROR)",
+        [H2_INTERNAL_ERROR] = "upstream failed the request (INTERNAL_ERROR)",
+        [H2_REFUSED_STREAM] = "upstream refused the request (REFUSED_STREAM)",
+        [H2_CANCEL] = "upstream cancelled the request (CANCEL)",
+        [H2_ENHANCE_YOUR_CALM] = "upstream rejected the request (ENHANCE_YOUR_CALM)",
+        [H2_HTTP_1_1_REQUIRED] = "upstream wants HTTP/1.1 (HTTP_1_1_REQUIRED)",
+    };
+
+    return code < H2_ERROR_COUNT && words[code] != NULL
+               ? words[code]
+               : "upstream rejected the request (RST_STREAM)";
+}
+
+/* Who refuses a request has enough of them: the next ones go over another connection. */
+static enum h2_link_event on_reset(struct h2_link *l, struct slice payload, uint64_t now)
 {
     uint32_t code = h2_u32((const uint8_t *)payload.at);
+    struct h2_stream *s = l->of;
 
-    if (l->frame.stream > l->stream || l->frame.stream % 2 == 0)
+    if (!was_begun(l, l->frame.stream))
         return bad(l, "upstream reset a request that there is none of");
-    if (l->frame.stream != l->stream)
-        return LINK_MORE;
-    if (!l->open) { /* it has ended: the server wants no more of the body */
-        l->leaving |= !l->sent_end;
+    if (s == NULL)
+        return glitch(l, now);
+    if (s->ended) { /* the server wants no more of the body */
+        s->sent_end = true;
         return LINK_MORE;
     }
-    l->open = false;
-    l->leaving = true;
-    l->refused = code == H2_REFUSED_STREAM;
-    l->why = code == H2_REFUSED_STREAM      ? "upstream refused the request (REFUSED_STREAM)"
-             : code == H2_CANCEL            ? "upstream cancelled the request (CANCEL)"
-             : code == H2_ENHANCE_YOUR_CALM ? "upstream rejected the request (ENHANCE_YOUR_CALM)"
-             : code == H2_HTTP_1_1_REQUIRED ? "upstream wants HTTP/1.1 (HTTP_1_1_REQUIRED)"
-             : code == H2_NO_ERROR          ? "upstream ended the request early (NO_ERROR)"
-             : code == H2_INTERNAL_ERROR    ? "upstream failed the request (INTERNAL_ERROR)"
-             : code == H2_PROTOCOL_ERROR    ? "upstream rejected the request (PROTOCOL_ERROR)"
-                                            : "upstream rejected the request (RST_STREAM)";
+    l->leaving |= code == H2_REFUSED_STREAM;
+    lose(s, code == H2_REFUSED_STREAM, why_reset(code));
     return LINK_RESET;
 }
 
 static enum h2_link_event on_window(struct h2_link *l, struct slice payload, uint64_t now)
 {
     uint32_t size = h2_u31((const uint8_t *)payload.at);
-    int64_t *window = l->frame.stream == 0 ? &l->send_link : &l->send_stream;
+    int64_t *window = &l->send_window;
 
-    if (l->frame.stream > l->stream || (l->frame.stream != 0 && l->frame.stream % 2 == 0))
+    if (l->frame.stream != 0 && !was_begun(l, l->frame.stream))
         return bad(l, "upstream opened a window of no request");
     if (size == 0)
         return bad(l, "upstream opened a window by nothing");
-    if (l->frame.stream != 0 && l->frame.stream != l->stream)
+    if (l->frame.stream != 0 && l->of == NULL)
         return glitch(l, now);
+    if (l->frame.stream != 0)
+        window = &l->of->send_window;
     *window += size;
     if (*window > H2_WINDOW_MAX)
         return bad(l, "upstream opened a window too far");
+    l->opened = true;
     return size < TINY ? glitch(l, now) : LINK_MORE;
 }
 
@@ -424,11 +365,11 @@ static enum h2_link_event on_frame(struct h2_link *l, struct slice payload, uint
 
     switch (l->frame.type) {
     case H2_HEADERS:
-        return on_headers(l, payload);
+        return on_headers(l, payload, now);
     case H2_CONTINUATION:
         return on_continuation(l, payload);
     case H2_RST_STREAM:
-        return on_reset(l, payload);
+        return on_reset(l, payload, now);
     case H2_GOAWAY:
         return on_goaway(l, payload);
     case H2_WINDOW_UPDATE:
@@ -446,6 +387,26 @@ static enum h2_link_event on_frame(struct h2_link *l, struct slice payload, uint
     }
 }
 
+/* What nobody waits for any more counts for the connection all the same. */
+static enum h2_link_event begin_data(struct h2_link *l, uint64_t now)
+{
+    const struct h2_frame *f = &l->frame;
+    struct h2_stream *s = l->of;
+
+    if (!was_begun(l, f->stream) || (s != NULL && s->why == NULL && (s->ended || !s->has_head)))
+        return bad(l, "upstream sent DATA where none can be");
+    l->recv_window -= f->size;
+    if (s != NULL)
+        s->recv_window -= f->size;
+    if (l->recv_window < 0 || (s != NULL && s->recv_window < 0))
+        return bad(l, "upstream sent more than its window allows");
+    if (l->recv_window < LINK_CONNECTION / 2) {
+        h2_link_update(l, 0, LINK_CONNECTION - l->recv_window);
+        l->recv_window = LINK_CONNECTION;
+    }
+    return f->size < TINY && !(f->flags & H2_END_STREAM) ? glitch(l, now) : LINK_MORE;
+}
+
 /* The head of a frame is complete. */
 static enum h2_link_event begin_frame(struct h2_link *l, uint64_t now)
 {
@@ -461,26 +422,27 @@ static enum h2_link_event begin_frame(struct h2_link *l, uint64_t now)
         return bad(l, "upstream does not speak HTTP/2: no SETTINGS at first");
     if (l->block_open && f->type != H2_CONTINUATION)
         return bad(l, "upstream sent a frame inside a header block");
-    if (l->block_open && f->stream != l->stream)
+    if (l->block_open && f->stream != l->block_stream)
         return bad(l, "upstream sent CONTINUATION of another request");
-    if (f->type != H2_DATA)
-        return LINK_MORE;
-    if (f->stream != l->stream || !l->open || !l->block_trailers)
-        return bad(l, "upstream sent DATA where none can be");
-    l->recv_link -= f->size;
-    l->recv_stream -= f->size;
-    if (l->recv_link < 0 || l->recv_stream < 0)
-        return bad(l, "upstream sent more than its window allows");
-    return f->size < TINY && !(f->flags & H2_END_STREAM) ? glitch(l, now) : LINK_MORE;
+    l->of = f->stream != 0 ? find(l, f->stream) : NULL;
+    if (l->of != NULL)
+        l->of->received += H2_FRAME_HEAD + f->size;
+    if (f->type == H2_HEADERS)
+        l->block_stream = f->stream;
+    return f->type == H2_DATA ? begin_data(l, now) : LINK_MORE;
 }
 
 static enum h2_link_event data_end(struct h2_link *l, struct slice piece)
 {
+    struct h2_stream *s = l->of;
+
     l->head_have = 0;
-    if (!(l->frame.flags & H2_END_STREAM))
-        return piece.size > 0 ? LINK_DATA : LINK_MORE;
-    stream_ended(l);
-    return piece.size > 0 ? LINK_DATA : LINK_END;
+    if (s == NULL || s->why != NULL)
+        return LINK_MORE;
+    s->ended |= (l->frame.flags & H2_END_STREAM) != 0;
+    if (piece.size > 0)
+        return LINK_DATA;
+    return s->ended ? LINK_END : LINK_MORE;
 }
 
 /* Some of a DATA frame's payload: the padding's size, content, padding. */
@@ -513,9 +475,10 @@ static enum h2_link_event data_on(struct h2_link *l, const char *at, size_t size
         *taken += rest;
         l->have += (uint32_t)rest;
     }
+    l->at = l->of;
     if (l->have == l->frame.size)
         return data_end(l, *piece);
-    return piece->size > 0 ? LINK_DATA : LINK_MORE;
+    return piece->size > 0 && l->of != NULL && l->of->why == NULL ? LINK_DATA : LINK_MORE;
 }
 
 /* The payload of another frame, when all of it is there. */
@@ -539,6 +502,7 @@ static enum h2_link_event payload_on(struct h2_link *l, uint64_t now, const char
         payload = slice_of((const char *)l->partial, l->frame.size);
     }
     l->head_have = 0;
+    l->at = l->of;
     return on_frame(l, payload, now);
 }
 

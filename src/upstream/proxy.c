@@ -360,8 +360,9 @@ static const struct directive rows[] = {
       .example = "proxy_cookie_flags session secure httponly samesite=lax;" },
     { "proxy_http_version", RELAY_WHERE, 1, 1, CONF_ENUM, AT(version), "1.1", .words = versions,
       .syntax = "1.0 | 1.1 | 2",
-      .help = "What is spoken with servers. 2: at once without TLS; with it, they must agree (ALPN "
-              "h2). A connection carries one request at a time." },
+      .help =
+          "What is spoken with servers. 2: at once without TLS; with it, they must agree (ALPN "
+          "h2). Requests share a connection, as many at a time as the server allows, up to 100." },
     { "proxy_protocol", RELAY_WHERE, 1, 1, CONF_ENUM, AT(greeting), "off", .words = greetings,
       .syntax = "on | v1 | v2 | off",
       .help = "Tells servers the client's address in a PROXY header before the first request on a "

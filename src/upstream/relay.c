@@ -132,7 +132,8 @@ void relay_finish(struct relay *y)
     y->request->leaves_with_client = false; /* all that is left is this side's */
     if (c == NULL)
         return;
-    if (y->broken || (!y->all_sent && y->h2 == NULL) || y->in_ended || !y->protocol->may_keep(y)) {
+    if (y->broken || !y->all_sent || y->in_ended || y->protocol->may_keep == NULL ||
+        !y->protocol->may_keep(y)) {
         close_channel(y);
         return;
     }
@@ -242,7 +243,7 @@ static bool try_peer(struct relay *y, const struct peer *peer)
     }
     if (y->source == SOURCE_READ || y->source == SOURCE_STREAM)
         channel_lend(y->channel, client_body_hold(y->request), client_body_let_go);
-    if (channel_reused(y->channel))
+    if (channel_is_open(y->channel))
         connected(y);
     else
         channel_deadline(y->channel, y->conf->connect_timeout);
@@ -355,14 +356,19 @@ static void head_complete(struct relay *y)
     request_resume(y->request);
 }
 
-static void head_bytes(struct relay *y)
+/* What came, and is not read; nothing, if it is a stream's session that knows more. */
+static void head_came(struct relay *y)
 {
     struct io_buf *b = y->in_first;
+    struct slice bytes = { 0 };
     size_t taken = 0;
-    enum h1_verdict v =
-        y->protocol->read_head(y, (const char *)b->bytes + b->used, b->filled - b->used, &taken);
+    enum h1_verdict v;
 
-    b->used += (uint32_t)taken;
+    if (b != NULL)
+        bytes = slice_of((const char *)b->bytes + b->used, b->filled - b->used);
+    v = y->protocol->read_head(y, bytes.at, bytes.size, &taken);
+    if (b != NULL)
+        b->used += (uint32_t)taken;
     switch (v) {
     case H1_MORE:
         relay_drop_input(y);
@@ -373,7 +379,7 @@ static void head_bytes(struct relay *y)
                    y->why != NULL ? y->why : "upstream sent an invalid header", 0);
         return;
     case H1_DONE:
-        if (b->used == b->filled)
+        if (taken == bytes.size)
             relay_drop_input(y);
         head_complete(y);
         return;
@@ -382,21 +388,29 @@ static void head_bytes(struct relay *y)
 
 /* ---- events ------------------------------------------------------------------------------ */
 
+static void came(struct relay *y)
+{
+    struct request *r = y->request;
+
+    y->any_received = true;
+    if (y->channel != NULL && y->state == RELAY_HEAD)
+        head_came(y);
+    if (!r->ended || y->alone)
+        relay_settle(y);
+    if (y->h2 != NULL && y->channel != NULL && (y->state == RELAY_HEAD || y->state == RELAY_ANSWER))
+        relay_send(y); /* windows have opened, or something is owed */
+}
+
 static void on_bytes(void *owner, struct io_buf *b)
 {
     struct relay *y = owner;
     struct request *r = y->request;
 
     request_pin(r); /* the answer may be over, and the request with it, when this returns */
-    y->any_received = true;
-    y->attempt->received += b->filled;
+    if (y->h2 == NULL)
+        y->attempt->received += b->filled;
     relay_take(y, b);
-    if (y->channel != NULL && y->state == RELAY_HEAD)
-        head_bytes(y);
-    if (!r->ended || y->alone)
-        relay_settle(y);
-    if (y->h2 != NULL && y->channel != NULL && (y->state == RELAY_HEAD || y->state == RELAY_ANSWER))
-        relay_send(y); /* windows have opened, or something is owed */
+    came(y);
     (void)request_unpin(r);
 }
 
@@ -467,6 +481,9 @@ static void on_event(void *owner, enum channel_event event, int error)
         break;
     case CHANNEL_LATE:
         late(y);
+        break;
+    case CHANNEL_HEARD:
+        came(y);
         break;
     }
     (void)request_unpin(r);

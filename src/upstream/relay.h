@@ -173,7 +173,8 @@ struct relay_protocol {
     void (*send)(struct relay *);
     /* Bytes behind the end of an answer. False: nobody asked for them. NULL: nobody ever does. */
     bool (*behind)(struct relay *, const char *at, size_t size);
-    /* The channel may serve the next request: asked at the end of an answer. */
+    /* The channel may serve the next request: asked at the end of an answer. NULL: it is a stream,
+     * and ends with the answer. */
     bool (*may_keep)(const struct relay *);
     /* The answer, which was over without an error, was seen to its end, not merely to the end of
      * the connection. NULL: always. */
@@ -309,6 +310,8 @@ void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
 /* For protocol->send(): the first `count` of relay->iov are sent; the file behind them, too. */
 void relay_send_iov(struct relay *, int count, unsigned flags);
+/* … nothing more follows. */
+void relay_all_sent(struct relay *);
 /* … the chunk that was pulled is done with. */
 void relay_piece_sent(struct relay *);
 /* … its client's body cannot be had. */

@@ -1,6 +1,5 @@
 /* relay_h2.h - a request to a server of HTTP/2: what proxy_http_version 2 and grpc_pass have
- * in common. A connection carries one request at a time, and is kept for the
- * next.
+ * in common. A connection carries as many requests at a time as the server allows.
  *
  *   write_head():  relay_h2_open(y, &limits, &answer, method), relay_h2_write(y, &request, g)
  *   answer():      relay_h2_fill(y, &rewrites, trailers)
@@ -31,23 +30,18 @@ bool relay_h2_write(struct relay *, const struct relay_h2_request *, struct gath
  * too. */
 enum verdict relay_h2_fill(struct relay *, const struct relay_rewrites *, bool trailers);
 
-/* Nothing is being sent any more of what the connection wanted to. */
-void relay_h2_flown(struct relay *);
-
 bool relay_h2_begin(struct relay *);
 enum h1_verdict relay_h2_read_head(struct relay *, const char *at, size_t size, size_t *taken);
 enum h1_verdict relay_h2_read_body(struct relay *, const char *at, size_t size, size_t *taken,
                                    struct slice *piece);
 enum h1_verdict relay_h2_read_end(struct relay *);
-bool relay_h2_may_keep(const struct relay *);
-bool relay_h2_behind(struct relay *, const char *at, size_t size);
 void relay_h2_send(struct relay *);
 
 /* clang-format off */
 #define RELAY_H2 \
     .alpn = { "\2h2", 3 }, .begin = relay_h2_begin, .read_head = relay_h2_read_head, \
     .read_body = relay_h2_read_body, .read_end = relay_h2_read_end, \
-    .may_keep = relay_h2_may_keep, .behind = relay_h2_behind, .send = relay_h2_send
+    .send = relay_h2_send
 /* clang-format on */
 
 #endif

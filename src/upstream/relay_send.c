@@ -1,5 +1,5 @@
 /* relay_send.c - the request on its way to the peer: its head, then its body, pulled. */
-#include "upstream/relay_h2.h"
+#include "upstream/relay.h"
 
 #include "wire/h1_write.h"
 
@@ -32,7 +32,7 @@ static struct iovec iov_of(struct slice s)
     return (struct iovec){ (void *)(uintptr_t)s.at, s.size };
 }
 
-static void all_sent(struct relay *y)
+void relay_all_sent(struct relay *y)
 {
     y->all_sent = true;
     if (y->state == RELAY_HEAD)
@@ -106,7 +106,7 @@ static void send_end(struct relay *y)
     if (count > 0)
         relay_send_iov(y, count, 0);
     else
-        all_sent(y);
+        relay_all_sent(y);
 }
 
 /* The client's body cannot be had: nobody else is asked, and client_body_status() says why. An
@@ -199,8 +199,6 @@ void relay_sent(struct relay *y, int error)
         relay_tunnel_sent(y, error);
         return;
     }
-    if (y->h2 != NULL)
-        relay_h2_flown(y);
     if (error != 0) { /* an answer may have come before: it will be heard, or the end */
         y->deaf = true;
         channel_deadline(y->channel, y->conf->read_timeout);
@@ -215,7 +213,7 @@ void relay_sent(struct relay *y, int error)
     relay_piece_sent(y);
     /* plain bodies end with their last piece, others with what says so */
     if (y->end_sent || (y->up == NULL && y->framing->end.size == 0 && y->protocol->send == NULL))
-        all_sent(y);
+        relay_all_sent(y);
     if (!y->all_sent || y->protocol->send != NULL)
         relay_send(y);
 }

@@ -83,5 +83,5 @@ struct channel_manner relay_manner(struct relay *y)
                                     .greeting = y->greeting,
                                     .tls = y->tls.domain != NULL ? &y->tls : NULL,
                                     .identity = owner_of(y),
-                                    .sessions = y->h2 != NULL };
+                                    .streams = y->h2 != NULL ? &y->pick.group->keeping : NULL };
 }
