@@ -1,5 +1,5 @@
-/* client.c - an active connection. What is in flight stands in a ring of times; answers come in the
- * order of requests, so the oldest time belongs to the next answer. */
+/* client.c - an active connection. Requests wait in a queue until the protocol has room for them;
+ * then the time when each began stands at its slot, until it has ended. */
 #include "bench/client.h"
 
 #include "base/clock.h"
@@ -13,26 +13,45 @@
 
 static void client_open(struct client *c, uint64_t now_ns);
 
+static const struct bench_protocol *protocol_of(const struct client *c)
+{
+    return c->line.load->plan->protocol;
+}
+
 /* ---- requests ----------------------------------------------------------------------------- */
 
 static void push(struct client *c, uint64_t stamp_ns)
 {
-    unsigned depth = c->line.load->plan->depth;
-    unsigned at = c->first + c->flying;
+    unsigned depth = c->line.load->plan->depth, at = c->first + c->waiting;
 
-    c->stamps[at < depth ? at : at - depth] = stamp_ns;
-    c->flying++;
-    c->unsent++;
+    c->queue[at < depth ? at : at - depth] = stamp_ns;
+    c->waiting++;
 }
 
 static uint64_t pop(struct client *c)
 {
-    uint64_t stamp_ns = c->stamps[c->first];
+    uint64_t stamp_ns = c->queue[c->first];
 
     if (++c->first == c->line.load->plan->depth)
         c->first = 0;
-    c->flying--;
+    c->waiting--;
     return stamp_ns;
+}
+
+/* A request has ended, one way or another: when it began. */
+static uint64_t take_back(struct client *c, unsigned slot)
+{
+    uint64_t stamp_ns = c->stamps[slot];
+
+    c->stamps[slot] = 0;
+    c->flying--;
+    c->ended++;
+    return stamp_ns;
+}
+
+static unsigned owed(const struct client *c)
+{
+    return c->flying + c->waiting;
 }
 
 static void client_fail(struct client *c, enum bench_error error, uint64_t count);
@@ -47,15 +66,20 @@ static void send_part(struct client *c, struct slice bytes)
     line_send(&c->line, &c->iov);
 }
 
-static void flush(struct client *c)
+static void flush(struct client *c, uint64_t now_ns)
 {
-    const struct bench_plan *plan = c->line.load->plan;
+    const struct bench_protocol *protocol = protocol_of(c);
 
-    if (c->unsent == 0 || c->line.state != LINE_OPEN || line_sending(&c->line))
+    if (c->line.state != LINE_OPEN || line_sending(&c->line))
         return;
-    struct slice bytes = plan->protocol->write(plan, c->unsent);
-    c->unsent = 0;
-    send_part(c, bytes);
+    while (c->waiting > 0 && !c->last && protocol->room(c->link) > 0) {
+        c->stamps[protocol->ask(c->link, now_ns)] = pop(c);
+        c->flying++;
+    }
+    struct slice bytes = protocol->write(c->link);
+
+    if (bytes.size > 0)
+        send_part(c, bytes);
 }
 
 static void on_sent(struct line *line, int error)
@@ -65,32 +89,32 @@ static void on_sent(struct line *line, int error)
     if (error < 0) {
         if (error == -EPIPE || error == -ECONNRESET)
             return; /* on_bytes() hears of it, behind the answers that came before */
-        client_fail(c, BENCH_RESET, c->flying);
+        client_fail(c, BENCH_RESET, owed(c));
         return;
     }
     if (c->rest.size > 0)
         send_part(c, c->rest);
     else
-        flush(c);
+        flush(c, clock_mono_ns());
 }
 
 bool client_has_room(const struct client *c)
 {
-    if (c->flying >= c->line.load->plan->depth || c->last)
+    if (c->last)
         return false;
     if (c->line.load->plan->keep_alive)
-        return c->line.state == LINE_OPEN;
-    return c->line.state == LINE_CLOSED && !c->failed;
+        return c->line.state == LINE_OPEN && c->waiting < protocol_of(c)->room(c->link);
+    return c->line.state == LINE_CLOSED && !c->failed && c->waiting == 0;
 }
 
-/* What was pushed leaves in one send. */
+/* What waits leaves in one send. */
 static void begin(struct client *c, uint64_t now_ns)
 {
     c->progress_ns = now_ns;
     if (c->line.state == LINE_CLOSED)
         client_open(c, now_ns);
     else
-        flush(c);
+        flush(c, now_ns);
 }
 
 void client_request(struct client *c, uint64_t due_ns, uint64_t now_ns)
@@ -108,8 +132,10 @@ static void refill(struct client *c, uint64_t now_ns)
     while (client_has_room(c) && (!paced || pace_due(&load->pace) <= now_ns) &&
            load_take(load, now_ns))
         push(c, paced ? pace_take(&load->pace) : now_ns);
-    if (c->unsent > 0)
+    if (c->waiting > 0)
         begin(c, now_ns);
+    else
+        flush(c, now_ns);
     if (paced && client_has_room(c) && !c->listed && !load->stopping)
         load_spare(load, c, now_ns);
 }
@@ -120,7 +146,7 @@ static void on_closed(struct line *line)
 {
     struct client *c = container_of(line, struct client, line);
 
-    line->load->plan->protocol->done(c->reader);
+    protocol_of(c)->done(c->link);
     if (!line->load->stopping && !c->failed)
         client_start(c);
 }
@@ -133,12 +159,14 @@ static void client_close(struct client *c)
     line_close(&c->line);
 }
 
-/* What is in flight will not be answered. */
+/* What is in flight will not be answered. What waits may do so for the next connection, or not. */
 static void lose_all(struct client *c, bool again)
 {
-    while (c->flying > 0)
-        load_untake(c->line.load, pop(c), again);
-    c->unsent = 0;
+    for (unsigned slot = 0; c->flying > 0; slot++)
+        if (c->stamps[slot] != 0)
+            load_untake(c->line.load, take_back(c, slot), again);
+    while (!again && c->waiting > 0)
+        load_untake(c->line.load, pop(c), false);
 }
 
 static void client_fail(struct client *c, enum bench_error error, uint64_t count)
@@ -151,17 +179,19 @@ static void client_fail(struct client *c, enum bench_error error, uint64_t count
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
+typedef void read_fn(struct client *, const struct bench_answer *, uint64_t now_ns);
+
 static void answered(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
 {
     struct load *load = c->line.load;
     const struct bench_plan *plan = load->plan;
-    uint64_t stamp_ns = pop(c);
+    uint64_t stamp_ns = take_back(c, answer->slot);
     bool fine = plan->expect != 0 ? answer->status == plan->expect
                                   : answer->status >= 200 && answer->status < 400;
 
     load->flying--;
     c->progress_ns = now_ns;
-    c->last |= answer->last || !plan->keep_alive;
+    c->last |= answer->last;
     if (stamp_ns < load->from_ns || load->stopping)
         return;
     load->now.requests++;
@@ -169,31 +199,71 @@ static void answered(struct client *c, const struct bench_answer *answer, uint64
     histogram_add(&load->now.latency, now_ns > stamp_ns ? now_ns - stamp_ns : 0);
 }
 
-/* False: the connection has failed. */
+static void lost(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
+{
+    struct load *load = c->line.load;
+
+    (void)now_ns;
+    board_note(load->board, answer->error, answer->why);
+    load_error(load, answer->error, 1);
+    load_untake(load, take_back(c, answer->slot), false);
+}
+
+/* On the next connection, and its time goes on. */
+static void not_begun(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
+{
+    (void)now_ns;
+    push(c, take_back(c, answer->slot));
+    c->ended--;
+}
+
+/* A server that takes leave again and again, and does nothing else, is no better than one that
+ * closes. */
+static void over(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
+{
+    (void)answer;
+    (void)now_ns;
+    if (c->ended == 0 && c->waiting > 0)
+        client_fail(c, BENCH_RESET, c->waiting);
+    else
+        client_close(c);
+}
+
+static void bad(struct client *c, const struct bench_answer *answer, uint64_t now_ns)
+{
+    (void)now_ns;
+    board_note(c->line.load->board, BENCH_MALFORMED, answer->why);
+    client_fail(c, BENCH_MALFORMED, owed(c) > 0 ? owed(c) : 1);
+}
+
+static const struct {
+    read_fn *on;
+    bool ends; /* the connection */
+} VERDICTS[] = {
+    [BENCH_ANSWER] = { answered, false }, [BENCH_LOST] = { lost, false },
+    [BENCH_AGAIN] = { not_begun, false }, [BENCH_OVER] = { over, true },
+    [BENCH_BAD] = { bad, true },
+};
+
+/* False: the connection has ended. */
 static bool read_answers(struct client *c, const struct io_buf *buf, uint64_t now_ns)
 {
-    const struct bench_protocol *protocol = c->line.load->plan->protocol;
     const char *at = (const char *)buf->bytes;
     size_t left = buf->filled, taken;
-    struct bench_answer answer;
 
-    while (left > 0) {
-        if (c->flying == 0)
-            break; /* nobody asked */
-        enum bench_read verdict = protocol->read(c->reader, at, left, &taken, &answer);
+    while (!c->last) {
+        struct bench_answer answer = { 0 };
+        enum bench_read verdict = protocol_of(c)->read(c->link, now_ns, at, left, &taken, &answer);
+
         if (verdict == BENCH_MORE)
-            return true;
-        if (verdict == BENCH_BAD)
             break;
         at += taken;
         left -= taken;
-        answered(c, &answer, now_ns);
-        if (c->last)
-            return true;
+        VERDICTS[verdict].on(c, &answer, now_ns);
+        if (VERDICTS[verdict].ends)
+            return false;
     }
-    if (left > 0)
-        client_fail(c, BENCH_MALFORMED, c->flying > 0 ? c->flying : 1);
-    return left == 0;
+    return true;
 }
 
 /* Whether that was expected or not: what is in flight behind a last answer may begin again. */
@@ -201,11 +271,10 @@ static void stream_ended(struct client *c, uint64_t now_ns)
 {
     struct bench_answer answer;
 
-    if (!c->last && c->flying > 0 &&
-        c->line.load->plan->protocol->end(c->reader, &answer) == BENCH_ANSWER)
+    if (!c->last && c->flying > 0 && protocol_of(c)->end(c->link, &answer) == BENCH_ANSWER)
         answered(c, &answer, now_ns);
     if (!c->last && c->flying > 0) {
-        client_fail(c, BENCH_RESET, c->flying);
+        client_fail(c, BENCH_RESET, owed(c));
         return;
     }
     lose_all(c, true);
@@ -220,7 +289,8 @@ static void on_bytes(struct line *line, const struct io_buf *list, int result)
 
     for (const struct io_buf *b = list; b != NULL; b = b->next) {
         line->load->now.bytes += b->filled;
-        c->progress_ns = now_ns;
+        if (c->flying > 0)
+            c->progress_ns = now_ns;
         if (fine && !c->last)
             fine = read_answers(c, b, now_ns);
     }
@@ -229,7 +299,7 @@ static void on_bytes(struct line *line, const struct io_buf *list, int result)
     if (result == 0 || (result < 0 && c->last))
         stream_ended(c, now_ns);
     else if (result < 0)
-        client_fail(c, result == -EPROTO ? BENCH_TLS : BENCH_RESET, c->flying);
+        client_fail(c, result == -EPROTO ? BENCH_TLS : BENCH_RESET, owed(c));
     else
         refill(c, now_ns);
 }
@@ -252,7 +322,7 @@ static void on_open(struct line *line, int error)
     }
     line->load->now.connections++;
     c->progress_ns = now_ns;
-    flush(c);
+    flush(c, now_ns);
     if (line->load->plan->keep_alive)
         refill(c, now_ns);
 }
@@ -270,6 +340,7 @@ static void client_open(struct client *c, uint64_t now_ns)
 
     c->failed = false;
     c->last = false;
+    c->ended = 0;
     c->progress_ns = now_ns;
     if (line_open(&c->line) < 0) {
         load_error(load, BENCH_CONNECT, 1);
@@ -277,12 +348,13 @@ static void client_open(struct client *c, uint64_t now_ns)
         c->failed = true;
         return;
     }
-    load->plan->protocol->begin(c->reader, load->plan);
+    if (!protocol_of(c)->begin(c->link, load->plan))
+        client_fail(c, BENCH_CONNECT, 1);
 }
 
-void client_init(struct client *c, struct load *load, uint64_t *stamps, void *reader)
+void client_init(struct client *c, struct load *load, uint64_t *times, void *link)
 {
-    *c = (struct client){ .stamps = stamps, .reader = reader };
+    *c = (struct client){ .stamps = times, .queue = times + load->plan->depth, .link = link };
     line_init(&c->line, load, &line_ops);
 }
 
@@ -297,10 +369,30 @@ void client_start(struct client *c)
         refill(c, now_ns);
 }
 
+/* Of requests that have nothing to do with each other, one alone may hang. */
+static void give_up(struct client *c, uint64_t now_ns)
+{
+    const struct bench_protocol *protocol = protocol_of(c);
+    struct bench_answer answer = { .error = BENCH_TIMEOUT };
+    uint64_t timeout_ns = c->line.load->plan->timeout_ns;
+    bool any = false;
+    int slot;
+
+    while (protocol->give_up != NULL &&
+           (slot = protocol->give_up(c->link, now_ns, timeout_ns)) != BENCH_NO_SLOT) {
+        answer.slot = (unsigned)slot;
+        lost(c, &answer, now_ns);
+        any = true;
+    }
+    if (any)
+        refill(c, now_ns);
+}
+
 void client_tick(struct client *c, uint64_t now_ns)
 {
     bool opening = c->line.state == LINE_CONNECTING || c->line.state == LINE_SHAKING;
-    bool waits = opening || c->flying > 0 || c->last;
+    bool shut = c->line.state == LINE_OPEN && protocol_of(c)->room(c->link) == 0;
+    bool waits = opening || owed(c) > 0 || shut || c->last;
 
     if (c->line.state == LINE_CLOSED) {
         if (c->failed || (!c->line.load->plan->keep_alive && !c->listed))
@@ -309,10 +401,12 @@ void client_tick(struct client *c, uint64_t now_ns)
                now_ns > c->progress_ns + (c->last ? LINGER_NS : c->line.load->plan->timeout_ns)) {
         if (opening)
             client_fail(c, BENCH_CONNECT, 1);
-        else if (c->flying > 0 && !c->last)
-            client_fail(c, BENCH_TIMEOUT, c->flying);
+        else if (!c->last)
+            client_fail(c, BENCH_TIMEOUT, owed(c) > 0 ? owed(c) : 1);
         else
             stream_ended(c, now_ns);
+    } else if (c->line.state == LINE_OPEN && c->flying > 0) {
+        give_up(c, now_ns);
     }
 }
 

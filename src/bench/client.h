@@ -10,17 +10,20 @@ struct client {
     bool last;   /* the server will close it: nothing more is sent      */
     bool listed; /* is in load->spare                                   */
     bool failed; /* its last attempt: wait for a tick before the next   */
-    uint16_t flying, first, unsent; /* requests: in stamps; of them not sent yet */
-    uint64_t *stamps;               /* a ring of depth: when each began          */
-    uint64_t progress_ns;           /* the last thing that happened              */
+    uint16_t flying;         /* requests that the protocol has               */
+    uint16_t first, waiting; /* those that it will have next, in the queue   */
+    uint32_t ended;          /* on this connection, well or not              */
+    uint64_t *stamps;        /* when each began: by slot; 0: nothing in it   */
+    uint64_t *queue;         /* likewise; a ring                             */
+    uint64_t progress_ns;    /* the last thing that happened                 */
     struct iovec iov;
     struct slice rest; /* of what is being sent: behind iov */
-    void *reader;
+    void *link;
     struct client *next; /* in load->spare */
 };
 
-/* Borrows stamps (the plan's depth of them) and reader. */
-void client_init(struct client *, struct load *, uint64_t *stamps, void *reader);
+/* Borrows times (twice the plan's depth of them) and the protocol's link, both zeroed. */
+void client_init(struct client *, struct load *, uint64_t *times, void *link);
 
 /* Begins: to be called inside a callback of the loop. */
 void client_start(struct client *);

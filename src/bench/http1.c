@@ -6,11 +6,13 @@
 enum { FIRST_SIZE = 2048, ARENA_BLOCK = 16 * 1024, ARENA_MAX = 256 * 1024 };
 
 struct reader {
+    const struct bench_plan *plan;
+    unsigned first, flying; /* requests in flight have slots in a ring: answers come in order */
+    unsigned unsent;
     struct arena arena;
     struct h1_response response;
-    enum http_method method;
     bool in_body;
-    _Alignas(ARENA_ALIGN) char first[FIRST_SIZE];
+    _Alignas(ARENA_ALIGN) char first_block[FIRST_SIZE];
 };
 
 static const struct h1_limits limits = {
@@ -23,27 +25,68 @@ static const struct h1_limits limits = {
 static void next(struct reader *r)
 {
     arena_reset(&r->arena);
-    h1_response_init(&r->response, &limits, &r->arena, r->method);
+    h1_response_init(&r->response, &limits, &r->arena, r->plan->method);
     r->in_body = false;
 }
 
-static void http1_begin(void *reader, const struct bench_plan *plan)
+static size_t http1_size(const struct bench_plan *plan)
 {
-    struct reader *r = reader;
-
-    arena_init(&r->arena, r->first, sizeof r->first, ARENA_BLOCK, ARENA_MAX);
-    r->method = plan->method;
-    next(r);
+    (void)plan;
+    return sizeof(struct reader);
 }
 
-static struct slice http1_write(const struct bench_plan *plan, unsigned count)
+static bool http1_begin(void *link, const struct bench_plan *plan)
 {
-    return slice_head(plan->requests, plan->request.size * count);
+    struct reader *r = link;
+
+    arena_init(&r->arena, r->first_block, sizeof r->first_block, ARENA_BLOCK, ARENA_MAX);
+    r->plan = plan;
+    r->first = r->flying = r->unsent = 0;
+    next(r);
+    return true;
+}
+
+static unsigned http1_room(const void *link)
+{
+    const struct reader *r = link;
+
+    return r->plan->depth - r->flying;
+}
+
+static unsigned http1_ask(void *link, uint64_t now_ns)
+{
+    struct reader *r = link;
+    unsigned at = r->first + r->flying;
+
+    (void)now_ns;
+    r->flying++;
+    r->unsent++;
+    return at < r->plan->depth ? at : at - r->plan->depth;
+}
+
+static struct slice http1_write(void *link)
+{
+    struct reader *r = link;
+    struct slice bytes = slice_head(r->plan->requests, r->plan->request.size * r->unsent);
+
+    r->unsent = 0;
+    return bytes;
+}
+
+static enum bench_read bad(struct reader *r, struct bench_answer *answer)
+{
+    answer->why = r->response.why;
+    return BENCH_BAD;
 }
 
 static enum bench_read answered(struct reader *r, struct bench_answer *answer)
 {
-    *answer = (struct bench_answer){ r->response.status, !r->response.keep_alive };
+    *answer = (struct bench_answer){ .slot = r->first,
+                                     .status = r->response.status,
+                                     .last = !r->response.keep_alive || !r->plan->keep_alive };
+    if (++r->first == r->plan->depth)
+        r->first = 0;
+    r->flying--;
     next(r);
     return BENCH_ANSWER;
 }
@@ -63,18 +106,25 @@ static enum bench_read read_body(struct reader *r, const char *bytes, size_t siz
         if (verdict == H1_DONE)
             return answered(r, answer);
         if (verdict == H1_BAD)
-            return BENCH_BAD;
+            return bad(r, answer);
         if (*taken == size)
             return BENCH_MORE;
     }
 }
 
-static enum bench_read http1_read(void *reader, const char *bytes, size_t size, size_t *taken,
-                                  struct bench_answer *answer)
+static enum bench_read http1_read(void *link, uint64_t now_ns, const char *bytes, size_t size,
+                                  size_t *taken, struct bench_answer *answer)
 {
-    struct reader *r = reader;
+    struct reader *r = link;
 
+    (void)now_ns;
     *taken = 0;
+    if (size == 0)
+        return BENCH_MORE;
+    if (r->flying == 0) {
+        answer->why = "nobody asked for what the server sent";
+        return BENCH_BAD;
+    }
     while (!r->in_body) {
         size_t used;
         enum h1_verdict verdict =
@@ -82,7 +132,7 @@ static enum bench_read http1_read(void *reader, const char *bytes, size_t size, 
 
         *taken += used;
         if (verdict != H1_DONE)
-            return verdict == H1_MORE ? BENCH_MORE : BENCH_BAD;
+            return verdict == H1_MORE ? BENCH_MORE : bad(r, answer);
         if (r->response.interim)
             next(r);
         else
@@ -91,26 +141,28 @@ static enum bench_read http1_read(void *reader, const char *bytes, size_t size, 
     return read_body(r, bytes, size, taken, answer);
 }
 
-static enum bench_read http1_end(void *reader, struct bench_answer *answer)
+static enum bench_read http1_end(void *link, struct bench_answer *answer)
 {
-    struct reader *r = reader;
+    struct reader *r = link;
 
-    if (h1_response_end(&r->response) == H1_BAD)
+    if (r->flying == 0 || h1_response_end(&r->response) == H1_BAD)
         return BENCH_BAD;
     return answered(r, answer);
 }
 
-static void http1_done(void *reader)
+static void http1_done(void *link)
 {
-    struct reader *r = reader;
+    struct reader *r = link;
 
     arena_done(&r->arena);
 }
 
 const struct bench_protocol bench_http1 = {
     .name = "HTTP/1.1",
-    .reader_size = sizeof(struct reader),
+    .link_size = http1_size,
     .begin = http1_begin,
+    .room = http1_room,
+    .ask = http1_ask,
     .write = http1_write,
     .read = http1_read,
     .end = http1_end,

@@ -47,8 +47,8 @@ static void note_failure(struct line *l)
     long verdict = SSL_get_verify_result(tls_ssl(l->tls));
     bool judged = l->load->plan->tls.verify && verdict != X509_V_OK;
 
-    board_note_tls(l->load->board,
-                   judged ? X509_verify_cert_error_string(verdict) : tls_why(l->tls));
+    board_note(l->load->board, BENCH_TLS,
+               judged ? X509_verify_cert_error_string(verdict) : tls_why(l->tls));
 }
 
 static void shaken(struct line *l)
@@ -77,7 +77,7 @@ static void decrypt(struct line *l, struct io_buf *lent, int result)
         if (step == TLS_FAILED)
             note_failure(l);
         else
-            board_note_tls(l->load->board, "the server ended the connection");
+            board_note(l->load->board, BENCH_TLS, "the server ended the connection");
         l->ops->open(l, -EPROTO);
     }
     if (l->state == LINE_OPEN) {

@@ -254,14 +254,15 @@ static int allocate(struct load *l)
 {
     const struct bench_plan *plan = l->plan;
     unsigned count = l->share.connections;
-    size_t size = (plan->protocol->reader_size + 15) & ~(size_t)15;
+    size_t size = (plan->protocol->link_size(plan) + 15) & ~(size_t)15;
+    size_t times = 2 * (size_t)plan->depth;
 
     l->side_count = l->share.idle + l->share.trickle;
     l->clients = calloc(count + 1, sizeof *l->clients);
     l->sides = calloc(l->side_count + 1, sizeof *l->sides);
-    l->stamps = calloc((size_t)(count + 1) * plan->depth, sizeof *l->stamps);
-    l->readers = calloc(count + 1, size);
-    if (l->clients == NULL || l->sides == NULL || l->stamps == NULL || l->readers == NULL)
+    l->times = calloc(count + 1, times * sizeof *l->times);
+    l->links = calloc(count + 1, size);
+    if (l->clients == NULL || l->sides == NULL || l->times == NULL || l->links == NULL)
         return -ENOMEM;
     if (plan->tls.domain != NULL) {
         l->tls_ring = tls_ring_create();
@@ -270,7 +271,7 @@ static int allocate(struct load *l)
             return -ENOMEM;
     }
     for (unsigned i = 0; i < count; i++)
-        client_init(&l->clients[i], l, l->stamps + (size_t)i * plan->depth, l->readers + i * size);
+        client_init(&l->clients[i], l, l->times + i * times, l->links + i * size);
     for (unsigned i = 0; i < l->side_count; i++)
         side_init(&l->sides[i], l, i >= l->share.idle);
     return 0;
@@ -326,8 +327,8 @@ void load_destroy(struct load *l)
     if (l->tls != NULL)
         tls_home_drop(l->tls);
     tls_ring_destroy(l->tls_ring);
-    free(l->readers);
-    free(l->stamps);
+    free(l->links);
+    free(l->times);
     free(l->sides);
     free(l->clients);
     free(l);

@@ -31,8 +31,8 @@ struct load {
     struct tls_home *tls;
     struct client *clients;
     struct side *sides;
-    uint64_t *stamps; /* of all connections */
-    char *readers;    /* likewise            */
+    uint64_t *times; /* of all connections */
+    char *links;     /* likewise           */
     unsigned side_count;
     struct client *spare; /* open loop: connections that can take a request */
     struct pace pace;

@@ -123,11 +123,13 @@ void board_post(struct board *b, size_t second, const struct tally *t)
     pthread_mutex_unlock(&b->lock);
 }
 
-void board_note_tls(struct board *b, const char *why)
+void board_note(struct board *b, enum bench_error error, const char *why)
 {
+    if (why == NULL)
+        return;
     pthread_mutex_lock(&b->lock);
-    if (b->tls_why[0] == '\0')
-        snprintf(b->tls_why, sizeof b->tls_why, "%s", why);
+    if (b->why[error][0] == '\0')
+        snprintf(b->why[error], sizeof b->why[error], "%s", why);
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -62,7 +62,7 @@ struct board {
     struct tally pending[BOARD_PENDING];
     unsigned posted[BOARD_PENDING];
     uint64_t live_errors;
-    char tls_why[160]; /* why the first handshake that failed did; "": none */
+    char why[BENCH_ERROR_COUNT][160]; /* of the first error of a kind; "": nothing was said */
 };
 
 /* Borrows nothing. live: stdout is a terminal. */
@@ -71,8 +71,8 @@ void board_init(struct board *, unsigned loops, bool live);
 /* Adds a loop's second to the board; `second` counts from the start of what is measured. */
 void board_post(struct board *, size_t second, const struct tally *);
 
-/* Keeps the first of them. Any thread. */
-void board_note_tls(struct board *, const char *why);
+/* Copies the first of each kind. Any thread. why may be NULL: nothing is known. */
+void board_note(struct board *, enum bench_error, const char *why);
 
 /* Turns what is pending into seconds, though not all loops may have posted. */
 void board_finish(struct board *);

@@ -414,6 +414,20 @@ static bool to_stdout(const char *path)
     return path != NULL && strcmp(path, "-") == 0;
 }
 
+/* One of each kind tells more than their number. */
+static void say_why(const struct bench_plan *plan, const struct board *b)
+{
+    for (int i = 0; i < BENCH_ERROR_COUNT; i++) {
+        if (b->why[i][0] == '\0')
+            continue;
+        if (i == BENCH_TLS)
+            fprintf(stderr, "weir bench: TLS with %s failed: %s\n", plan->url, b->why[i]);
+        else
+            fprintf(stderr, "weir bench: %s: the first error of the kind %s: %s\n", plan->url,
+                    bench_error_names[i], b->why[i]);
+    }
+}
+
 static int run(struct bench_job *j)
 {
     struct bench_plan *plan = &j->plan;
@@ -431,8 +445,7 @@ static int run(struct bench_job *j)
     fine &= write_report(j->json, report_json, plan, result);
     fine &= write_report(j->csv, report_csv, plan, result);
     fine &= write_report(j->html, report_html, plan, result);
-    if (result->board.tls_why[0] != '\0')
-        fprintf(stderr, "weir bench: TLS with %s failed: %s\n", plan->url, result->board.tls_why);
+    say_why(plan, &result->board);
     if (plan->connections > 0 && result->board.total.requests == 0) {
         fprintf(stderr, "weir bench: %s answered nothing\n", plan->url);
         fine = false;
