@@ -1,6 +1,8 @@
 /* check.c - what would stop a run, found before it begins. */
 #include "base/clock.h"
+#include "bench/protocol.h"
 #include "bench/run.h"
+#include "wire/h2_frame.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -98,6 +101,23 @@ static bool greet(SSL *ssl, const struct bench_tls *wish)
                                (unsigned)wish->alpn.size) == 0;
 }
 
+/* Size 0: nothing. */
+static struct slice chosen_by(const SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned size;
+
+    SSL_get0_alpn_selected(ssl, &name, &size);
+    return slice_of((const char *)name, size);
+}
+
+static int refuse_choice(const struct bench_plan *plan, struct slice chosen, char *why, size_t size)
+{
+    snprintf(why, size, "%.160s does not speak %s: of the protocols of TLS (ALPN) it chose %.*s",
+             plan->url, plan->protocol->name, SLICE_FMT(chosen.size > 0 ? chosen : SLICE("none")));
+    return 0;
+}
+
 static int check_tls(const struct bench_plan *plan, int fd, char *why, size_t size)
 {
     struct tls_ring *ring = tls_ring_create();
@@ -115,11 +135,41 @@ static int check_tls(const struct bench_plan *plan, int fd, char *why, size_t si
         snprintf(why, size, "no memory for TLS");
     else if (result != 1)
         say_tls(plan, ssl, result, why, size);
+    else if (!bench_tls_agreed(&plan->tls, chosen_by(ssl)))
+        result = refuse_choice(plan, chosen_by(ssl), why, size);
     SSL_free(ssl);
     if (home != NULL)
         tls_home_drop(home);
     tls_ring_destroy(ring);
     return result == 1 ? 0 : -1;
+}
+
+/* In the clear nothing is agreed: the server must begin with SETTINGS (RFC 9113 §3.4). */
+static int check_preface(const struct bench_plan *plan, int fd, char *why, size_t size)
+{
+    uint8_t hello[H2_PREFACE_SIZE + H2_FRAME_HEAD], head[H2_FRAME_HEAD];
+    struct h2_frame first = { .type = H2_SETTINGS };
+    size_t have = 0;
+    ssize_t got;
+
+    memcpy(hello, H2_PREFACE, H2_PREFACE_SIZE);
+    h2_put_head(hello + H2_PREFACE_SIZE, 0, H2_SETTINGS, 0, 0);
+    errno = 0;
+    got = send(fd, hello, sizeof hello, MSG_NOSIGNAL);
+    while (got > 0 && have < sizeof head) {
+        got = recv(fd, head + have, sizeof head - have, 0);
+        have += got > 0 ? (size_t)got : 0;
+    }
+    if (have == sizeof head)
+        h2_frame_read(head, &first);
+    if (have == sizeof head && first.type == H2_SETTINGS && !(first.flags & H2_ACK))
+        return 0;
+    snprintf(why, size, "%.160s does not speak HTTP/2 without TLS: %s", plan->url,
+             have == sizeof head ? "it does not begin with SETTINGS"
+             : errno == EAGAIN   ? "no answer in time"
+             : errno != 0        ? strerror(errno)
+                                 : "it closed the connection");
+    return -1;
 }
 
 /* One connection before all others: a run against nobody is refused at once. */
@@ -138,7 +188,12 @@ static int check_server(const struct bench_plan *plan, char *why, size_t size)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     int error = connect(fd, (const struct sockaddr *)&plan->to, plan->to_size) == 0 ? 0 : errno;
-    int shaken = error == 0 && plan->tls.domain != NULL ? check_tls(plan, fd, why, size) : 0;
+    int shaken = 0;
+
+    if (error == 0 && plan->tls.domain != NULL)
+        shaken = check_tls(plan, fd, why, size);
+    else if (error == 0 && plan->protocol->streams)
+        shaken = check_preface(plan, fd, why, size);
     close(fd);
     if (error == 0)
         return shaken;

@@ -56,6 +56,11 @@ static void shaken(struct line *l)
     struct load *load = l->load;
     uint64_t now_ns = clock_mono_ns();
 
+    if (!bench_tls_agreed(&load->plan->tls, tls_protocol_agreed(l->tls))) {
+        board_note(load->board, BENCH_TLS, "the server did not agree to the protocol (ALPN)");
+        l->ops->open(l, -EPROTO);
+        return;
+    }
     l->state = LINE_OPEN;
     if (l->shook_ns >= load->from_ns && !load->stopping) {
         load->now.handshakes++;
@@ -180,6 +185,11 @@ static void on_closed(struct io *io, struct io_op *op, struct io_result r)
     if (l->load->stopping)
         io_wake(l->load->io);
     l->ops->closed(l);
+}
+
+bool bench_tls_agreed(const struct bench_tls *wish, struct slice chosen)
+{
+    return !wish->agree || slice_eq(chosen, slice_skip(wish->alpn, 1));
 }
 
 /* ---- for its owner ------------------------------------------------------------------------ */

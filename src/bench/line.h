@@ -43,6 +43,9 @@ struct line {
     uint64_t shook_ns;    /* when the handshake began             */
 };
 
+/* Did the server choose (by ALPN, RFC 7301; size 0: nothing) what it must? */
+bool bench_tls_agreed(const struct bench_tls *, struct slice chosen);
+
 void line_init(struct line *, struct load *, const struct line_ops *);
 /* What is open must be closed before. */
 void line_done(struct line *);

@@ -2,8 +2,9 @@
  *
  * Connections of three kinds talk to one address: active ones, which send requests; idle ones,
  * which only stay open; trickling ones, which send a byte a second. In a closed loop each active
- * connection keeps `depth` requests in flight. In an open loop requests are due at times that do
- * not depend on the answers, and latency counts from when a request was due.
+ * connection keeps `depth` requests in flight, pipelined or, in HTTP/2, as streams. In an open loop
+ * requests are due at times that do not depend on the answers, and latency counts from when a
+ * request was due.
  */
 #ifndef BENCH_PLAN_H
 #define BENCH_PLAN_H
@@ -32,6 +33,7 @@ struct bench_tls {
     bool tell;                 /* the name goes with the first message (SNI)         */
     bool resume;               /* a connection takes up the session of its last one  */
     bool verify;
+    bool agree; /* the server must choose what alpn offers, which is one thing */
 };
 
 struct bench_plan {
@@ -54,8 +56,10 @@ struct bench_plan {
     unsigned expect; /* status; 0: any from 200 to 399      */
     enum http_method method;
     struct bench_tls tls;
-    struct slice request;  /* the bytes of one                    */
-    struct slice requests; /* depth of them, one behind the other */
+    struct slice request;  /* the bytes of one, on a fresh connection       */
+    struct slice requests; /* HTTP/1: depth of them, one behind the other   */
+    struct slice block;    /* HTTP/2: its fields, with no use of the table  */
+    struct slice payload;  /* HTTP/2: its body                              */
 };
 
 #endif

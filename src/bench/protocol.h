@@ -61,6 +61,6 @@ struct bench_protocol {
     void (*done)(void *link);
 };
 
-extern const struct bench_protocol bench_http1;
+extern const struct bench_protocol bench_http1, bench_http2;
 
 #endif

@@ -53,7 +53,8 @@ void report_text(FILE *to, const struct bench_plan *plan, const struct bench_res
     const struct histogram *h = &t->latency;
     double cpu_s = r->user_s + r->system_s;
 
-    fprintf(to, "%s: %u connections, depth %u, %s, %s\n", plan->url, plan->connections, plan->depth,
+    fprintf(to, "%s: %s, %u connections, %s %u, %s, %s\n", plan->url, plan->protocol->name,
+            plan->connections, plan->protocol->streams ? "streams" : "depth", plan->depth,
             plan->keep_alive ? "keep-alive" : "a connection a request",
             io_engine_name(plan->engine));
     fprintf(to, "requests  %llu in %.2f s: %.1f/s, %.2f MB/s\n", (unsigned long long)t->requests,
@@ -96,17 +97,21 @@ static void json_text(FILE *to, const char *text)
 
 static void json_config(FILE *to, const struct bench_plan *plan)
 {
+    bool streams = plan->protocol->streams;
+
     fprintf(to, "  \"config\": {\n    \"url\": ");
     json_text(to, plan->url);
     fprintf(to,
             ",\n    \"protocol\": \"%s\", \"engine\": \"%s\", \"threads\": %u,\n"
-            "    \"connections\": %u, \"pipeline\": %u, \"idle\": %u, \"trickle\": %u,\n"
+            "    \"connections\": %u, \"pipeline\": %u, \"streams\": %u,\n"
+            "    \"idle\": %u, \"trickle\": %u,\n"
             "    \"keepalive\": %s, \"rate\": %.3f, \"gaps\": \"%s\",\n"
             "    \"warmup_s\": %.3f, \"duration_s\": %.3f, \"count\": %llu, \"timeout_s\": %.3f,\n"
             "    \"expect\": %u, \"sources\": %u,\n"
             "    \"tls\": %s, \"resume\": %s, \"verify\": %s\n  },\n",
             plan->protocol->name, io_engine_name(plan->engine), plan->threads, plan->connections,
-            plan->depth, plan->idle, plan->trickle, plan->keep_alive ? "true" : "false", plan->rate,
+            streams ? 1 : plan->depth, streams ? plan->depth : 0, plan->idle, plan->trickle,
+            plan->keep_alive ? "true" : "false", plan->rate,
             plan->gaps == GAPS_CONSTANT ? "constant" : "exponential",
             (double)plan->warmup_ns / NS_PER_SEC, (double)plan->duration_ns / NS_PER_SEC,
             (unsigned long long)plan->count, (double)plan->timeout_ns / NS_PER_SEC, plan->expect,

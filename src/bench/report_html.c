@@ -3,6 +3,7 @@
 #include "bench/report.h"
 
 #include "base/clock.h"
+#include "bench/protocol.h"
 
 #include <math.h>
 
@@ -52,12 +53,14 @@ static void figures(FILE *to, const struct bench_plan *plan, const struct bench_
     const struct histogram *h = &t->latency;
     double seconds = r->seconds > 0 ? r->seconds : 1;
 
-    fprintf(to, "<table>");
+    fprintf(to, "<table><tr><td>protocol</td><td>%s</td></tr>\n", plan->protocol->name);
     row(to, "requests", (double)t->requests, "");
     row(to, "requests a second", (double)t->requests / seconds, "");
     row(to, "errors", (double)tally_errors(t), "");
     row(to, "megabytes a second", (double)t->bytes / seconds / 1e6, "");
     row(to, "connections that ask", plan->connections, "");
+    row(to, plan->protocol->streams ? "streams of each" : "requests in flight on each", plan->depth,
+        "");
     row(to, "latency, mean", histogram_mean(h) / 1e3, "µs");
     row(to, "median", (double)histogram_at(h, 0.5) / 1e3, "µs");
     row(to, "90 %", (double)histogram_at(h, 0.9) / 1e3, "µs");

@@ -2,6 +2,7 @@
 #include "bench/side.h"
 
 #include "bench/load.h"
+#include "bench/protocol.h"
 
 #include <errno.h>
 
@@ -62,8 +63,11 @@ void side_tick(struct side *s)
         if (line_open(&s->line) < 0)
             load_error(s->line.load, BENCH_CONNECT, 1);
     } else if (s->line.state == LINE_OPEN && s->trickles && !line_sending(&s->line)) {
-        s->iov = (struct iovec){ (void *)(uintptr_t)(request.at + s->sent), 1 };
-        s->sent = s->sent + 1 < request.size ? s->sent + 1 : 0;
+        if (s->sent == request.size && !s->line.load->plan->protocol->streams)
+            s->sent = 0; /* in HTTP/2 a connection begins only once */
+        if (s->sent == request.size)
+            return;
+        s->iov = (struct iovec){ (void *)(uintptr_t)(request.at + s->sent++), 1 };
         line_send(&s->line, &s->iov);
     }
 }

@@ -1,6 +1,6 @@
 /* side.h - connections beside the active ones: idle ones send nothing, trickling ones a byte of
- * a request each second. What comes back is thrown away; what the server closes is opened again
- * a second later. */
+ * a request each second (in HTTP/2 those of one request, then nothing). What comes back is thrown
+ * away; what the server closes is opened again a second later. */
 #ifndef BENCH_SIDE_H
 #define BENCH_SIDE_H
 

@@ -17,6 +17,7 @@ enum { EXIT_FAILED = 1, EXIT_WORDS = 2, SECONDS_MAX = 86400 * 30 };
 struct bench_job {
     struct bench_plan plan;
     struct bench_words words;
+    unsigned streams; /* 0: not said */
     const char *json, *csv, *html;
     bool quiet, help;
 };
@@ -76,6 +77,19 @@ static bool set_connections(struct bench_job *j, const char *word, const char *v
 static bool set_depth(struct bench_job *j, const char *word, const char *value)
 {
     return read_unsigned(word, value, 1, BENCH_DEPTH_MAX, &j->plan.depth);
+}
+
+static bool set_streams(struct bench_job *j, const char *word, const char *value)
+{
+    return read_unsigned(word, value, 1, BENCH_DEPTH_MAX, &j->streams);
+}
+
+static bool set_http2(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    (void)value;
+    j->words.http2 = true;
+    return true;
 }
 
 static bool set_duration(struct bench_job *j, const char *word, const char *value)
@@ -282,6 +296,8 @@ static const struct option {
 } options[] = {
     { "-c", "--connections", "N", set_connections, "connections that ask (64)" },
     { "-p", "--depth", "N", set_depth, "requests in flight on each, pipelined (1)" },
+    { NULL, "--http2", NULL, set_http2, "HTTP/2: with https by ALPN, else from the first byte" },
+    { "-m", "--streams", "N", set_streams, "HTTP/2: requests at once on each connection (1)" },
     { "-d", "--duration", "SECONDS", set_duration, "how long (10, unless -n is given)" },
     { "-n", "--count", "N", set_count, "how many requests" },
     { "-r", "--rate", "N", set_rate, "requests a second, due whatever the answers: an open loop" },
@@ -362,6 +378,22 @@ static bool read_words(struct bench_job *j, int argc, char **argv)
     return true;
 }
 
+/* Pipelines are of HTTP/1, streams of HTTP/2. */
+static bool agree_on_depth(struct bench_job *j)
+{
+    if (j->streams > 0 && !j->words.http2) {
+        fprintf(stderr, "weir bench: -m: HTTP/1 has no streams; expected --http2 with it\n");
+        return false;
+    }
+    if (j->plan.depth > 1 && j->words.http2) {
+        fprintf(stderr, "weir bench: -p: HTTP/2 has no pipelines; expected -m with --http2\n");
+        return false;
+    }
+    if (j->streams > 0)
+        j->plan.depth = j->streams;
+    return true;
+}
+
 /* Words that are fine alone, and not together. */
 static bool agree(struct bench_job *j)
 {
@@ -375,9 +407,13 @@ static bool agree(struct bench_job *j)
         fprintf(stderr, "weir bench: -n needs connections that ask; expected -c above 0\n");
         return false;
     }
+    if (!agree_on_depth(j))
+        return false;
     if (!p->keep_alive && p->depth > 1) {
-        fprintf(stderr, "weir bench: --no-keepalive sends one request on each connection; "
-                        "expected -p 1 with it\n");
+        fprintf(stderr,
+                "weir bench: --no-keepalive sends one request on each connection; "
+                "expected %s 1 with it\n",
+                j->words.http2 ? "-m" : "-p");
         return false;
     }
     if (p->threads > p->connections && p->connections > 0)

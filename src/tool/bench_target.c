@@ -4,6 +4,7 @@
 #include "base/gather.h"
 #include "bench/protocol.h"
 #include "net/addr.h"
+#include "tool/bench_http2.h"
 #include "tool/bench_tls.h"
 #include "wire/token.h"
 
@@ -167,7 +168,7 @@ static bool read_body(struct bench_words *w, char *why)
 }
 
 /* Our own fields are left out where the user gave them. */
-static bool gave(const struct bench_words *w, const char *name)
+bool bench_gave(const struct bench_words *w, const char *name)
 {
     size_t size = strlen(name);
 
@@ -177,40 +178,39 @@ static bool gave(const struct bench_words *w, const char *name)
     return false;
 }
 
-static bool field_fine(const char *text)
+bool bench_field_fine(const char *text, char why[BENCH_WHY_SIZE])
 {
     struct slice field = slice_str(text);
     size_t colon = slice_find(field, ':');
+    bool fine = colon > 0 && colon < field.size;
 
     for (size_t i = 0; i < field.size; i++)
-        if ((unsigned char)field.at[i] < ' ' && field.at[i] != '\t')
-            return false;
-    return colon > 0 && colon < field.size;
+        fine &= (unsigned char)field.at[i] >= ' ' || field.at[i] == '\t';
+    return fine || SAY("-H \"%s\" is no field; expected \"Name: value\"", text);
 }
 
-static bool write_request(struct bench_plan *plan, const struct bench_words *w, const struct url *u,
-                          char *why)
+static bool write_request(struct bench_plan *plan, const struct bench_words *w, char *why)
 {
     static char head[HEAD_MAX];
     struct gather g;
 
     gather_init(&g, head, sizeof head, NULL, 0);
     gather_printf(&g, "%s ", w->method);
-    if (u->target.size == 0 || u->target.at[0] != '/')
+    if (w->target.size == 0 || w->target.at[0] != '/')
         gather_byte(&g, '/');
-    gather_slice(&g, u->target);
+    gather_slice(&g, w->target);
     gather_lit(&g, " HTTP/1.1\r\n");
-    if (!gave(w, "Host"))
-        gather_printf(&g, "Host: %.*s\r\n", SLICE_FMT(u->authority));
-    if (!gave(w, "User-Agent"))
+    if (!bench_gave(w, "Host"))
+        gather_printf(&g, "Host: %.*s\r\n", SLICE_FMT(w->authority));
+    if (!bench_gave(w, "User-Agent"))
         gather_lit(&g, "User-Agent: weir-bench\r\n");
-    if (!plan->keep_alive && !gave(w, "Connection"))
+    if (!plan->keep_alive && !bench_gave(w, "Connection"))
         gather_lit(&g, "Connection: close\r\n");
-    if (w->body != NULL && !gave(w, "Content-Length"))
+    if (w->body != NULL && !bench_gave(w, "Content-Length"))
         gather_printf(&g, "Content-Length: %zu\r\n", w->payload.size);
     for (unsigned i = 0; i < w->field_count; i++) {
-        if (!field_fine(w->fields[i]))
-            return SAY("-H \"%s\" is no field; expected \"Name: value\"", w->fields[i]);
+        if (!bench_field_fine(w->fields[i], why))
+            return false;
         gather_printf(&g, "%s\r\n", w->fields[i]);
     }
     gather_lit(&g, "\r\n");
@@ -247,17 +247,22 @@ bool bench_target(struct bench_plan *plan, struct bench_words *w, char why[BENCH
     struct url u;
 
     plan->url = w->url;
-    plan->protocol = &bench_http1;
+    plan->protocol = w->http2 ? &bench_http2 : &bench_http1;
     if (!read_url(w->url, &u, why))
         return false;
     w->host = u.host;
+    w->authority = u.authority;
+    w->target = u.target;
     w->secure = u.secure;
-    return read_method(plan, w, why) && read_body(w, why) && write_request(plan, w, &u, why) &&
+    return read_method(plan, w, why) && read_body(w, why) &&
+           (w->http2 ? bench_http2_request : write_request)(plan, w, why) &&
            look_up(&u, plan, why) && read_sources(w->sources, plan, why) && bench_tls(plan, w, why);
 }
 
 void bench_target_done(struct bench_plan *plan, struct bench_words *w)
 {
+    if (w->http2)
+        bench_http2_done(plan);
     free((void *)(uintptr_t)plan->requests.at);
     free((void *)(uintptr_t)w->payload.at);
     bench_tls_done(plan, w);

@@ -12,16 +12,22 @@ struct bench_words {
     const char *sni, *authorities, *tls_version, *ciphers; /* NULL: not said */
     const char *fields[BENCH_FIELDS_MAX];                  /* "Name: value" */
     unsigned field_count;
-    bool secure;          /* made here, like the rest: https */
-    struct slice payload; /* the request's body; freed by bench_target_done() */
-    struct slice host;    /* of the URL         */
-    struct slice trusted; /* freed likewise     */
+    bool http2;
+    bool secure;                    /* made here, like the rest: https */
+    struct slice payload;           /* the request's body; freed by bench_target_done() */
+    struct slice host;              /* of the URL         */
+    struct slice authority, target; /* likewise; the target may be empty */
+    struct slice trusted;           /* freed likewise     */
 };
 
-/* Fills to, sources, method, tls, request and requests of the plan from the words; its depth and
- * keep_alive must be set. A name is looked up, once. False, with a sentence in why, if something
- * is wrong. bench_target_done() in any case. */
+/* Fills protocol, to, sources, method, tls, and a request's bytes of the plan from the words; its
+ * depth and keep_alive must be set. A name is looked up, once. False, with a sentence in why, if
+ * something is wrong. bench_target_done() in any case. */
 bool bench_target(struct bench_plan *, struct bench_words *, char why[BENCH_WHY_SIZE]) MUST_USE;
+/* Did a -H give this field? */
+bool bench_gave(const struct bench_words *, const char *name);
+/* False, with a sentence in why: it is not "Name: value". */
+bool bench_field_fine(const char *text, char why[BENCH_WHY_SIZE]) MUST_USE;
 void bench_target_done(struct bench_plan *, struct bench_words *);
 
 #endif

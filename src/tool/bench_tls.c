@@ -98,7 +98,8 @@ bool bench_tls(struct bench_plan *plan, struct bench_words *w, char why[BENCH_WH
         return false;
     wish.trusted = w->trusted;
     wish.verify = plan->tls.verify ? TLS_VERIFY_ON : TLS_VERIFY_OFF;
-    plan->tls.alpn = SLICE("\x08http/1.1");
+    plan->tls.alpn = w->http2 ? SLICE("\x02h2") : SLICE("\x08http/1.1");
+    plan->tls.agree = w->http2;
     plan->tls.domain = tls_domain_create(&wish, &fault);
     return plan->tls.domain != NULL || SAY("%s: %.160s", part_name(fault.part), fault.text);
 }
