@@ -240,6 +240,13 @@ static bool set_tls(struct bench_job *j, const char *word, const char *value)
     return true;
 }
 
+static bool set_groups(struct bench_job *j, const char *word, const char *value)
+{
+    (void)word;
+    j->words.groups = value;
+    return true;
+}
+
 static bool set_ciphers(struct bench_job *j, const char *word, const char *value)
 {
     (void)word;
@@ -308,7 +315,8 @@ static const struct option {
     { NULL, "--cacert", "FILE", set_authorities, "the same, by these authorities" },
     { NULL, "--sni", "NAME", set_sni, "https: the server's name, if it is not the URL's" },
     { NULL, "--tls", "VERSION", set_tls, "https: 1.2 or 1.3 alone" },
-    { NULL, "--ciphers", "LIST", set_ciphers, "https: of TLS 1.2, in OpenSSL's words" },
+    { NULL, "--ciphers", "LIST", set_ciphers, "https: in OpenSSL's words; TLS_… are of 1.3" },
+    { NULL, "--groups", "LIST", set_groups, "https: of the key exchange, like X25519" },
     { NULL, "--idle", "N", set_idle, "connections beside them that say nothing" },
     { NULL, "--trickle", "N", set_trickle, "connections that send a byte a second" },
     { NULL, "--source", "ADDRESS[,…]", set_sources, "connect from these, in turn" },

@@ -4,20 +4,23 @@
 
 #include "bench/plan.h"
 
-enum { BENCH_FIELDS_MAX = 64, BENCH_WHY_SIZE = 256 };
+enum { BENCH_FIELDS_MAX = 64, BENCH_WHY_SIZE = 256, BENCH_CIPHERS_MAX = 1024 };
 
 /* What the options said; borrowed words. */
 struct bench_words {
     const char *url, *method, *body, *sources;
-    const char *sni, *authorities, *tls_version, *ciphers; /* NULL: not said */
-    const char *fields[BENCH_FIELDS_MAX];                  /* "Name: value" */
+    const char *sni, *authorities, *tls_version, *ciphers, *groups; /* NULL: not said */
+    const char *fields[BENCH_FIELDS_MAX];                           /* "Name: value" */
     unsigned field_count;
     bool http2;
-    bool secure;                    /* made here, like the rest: https */
-    struct slice payload;           /* the request's body; freed by bench_target_done() */
-    struct slice host;              /* of the URL         */
-    struct slice authority, target; /* likewise; the target may be empty */
-    struct slice trusted;           /* freed likewise     */
+    bool secure;                         /* made here, like the rest: https */
+    struct slice payload;                /* the request's body; freed by bench_target_done() */
+    struct slice host;                   /* of the URL         */
+    struct slice authority, target;      /* likewise; the target may be empty */
+    char ciphers_old[BENCH_CIPHERS_MAX]; /* up to TLS 1.2, and of 1.3 */
+    char ciphers_new[BENCH_CIPHERS_MAX];
+    struct tls_command suites;
+    struct slice trusted; /* freed likewise     */
 };
 
 /* Fills protocol, to, sources, method, tls, and a request's bytes of the plan from the words; its

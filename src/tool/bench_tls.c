@@ -5,6 +5,7 @@
  */
 #include "tool/bench_tls.h"
 
+#include "base/gather.h"
 #include "net/addr.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ static bool alone(const struct bench_words *w, const struct bench_plan *plan, ch
                        : w->authorities != NULL ? "--cacert"
                        : w->tls_version != NULL ? "--tls"
                        : w->ciphers != NULL     ? "--ciphers"
+                       : w->groups != NULL      ? "--groups"
                        : plan->tls.resume       ? "--resume"
                        : plan->tls.verify       ? "--verify"
                                                 : NULL;
@@ -79,16 +81,53 @@ static bool alone(const struct bench_words *w, const struct bench_plan *plan, ch
 
 static const char *part_name(enum tls_part part)
 {
-    return part == TLS_PART_CIPHERS ? "--ciphers" : part == TLS_PART_TRUSTED ? "--cacert" : "TLS";
+    switch (part) {
+    case TLS_PART_CIPHERS:
+    case TLS_PART_COMMAND: /* the one there is: the ciphers of TLS 1.3 */
+        return "--ciphers";
+    case TLS_PART_CURVES:
+        return "--groups";
+    case TLS_PART_TRUSTED:
+        return "--cacert";
+    default:
+        return "TLS";
+    }
+}
+
+/* OpenSSL has two lists, and a name tells which one it belongs to. */
+static bool part_ciphers(struct bench_words *w, char *why)
+{
+    struct slice rest = slice_str(w->ciphers != NULL ? w->ciphers : "");
+    struct gather lists[2];
+
+    if (rest.size >= BENCH_CIPHERS_MAX)
+        return SAY("--ciphers: too long; expected fewer than %d bytes", BENCH_CIPHERS_MAX);
+    gather_init(&lists[0], w->ciphers_old, BENCH_CIPHERS_MAX - 1, NULL, 0);
+    gather_init(&lists[1], w->ciphers_new, BENCH_CIPHERS_MAX - 1, NULL, 0);
+    while (rest.size > 0) {
+        struct slice one = slice_head(rest, slice_find(rest, ':'));
+        struct gather *list = &lists[slice_starts(one, SLICE("TLS_"))];
+
+        rest = slice_skip(rest, one.size + (one.size < rest.size));
+        if (list->used > 0)
+            gather_byte(list, ':');
+        gather_slice(list, one);
+    }
+    w->suites = (struct tls_command){ .name = "Ciphersuites", .value = w->ciphers_new };
+    return true;
 }
 
 bool bench_tls(struct bench_plan *plan, struct bench_words *w, char why[BENCH_WHY_SIZE])
 {
-    struct tls_wish wish = { .client = true, .ciphers = w->ciphers, .verify_depth = DEPTH };
+    struct tls_wish wish = { .client = true, .curves = w->groups, .verify_depth = DEPTH };
     struct tls_fault fault;
 
     if (!w->secure)
         return alone(w, plan, why);
+    if (!part_ciphers(w, why))
+        return false;
+    wish.ciphers = w->ciphers_old[0] != '\0' ? w->ciphers_old : NULL;
+    wish.commands = w->ciphers_new[0] != '\0' ? &w->suites : NULL;
     plan->tls.verify |= w->authorities != NULL;
     if (!choose_name(plan, w, why) || !read_version(w->tls_version, &wish.protocols, why))
         return false;

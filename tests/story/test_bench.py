@@ -112,6 +112,16 @@ def test_handshakes_full_and_resumed(weir, engine, version):
     assert again['handshakes']['resumed'] >= 96
 
 
+@pytest.mark.one_engine
+def test_ciphers_and_groups_are_those_that_were_named(weir):
+    s = secure(weir, 'location / { return 200; } set $both $ssl_cipher:$ssl_curve; '
+                     'if ($both != TLS_CHACHA20_POLY1305_SHA256:X25519) { return 400; }')
+    words = secure_url(s, '/'), '-n', 20, '-c', 2, '--groups', 'X25519', '--ciphers'
+    found = result(*words, 'ECDHE-ECDSA-AES128-GCM-SHA256:TLS_CHACHA20_POLY1305_SHA256')
+    assert found['errors']['total'] == 0 and found['requests'] == 20
+    assert result(*words, 'TLS_AES_128_GCM_SHA256')['errors']['status'] == 20
+
+
 def test_large_bodies_by_https(weir, engine):
     s = secure(weir)
     (s.dir / 'html' / 'large').write_bytes(os.urandom(3_000_000))
@@ -334,6 +344,9 @@ MISTAKES = [
     (['http://127.0.0.1:1/', '--resume'], 2, 'there is no TLS in'),
     (['https://127.0.0.1:1/', '--tls', '1.1'], 2, '1.2 or 1.3'),
     (['https://127.0.0.1:1/', '--ciphers', 'none-such'], 2, '--ciphers'),
+    (['https://127.0.0.1:1/', '--ciphers', 'TLS_NONE_SUCH'], 2, '--ciphers'),
+    (['https://127.0.0.1:1/', '--groups', 'none-such'], 2, '--groups'),
+    (['http://127.0.0.1:1/', '--groups', 'X25519'], 2, 'there is no TLS in'),
     (['https://127.0.0.1:1/', '--cacert', '/no/such/file'], 2, 'No such file'),
     (['https://127.0.0.1:1/', '--sni', ''], 2, 'a host\'s name'),
     (['ftp://127.0.0.1/'], 2, 'scheme'),
@@ -351,7 +364,8 @@ def test_mistakes_are_explained(words, status, says):
 
 def test_help_names_every_option():
     said = bench('--help').stdout
-    for option in ('--connections', '--rate', '--gaps', '--idle', '--json', '--html', '--warmup'):
+    for option in ('--connections', '--rate', '--gaps', '--idle', '--json', '--html', '--warmup',
+                   '--http2', '--streams', '--groups'):
         assert option in said
 
 
