@@ -1,4 +1,4 @@
-"""h2load (Debian: nghttp2-client): HTTPS and HTTP/2, which the other generators do not speak.
+"""h2load (Debian: nghttp2-client): HTTPS and HTTP/2, also from somebody else's hand.
 
 It says when it begins to count and when it ends. Where each request has a connection of its own it
 can only be told a number of requests: TRIAL of them are asked first, and tell how many are enough.

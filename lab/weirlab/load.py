@@ -19,6 +19,7 @@ CLIENT_CPU = '1'
 HERE = pathlib.Path(__file__).resolve().parent
 LATENCIES = ('p50', 'p90', 'p99', 'p999', 'max')
 BENCH_SIGNS = {b'begin': 'begin', b'end': 'end'}
+BENCH_SAME = ('--tls', '1.3', '--ciphers', 'TLS_AES_128_GCM_SHA256', '--groups', 'X25519')
 LAST_SECONDS = 5   # to end in, after what is counted
 TRIAL = 200   # requests that tell how many are made in a second
 
@@ -43,9 +44,17 @@ def has_bench(weir):
     return '--gaps' in bench_help(weir)
 
 
+def has_http2(weir):
+    return '--http2' in bench_help(weir) and '--groups' in bench_help(weir)
+
+
 def bench_argv(weir, url, load, seconds, rate, warmup):
-    argv = [weir, 'bench', url, '-c', str(load['connections']), '-p', str(load['depth']),
-            '-d', f'{seconds:g}', '--json', '-']
+    way = ['--http2', '-m', str(load['streams'])] if load['streams'] else \
+        ['-p', str(load['depth'])]
+    argv = [weir, 'bench', url, '-c', str(load['connections']), *way, '-d', f'{seconds:g}',
+            '--json', '-']
+    if load['tls']:
+        argv += BENCH_SAME
     if warmup:
         argv += ['--warmup', f'{warmup:g}', '--marks']
     if not load['keepalive']:
@@ -56,6 +65,8 @@ def bench_argv(weir, url, load, seconds, rate, warmup):
 
 
 def wrk_argv(url, load, seconds, rate):
+    if load['tls']:
+        raise Cannot('wrk has no part in TLS here: expected a weir that knows `weir bench`')
     if rate:
         raise Cannot('wrk has no open loop: this load needs a weir that knows `weir bench`')
     return ['wrk', '-t1', f'-c{load["connections"]}', f'-d{math.ceil(seconds)}s',

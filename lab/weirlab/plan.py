@@ -72,7 +72,6 @@ LOAD = {
 }
 # What cannot be one load: (is it so, the key that is wrong, why)
 CLASHES = [
-    (lambda one: one['tls'] and one['kind'] != 'h2load', 'tls', 'it needs kind = "h2load"'),
     (lambda one: one['tls'] and one['idle'] + one['slow'], 'tls',
      'connections that are only held speak no TLS'),
     (lambda one: one['streams'] and not one['tls'], 'streams', 'they need tls = true'),

@@ -13,7 +13,7 @@ import time
 from . import stats
 from .account import read
 from .cell import Rig, measure
-from .load import Cannot, generator, has_bench
+from .load import Cannot, generator, has_bench, has_http2
 from .metrics import METRICS
 from .plan import places, stages
 from .servers import Failed, end_all, lay_out
@@ -46,6 +46,9 @@ def prepare(plan, weir, out=print):
     if any(one['model'] == 'open' for one in loads) and not has_bench(weir):
         raise Unfit('an open loop needs a weir that knows `weir bench`; this one does not')
     used = generator(weir, plan['load'])
+    if used != 'h2load' and any(one['tls'] for one in loads) and not has_http2(weir):
+        raise Unfit('TLS and HTTP/2 need a weir whose `weir bench` has --http2 and --groups, or '
+                    'kind = "h2load"')
     if used != 'weir bench' and shutil.which(used) is None:
         raise Unfit(f'no load generator: expected {LACKING[used]}')
     if not all(one['keepalive'] for one in loads) and \

@@ -194,7 +194,7 @@ def test_both_generators_are_read():
 
 
 def test_an_open_loop_is_asked_of_weir_bench_and_not_of_wrk(monkeypatch):
-    load = {'connections': 8, 'depth': 2, 'keepalive': False}
+    load = {'connections': 8, 'depth': 2, 'keepalive': False, 'tls': False, 'streams': 0}
     monkeypatch.setattr(loads, 'bench_help', lambda weir: '--gaps --marks')
     argv = loads.bench_argv('weir', 'http://127.0.0.1:1/', load, 0.5, 1000, 0.3)
     assert ' '.join(argv) == 'weir bench http://127.0.0.1:1/ -c 8 -p 2 -d 0.5 --json - ' \
@@ -242,8 +242,9 @@ WRONG = [
     ('engine = "poll"', 'kind = "command"', 21, '"command" is missing; expected the program'),
     ('name = "b"', 'name = "a"', 20, '"a" is there twice; expected a name of its own'),
     ('[load]', '[load', 13, 'not TOML'),
-    ('connections = 4', 'tls = true', 14, '"tls" is true: it needs kind = "h2load"'),
+    ('connections = 4', 'tls = true', 14, '"tls" is true: connections that are only held speak no'),
     ('connections = 4', 'kind = "h2load"\ntls = true', 15, 'only held speak no TLS'),
+    ('connections = 4', 'streams = 4', 14, '"streams" is 4: they need tls = true'),
     ('connections = 4', 'kind = "h2load"\nstreams = 4', 15, '"streams" is 4: they need tls = true'),
     ('connections = 4', 'kind = "h2load"\nmodel = "open"', 15, '"model" is "open": h2load has no'),
     ('connections = 4', 'kind = "siege"', 14, '"kind" is \'siege\'; expected "bench" or "h2load"'),

@@ -123,6 +123,34 @@ def test_a_real_run_over_tls(tmp_path, varied, values, expected):
     assert left_behind(tmp_path) == []
 
 
+def test_weir_bench_speaks_it_too(tmp_path):
+    plan = SECURE.format('streams', '[0, 8]').replace('kind = "h2load"\n', '') \
+        .replace('"cpu_us"', '"cpu_us", "p99_us"')
+    run = lab(tmp_path, 'run', 'p.toml', '--seconds', '0.2', '--repetitions', '1', plan=plan)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, out + err
+    result = result_of(tmp_path)
+    assert result['complete'] and result['generator'] == 'weir bench' and result['missing'] == []
+    assert {(c['subject'], c['x']) for c in result['cells']} == \
+        {(s, x) for s in ('a', 'b', 'a (again)') for x in (0, 8)}
+    assert all(c['values']['p99_us'] > 1 for c in result['cells'])
+    assert left_behind(tmp_path) == []
+
+
+def test_an_older_weir_bench_is_told_before_the_run(monkeypatch):
+    monkeypatch.setattr(loads, 'bench_help', lambda weir: '--gaps')
+    assert loads.has_bench('weir') and not loads.has_http2('weir')
+    with pytest.raises(loads.Cannot, match='wrk'):
+        loads.wrk_argv('https://a/', OVER_H2, 1, None)
+
+
+def test_weir_bench_is_told_streams_and_one_cipher():
+    argv = loads.bench_argv('weir', 'https://a/', OVER_H2, 1, None, 0)
+    assert argv[2:8] == ['https://a/', '-c', '16', '--http2', '-m', '32']
+    assert argv[-2:] == ['--groups', 'X25519']
+    assert '--http2' not in loads.bench_argv('weir', 'https://a/', EACH_ITS_OWN, 1, None, 0)
+
+
 def test_a_missing_generator_is_said_before_the_run(tmp_path, monkeypatch):
     for name in ('openssl', 'strace'):
         (tmp_path / name).symlink_to(shutil.which(name))
