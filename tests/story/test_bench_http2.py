@@ -275,7 +275,8 @@ def every_kind(peer):
         stream = peer.request()[0]
         early = peer.head(stream, status='103')
         block = peer.block([(':status', '200'), ('content-length', '5'), ('x-y', 'z' * 3000)])
-        peer.send(early, hf.HeadersFrame(stream, block[:1]), hf.ContinuationFrame(stream, block[1:2]),
+        peer.send(early, hf.HeadersFrame(stream, block[:1]),
+                  hf.ContinuationFrame(stream, block[1:2]),
                   hf.ContinuationFrame(stream, block[2:], flags=['END_HEADERS']),
                   hf.PriorityFrame(stream + 2, depends_on=0, stream_weight=9),
                   peer.data(stream, b'hel', pad=200), hf.PingFrame(0, b'12345678'),
