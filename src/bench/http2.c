@@ -83,10 +83,9 @@ static bool http2_begin(void *link, const struct bench_plan *plan)
     };
     arena_init(&h->arena, h->first_block, sizeof h->first_block, ARENA_BLOCK, ARENA_MAX);
     streams_init(&h->streams, plan->depth, h + 1);
-    if (nghttp2_hd_inflate_new(&h->inflater) != 0) {
-        h->inflater = NULL;
+    h->fields = hpack_reader_create();
+    if (h->fields == NULL)
         return false;
-    }
     greet(h);
     return !h->out.no_memory;
 }
@@ -95,8 +94,8 @@ static void http2_done(void *link)
 {
     struct http2 *h = link;
 
-    nghttp2_hd_inflate_del(h->inflater);
-    h->inflater = NULL;
+    hpack_reader_destroy(h->fields);
+    h->fields = NULL;
     arena_done(&h->arena);
     cut_done(&h->in);
     outbox_done(&h->out);

@@ -14,8 +14,7 @@
 #include "bench/streams.h"
 #include "bench/protocol.h"
 #include "wire/h2_response.h"
-
-#include <nghttp2/nghttp2.h>
+#include "wire/hpack_read.h"
 
 enum {
     H2_STREAM_WINDOW = 16 * 1024 * 1024, /* no answer waits for us: windows are opened again when
@@ -34,7 +33,7 @@ struct http2_block {
 
 struct http2 {
     const struct bench_plan *plan;
-    nghttp2_hd_inflater *inflater;
+    struct hpack_reader *fields;
     struct cut in;
     struct outbox out;
     struct streams streams;

@@ -26,28 +26,24 @@ static enum bench_read finish(struct http2 *h, struct stream *s)
 
 /* ---- header blocks -------------------------------------------------------------------------- */
 
-/* All of it goes through the decoder, whoever still wants it: its table must be in step. */
+static bool add(void *block, struct slice name, struct slice value)
+{
+    return h2_response_add(block, name, value);
+}
+
 static enum bench_read decode(struct http2 *h, struct slice in, bool final)
 {
-    for (;;) {
-        nghttp2_nv field;
-        int flags = 0;
-        ssize_t taken = nghttp2_hd_inflate_hd2(h->inflater, &field, &flags, (const uint8_t *)in.at,
-                                               in.size, final);
-
-        if (taken < 0)
-            return http2_bad(h, "the server sent a header block that cannot be decoded");
-        in = slice_skip(in, (size_t)taken);
-        if ((flags & NGHTTP2_HD_INFLATE_EMIT) &&
-            !h2_response_add(&h->block.fields, slice_of((const char *)field.name, field.namelen),
-                             slice_of((const char *)field.value, field.valuelen)))
-            return http2_bad(h, "the server sent a header block that is too large");
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            return BENCH_MORE;
-        if (in.size == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
-            return final ? http2_bad(h, "the server sent a header block that ends too early")
-                         : BENCH_MORE;
+    switch (hpack_read(h->fields, in, final, add, &h->block.fields)) {
+    case HPACK_FINE:
+        break;
+    case HPACK_BROKEN:
+        return http2_bad(h, "the server sent a header block that cannot be decoded");
+    case HPACK_SHORT:
+        return http2_bad(h, "the server sent a header block that ends too early");
+    case HPACK_STOPPED:
+        return http2_bad(h, "the server sent a header block that is too large");
     }
+    return BENCH_MORE;
 }
 
 static enum bench_read block_whole(struct http2 *h)
@@ -58,7 +54,6 @@ static enum bench_read block_whole(struct http2 *h)
     struct stream *s = streams_find(&h->streams, b->stream);
 
     b->open = false;
-    nghttp2_hd_inflate_end_headers(h->inflater);
     if (s == NULL)
         return BENCH_MORE; /* it was given up meanwhile */
     if (!fine)

@@ -456,7 +456,7 @@ static void session_freed(struct conn *c)
     struct h2 *h2 = h2_of(c);
 
     h2_out_drop(h2);
-    nghttp2_hd_inflate_del(h2->inflater);
+    hpack_reader_destroy(h2->fields);
     free(h2->partial);
     free(h2->recent_resets);
     free(h2);
@@ -494,7 +494,8 @@ static bool create(struct conn *c, const struct vhosts *v)
 
     if (h2 == NULL)
         return false;
-    if (nghttp2_hd_inflate_new(&h2->inflater) != 0) {
+    h2->fields = hpack_reader_create();
+    if (h2->fields == NULL) {
         free(h2);
         return false;
     }

@@ -92,7 +92,6 @@ static bool trailers(struct h2 *h2)
 static bool block_end(struct h2 *h2)
 {
     h2->block_open = false;
-    nghttp2_hd_inflate_end_headers(h2->inflater);
     switch ((enum h2_fate)h2->fate) {
     case FATE_RUN:
         return run(h2);
@@ -108,26 +107,24 @@ static bool block_end(struct h2 *h2)
 
 /* ---- its bytes ------------------------------------------------------------------------------- */
 
+static bool add(void *block, struct slice name, struct slice value)
+{
+    return h2_headers_add(block, name, value);
+}
+
 static bool decode(struct h2 *h2, struct slice in, bool final)
 {
-    for (;;) {
-        nghttp2_nv field;
-        int flags = 0;
-        ssize_t taken = nghttp2_hd_inflate_hd2(h2->inflater, &field, &flags, (const uint8_t *)in.at,
-                                               in.size, final);
-
-        if (taken < 0)
-            return h2_fail(h2, H2_COMPRESSION_ERROR, "a header block that cannot be decoded");
-        in = slice_skip(in, (size_t)taken);
-        if ((flags & NGHTTP2_HD_INFLATE_EMIT) &&
-            !h2_headers_add(&h2->block, slice_of((const char *)field.name, field.namelen),
-                            slice_of((const char *)field.value, field.valuelen)))
-            return h2_fail(h2, H2_ENHANCE_YOUR_CALM, "a header block of far too many fields");
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            return true;
-        if (in.size == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
-            return !final || h2_fail(h2, H2_COMPRESSION_ERROR, "a header block ends too early");
+    switch (hpack_read(h2->fields, in, final, add, &h2->block)) {
+    case HPACK_FINE:
+        break;
+    case HPACK_BROKEN:
+        return h2_fail(h2, H2_COMPRESSION_ERROR, "a header block that cannot be decoded");
+    case HPACK_SHORT:
+        return h2_fail(h2, H2_COMPRESSION_ERROR, "a header block ends too early");
+    case HPACK_STOPPED:
+        return h2_fail(h2, H2_ENHANCE_YOUR_CALM, "a header block of far too many fields");
     }
+    return true;
 }
 
 static bool block_on(struct h2 *h2, const struct h2_frame *f, struct slice payload)

@@ -13,9 +13,8 @@
 #include "proto/http2.h"
 #include "wire/h2_frame.h"
 #include "wire/h2_headers.h"
+#include "wire/hpack_read.h"
 #include "wire/priority.h"
-
-#include <nghttp2/nghttp2.h>
 
 enum { PREFACE, OPEN, WARNED, DRAINING, ENDING, LINGER, CLOSING, BEGUN };
 
@@ -113,7 +112,7 @@ struct h2_early {
 struct h2 {
     struct conn *conn;
     struct io_timer wake; /* something is to be sent or brought: in the next turn   */
-    nghttp2_hd_inflater *inflater;
+    struct hpack_reader *fields;
 
     /* what comes in */
     uint8_t head[H2_FRAME_HEAD];

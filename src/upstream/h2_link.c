@@ -18,7 +18,8 @@ struct h2_link *h2_link_create(void)
 
     if (l == NULL)
         return NULL;
-    if (nghttp2_hd_inflate_new(&l->inflater) != 0) {
+    l->fields = hpack_reader_create();
+    if (l->fields == NULL) {
         free(l);
         return NULL;
     }
@@ -34,7 +35,7 @@ struct h2_link *h2_link_create(void)
 void h2_link_destroy(struct h2_link *l)
 {
     CHECK(l->count == 0);
-    nghttp2_hd_inflate_del(l->inflater);
+    hpack_reader_destroy(l->fields);
     free(l->partial);
     free(l->out.at);
     free(l->flight.at);
@@ -136,35 +137,27 @@ static enum h2_link_event glitch(struct h2_link *l, uint64_t now)
 /* ---- header blocks -------------------------------------------------------------------------- */
 
 /* A field for the stream, if there is one that wants it. */
-static void add_field(struct h2_link *l, const nghttp2_nv *field)
+static bool add(void *link, struct slice name, struct slice value)
 {
-    struct h2_stream *s = l->of;
+    struct h2_stream *s = ((struct h2_link *)link)->of;
 
-    if (s == NULL || s->why != NULL)
-        return;
-    if (!h2_response_add(&s->block, slice_of((const char *)field->name, field->namelen),
-                         slice_of((const char *)field->value, field->valuelen)))
+    if (s != NULL && s->why == NULL && !h2_response_add(&s->block, name, value))
         s->why = "upstream sent too big header";
+    return true;
 }
 
 static enum h2_link_event decode(struct h2_link *l, struct slice in, bool final)
 {
-    for (;;) {
-        nghttp2_nv field;
-        int flags = 0;
-        ssize_t taken = nghttp2_hd_inflate_hd2(l->inflater, &field, &flags, (const uint8_t *)in.at,
-                                               in.size, final);
-
-        if (taken < 0)
-            return bad(l, "upstream sent a header block that cannot be decoded");
-        in = slice_skip(in, (size_t)taken);
-        if (flags & NGHTTP2_HD_INFLATE_EMIT)
-            add_field(l, &field);
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            return LINK_MORE;
-        if (in.size == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
-            return final ? bad(l, "upstream sent a header block that ends too early") : LINK_MORE;
+    switch (hpack_read(l->fields, in, final, add, l)) {
+    case HPACK_FINE:
+    case HPACK_STOPPED:
+        break;
+    case HPACK_BROKEN:
+        return bad(l, "upstream sent a header block that cannot be decoded");
+    case HPACK_SHORT:
+        return bad(l, "upstream sent a header block that ends too early");
     }
+    return LINK_MORE;
 }
 
 static enum h2_link_event block_done(struct h2_link *l)
@@ -172,7 +165,6 @@ static enum h2_link_event block_done(struct h2_link *l)
     struct h2_stream *s = l->of;
 
     l->block_open = false;
-    nghttp2_hd_inflate_end_headers(l->inflater);
     if (s == NULL)
         return LINK_MORE;
     s->ended |= l->block_ended;

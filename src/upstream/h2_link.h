@@ -29,8 +29,7 @@
 
 #include "wire/h2_frame.h"
 #include "wire/h2_response.h"
-
-#include <nghttp2/nghttp2.h>
+#include "wire/hpack_read.h"
 
 enum {
     LINK_WINDOW = 256 * 1024,   /* what a stream may have sent that nobody has taken       */
@@ -71,7 +70,7 @@ struct h2_stream {
 };
 
 struct h2_link {
-    nghttp2_hd_inflater *inflater;
+    struct hpack_reader *fields;
     const char *why;
     struct h2_stream *at; /* what an event is about */
     uint32_t next_id;
