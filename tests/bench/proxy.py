@@ -2,9 +2,10 @@
 """CPU per forwarded request: weir, nginx and HAProxy in front of one weir that serves a file.
 
     tests/bench/proxy.py --weir build/weir [--size 1024] [--rounds 7] [--seconds 2]
-                         [--servers io_uring,epoll,nginx,haproxy] [--tls [--new]]
+                         [--servers io_uring,epoll,nginx,haproxy] [--tls [--new]] [--streams N]
 
---tls: the server behind speaks TLS 1.3. --new: a connection to it for each request, with sessions
+--streams: clients speak HTTP/2, without TLS: h2load, 16 connections with N streams each.
+epoll+h2, io_uring+h2, haproxy+h2: it is HTTP/2 that is spoken with the server behind, too. --tls: the server behind speaks TLS 1.3. --new: a connection to it for each request, with sessions
 taken up.
 
 The server that is measured runs on CPU 0, the one behind it and wrk (64 connections) on CPU 1. They
@@ -25,9 +26,9 @@ import time
 
 MANY = 1_000_000_000
 NGINX_PATHS = ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi')
-FORWARD = '''upstream back {{ server 127.0.0.1:{back}; keepalive 128; keepalive_requests {many}; }}
-    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {scheme}://back; {ssl}
-        proxy_http_version 1.1; proxy_set_header Connection "{close}"; }} }}'''
+FORWARD = '''upstream back {{ server 127.0.0.1:{back}; keepalive 1024; keepalive_requests {many}; }}
+    server {{ listen 127.0.0.1:{port}{front}; location / {{ proxy_pass {scheme}://back; {ssl}
+        proxy_http_version {version}; proxy_set_header Connection "{close}"; }} }}'''
 SSL = 'proxy_ssl_verify off; proxy_ssl_protocols TLSv1.3;'
 COMMON = '''daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log {dir}/{name}.log;
 events {{ {use} worker_connections 4096; }}
@@ -43,10 +44,10 @@ defaults
     timeout connect 5s
     http-reuse always
 frontend f
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{front}
     default_backend b
 backend b
-    server s 127.0.0.1:{back}{ssl}
+    server s 127.0.0.1:{back}{ssl}{behind}
 '''
 
 
@@ -61,22 +62,27 @@ def configuration(directory, name, rest, use='', paths=''):
     return str(path)
 
 
-def server(weir, directory, name, port, back, tls=False, new=False):
+def server(arguments, directory, name, port, back):
+    tls, streams, h2 = arguments.tls, arguments.streams, name.endswith('+h2')
+    name = name.removesuffix('+h2')
     forward = FORWARD.format(port=port, back=back, many=MANY, scheme='https' if tls else 'http',
-                             ssl=SSL if tls else '', close='close' if new else '')
+                             ssl=SSL if tls else '', close='close' if arguments.new else '',
+                             version='2' if h2 else '1.1',
+                             front='' if not streams else
+                             ' http2' if name == 'nginx' else '; http2 on')
+    label = name.replace('/', '_') + '-h2' * h2
     if name == 'haproxy':
-        path = directory / 'haproxy.cfg'
-        path.write_text(HAPROXY.format(port=port, back=back,
-                                       ssl=' ssl verify none' if tls else ''))
+        path = directory / f'{label}.cfg'
+        path.write_text(HAPROXY.format(port=port, back=back, front=' proto h2' * bool(streams),
+                                       ssl=' ssl verify none' * tls, behind=' proto h2' * h2))
         return start(0, 'haproxy', '-f', str(path))
     if name == 'nginx':
         paths = ' '.join(f'{p}_temp_path {directory}/{p};' for p in NGINX_PATHS)
         return start(0, 'nginx', '-p', f'{directory}/', '-c',
-                     configuration(directory, name, forward, paths=paths))
+                     configuration(directory, label, forward, paths=paths))
     engine, _, other = name.partition('@')
-    return start(0, other or weir, '-p', f'{directory}/', '-c',
-                 configuration(directory, name.replace('/', '_'), forward,
-                               use=f'use {engine};'))
+    return start(0, other or arguments.weir, '-p', f'{directory}/', '-c',
+                 configuration(directory, label, forward, use=f'use {engine};'))
 
 
 def family(pid):
@@ -89,21 +95,31 @@ def spent(pid):
     return sum(time.clock_gettime_ns((~p << 3) | 2) for p in family(pid))
 
 
-def load(process, port, seconds):
+def ask(port, seconds, streams):
+    """How many were answered."""
+    url = f'http://127.0.0.1:{port}/file'
+    command = ['h2load', '-c16', f'-m{streams}', f'-D{seconds}', url] if streams else \
+              ['wrk', '-t1', '-c64', f'-d{seconds}s', url]
+    out = subprocess.run(['taskset', '-c', '1', *command], capture_output=True, text=True).stdout
+    wrong = re.search(r' [1-9]\d* (failed|[345]xx)', out) if streams else \
+        'Non-2xx' in out or 'Socket errors' in out
+    if wrong:
+        raise SystemExit(f'wrong answers:\n{out}')
+    return int(re.search(r'(\d+) (?:requests in|2xx)', out)[1])
+
+
+def load(process, port, arguments):
     """Microseconds of CPU a request."""
     before = spent(process.pid)
-    out = subprocess.run(['taskset', '-c', '1', 'wrk', '-t1', '-c64', f'-d{seconds}s',
-                          f'http://127.0.0.1:{port}/file'], capture_output=True, text=True).stdout
-    if 'Non-2xx' in out or 'Socket errors' in out:
-        raise SystemExit(f'wrong answers:\n{out}')
-    return (spent(process.pid) - before) / 1000 / int(re.search(r'(\d+) requests in', out)[1])
+    answered = ask(port, arguments.seconds, arguments.streams)
+    return (spent(process.pid) - before) / 1000 / answered
 
 
 def measure(arguments, directory):
     (directory / 'html').mkdir()
     (directory / 'html/file').write_bytes(b'x' * arguments.size)
     back, port = 18200, 18201
-    site = f'server {{ listen 127.0.0.1:{back}; root html; }}'
+    site = f'server {{ listen 127.0.0.1:{back}; http2 on; root html; }}'
     if arguments.tls:
         subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
                         'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=back',
@@ -116,17 +132,17 @@ def measure(arguments, directory):
     servers = {}
     try:
         for name in arguments.servers.split(','):
-            if name in ('nginx', 'haproxy') and not shutil.which(name, path='/usr/sbin:/usr/bin'):
+            if name[:5] in ('nginx', 'hapro') and \
+                    not shutil.which(name.removesuffix('+h2'), path='/usr/sbin:/usr/bin'):
                 continue
-            servers[name] = server(arguments.weir, directory, name, port, back, arguments.tls,
-                                   arguments.new), port
+            servers[name] = server(arguments, directory, name, port, back), port
             running.append(servers[name][0])
             port += 1
         time.sleep(1.5)
         figures = {name: [] for name in servers}
         for turn in range(arguments.rounds + 1):   # the first one warms up
             for name in random.sample(list(servers), len(servers)):
-                figure = load(*servers[name], arguments.seconds)
+                figure = load(*servers[name], arguments)
                 if turn > 0:
                     figures[name].append(figure)
     finally:
@@ -144,6 +160,7 @@ def main():
     parser.add_argument('--servers', default='io_uring,epoll,nginx,haproxy')
     parser.add_argument('--tls', action='store_true')
     parser.add_argument('--new', action='store_true')
+    parser.add_argument('--streams', default=0, type=int)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='weir-bench-') as name:
         os.chmod(name, 0o755)
@@ -151,7 +168,7 @@ def main():
     base = figures.get('nginx') or next(iter(figures.values()))
     for name, all_of in figures.items():
         ratio = statistics.median(a / b for a, b in zip(all_of, base))
-        print(f'{name[:24]:10} {statistics.median(all_of):9.2f} us   {ratio:.2f} '
+        print(f'{name[:24]:12} {statistics.median(all_of):9.2f} us   {ratio:.2f} '
               f'({min(all_of):.1f} to {max(all_of):.1f})')
 
 

@@ -28,10 +28,8 @@ def test_reload_and_a_new_worker(weir):
     s = weir('location = /a { return 200 "${ENV:WEIR_STORY_TEXT} 1"; }', env=ENV)
     s.rewrite(s.conf.read_text().replace('} 1"', '} 2"'))
     s.signal(signal.SIGHUP)
-    end = time.monotonic() + 5
-    while s.get('/a').text != 'from outside 2':
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    s.wait_log('the new configuration is in force')     # a worker killed before has the old one
+    assert s.get('/a').text == 'from outside 2'
 
     os.kill(s.worker(), signal.SIGKILL)
     end = time.monotonic() + 5
