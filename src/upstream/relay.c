@@ -452,6 +452,8 @@ static void late(struct relay *y)
     }
     if (y->paused) {
         relay_listen(y);
+        if (y->h2 != NULL)
+            relay_send(y); /* its window opens */
         return;
     }
     complain(y, "upstream timed out", ETIMEDOUT);

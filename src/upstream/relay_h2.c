@@ -132,10 +132,12 @@ static bool send_more(struct relay *y)
     return true;
 }
 
-/* Content that waits in memory keeps the window shut; so does a file that is full. */
+/* Content that waits in memory keeps the window shut; so does a file that is full, and a rate. */
 static size_t waiting(const struct relay *y)
 {
-    return relay_filed(y) > 0 && !relay_may_file(y) ? LINK_WINDOW : y->ready_size;
+    bool full = relay_filed(y) > 0 && !relay_may_file(y);
+
+    return full || y->paused ? LINK_WINDOW : y->ready_size;
 }
 
 void relay_h2_send(struct relay *y)

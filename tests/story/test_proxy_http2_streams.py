@@ -404,3 +404,15 @@ def test_under_load_with_cancels_and_resets(weir, engine):
                     good += a.status == 200
             return good
         assert sum(at_once(8, ask)) > 8 * 150 * 0.8
+
+
+@pytest.mark.parametrize('version', ['1.1', '2'])
+def test_a_rate_is_kept(weir, version):
+    """proxy_limit_rate: what is read of a server. With HTTP/2 the window comes at once."""
+    body = random.Random(3).randbytes(700_000)
+    s = weir('http2 on; location /f { root html; } location / { proxy_limit_rate 200k; '
+             f'proxy_http_version {version}; proxy_pass http://127.0.0.1:PORT/f; }}',
+             files={'html/f': body})
+    began = time.monotonic()
+    assert s.get('/').body == body
+    assert time.monotonic() - began >= 2
