@@ -397,8 +397,6 @@ static void came(struct relay *y)
         head_came(y);
     if (!r->ended || y->alone)
         relay_settle(y);
-    if (y->h2 != NULL && y->channel != NULL && (y->state == RELAY_HEAD || y->state == RELAY_ANSWER))
-        relay_send(y); /* windows have opened, or something is owed */
 }
 
 static void on_bytes(void *owner, struct io_buf *b)
@@ -452,8 +450,6 @@ static void late(struct relay *y)
     }
     if (y->paused) {
         relay_listen(y);
-        if (y->h2 != NULL)
-            relay_send(y); /* its window opens */
         return;
     }
     complain(y, "upstream timed out", ETIMEDOUT);

@@ -171,6 +171,8 @@ struct relay_protocol {
     /* Sends what it will of head and body, in place of relay_send(), when nothing is being sent.
      * NULL: head and body are bytes in `framing`. */
     void (*send)(struct relay *);
+    /* More of the answer may come: in place of channel_receive(). NULL: that. */
+    void (*listen)(struct relay *);
     /* Bytes behind the end of an answer. False: nobody asked for them. NULL: nobody ever does. */
     bool (*behind)(struct relay *, const char *at, size_t size);
     /* The channel may serve the next request: asked at the end of an answer. NULL: it is a stream,

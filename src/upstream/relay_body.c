@@ -142,7 +142,10 @@ void relay_listen(struct relay *y)
         channel_deadline(y->channel, 0);
         return;
     }
-    channel_receive(y->channel);
+    if (y->protocol->listen != NULL)
+        y->protocol->listen(y);
+    else
+        channel_receive(y->channel);
     if (y->h2 != NULL && y->ready_size > 0) /* it is the client that takes its time */
         channel_deadline(y->channel, 0);
     else
@@ -342,8 +345,6 @@ static void sent(struct body *body, size_t size)
             io_buf_release(y->request->io, take_first(&y->ready_first, &y->ready_last));
     }
     relay_listen(y);
-    if (y->h2 != NULL && y->channel != NULL && !y->over)
-        relay_send(y); /* a window may open */
 }
 
 /* ---- nobody wants the rest ----------------------------------------------------------------- */

@@ -132,12 +132,20 @@ static bool send_more(struct relay *y)
     return true;
 }
 
-/* Content that waits in memory keeps the window shut; so does a file that is full, and a rate. */
+/* Content that waits in memory keeps the window shut; so does a file that is full. */
 static size_t waiting(const struct relay *y)
 {
-    bool full = relay_filed(y) > 0 && !relay_may_file(y);
+    return relay_filed(y) > 0 && !relay_may_file(y) ? LINK_WINDOW : y->ready_size;
+}
 
-    return full || y->paused ? LINK_WINDOW : y->ready_size;
+void relay_h2_listen(struct relay *y)
+{
+    struct relay_h2 *x = y->h2;
+
+    if (x->session == NULL)
+        return;
+    h2_stream_waiting(x->session->link, &x->stream, waiting(y));
+    channel_flush(y->channel);
 }
 
 void relay_h2_send(struct relay *y)
@@ -147,7 +155,6 @@ void relay_h2_send(struct relay *y)
 
     if (x->session == NULL || y->state == RELAY_CONNECT)
         return;
-    h2_stream_waiting(x->session->link, &x->stream, waiting(y));
     waits = sends && send_more(y);
     if (x->session == NULL || channel_sending(y->channel))
         return;

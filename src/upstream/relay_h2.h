@@ -36,12 +36,13 @@ enum h1_verdict relay_h2_read_body(struct relay *, const char *at, size_t size, 
                                    struct slice *piece);
 enum h1_verdict relay_h2_read_end(struct relay *);
 void relay_h2_send(struct relay *);
+void relay_h2_listen(struct relay *);
 
 /* clang-format off */
 #define RELAY_H2 \
     .alpn = { "\2h2", 3 }, .begin = relay_h2_begin, .read_head = relay_h2_read_head, \
     .read_body = relay_h2_read_body, .read_end = relay_h2_read_end, \
-    .send = relay_h2_send
+    .send = relay_h2_send, .listen = relay_h2_listen
 /* clang-format on */
 
 #endif
