@@ -5,7 +5,8 @@
                          [--servers io_uring,epoll,nginx,haproxy] [--tls [--new]] [--streams N]
 
 --streams: clients speak HTTP/2, without TLS: h2load, 16 connections with N streams each.
-epoll+h2, io_uring+h2, haproxy+h2: it is HTTP/2 that is spoken with the server behind, too. --tls: the server behind speaks TLS 1.3. --new: a connection to it for each request, with sessions
+epoll+h2, io_uring+h2, haproxy+h2: it is HTTP/2 that is spoken with the server behind, too.
+--tls: the server behind speaks TLS 1.3. --new: a connection to it for each request, with sessions
 taken up.
 
 The server that is measured runs on CPU 0, the one behind it and wrk (64 connections) on CPU 1. They
