@@ -17,6 +17,7 @@
 
 enum { PAIRS_MAX = 9500, HIGH = 10000, WARM_ROUNDS = 3 };
 
+static struct io *loop; /* with all that is its own, until the process ends */
 static struct io_op ops[PAIRS_MAX];
 static int writers[PAIRS_MAX];
 static unsigned received;
@@ -84,21 +85,21 @@ int main(int argc, char **argv)
     unsigned pairs = (unsigned)strtoul(argv[2], NULL, 10);
     unsigned active = strcmp(argv[3], "all") == 0 ? pairs : (unsigned)strtoul(argv[3], NULL, 10);
     double length = strtod(argv[4], NULL) * 1e6, end = 0;
-    struct io *io = engine != NULL ? io_create(engine, &limits, &error) : NULL;
 
-    if (io == NULL)
+    loop = engine != NULL ? io_create(engine, &limits, &error) : NULL;
+    if (loop == NULL)
         fail(argv[1], engine == NULL ? EINVAL : -error);
     if (pairs == 0 || pairs > PAIRS_MAX || active == 0)
         fail("PAIRS is 1 to 9500, ACTIVE at least 1", EINVAL);
     active = active < pairs ? active : pairs;
-    open_pairs(io, pairs);
+    open_pairs(loop, pairs);
     for (unsigned n = 0; n <= WARM_ROUNDS || now_us(CLOCK_MONOTONIC) < end; n++) {
         if (n == WARM_ROUNDS)
             end = now_us(CLOCK_MONOTONIC) + length;
         write_round(pairs, active);
         double wall_start = now_us(CLOCK_MONOTONIC), cpu_start = now_us(CLOCK_PROCESS_CPUTIME_ID);
         while (received < active)
-            io_turn(io, UINT64_MAX);
+            io_turn(loop, UINT64_MAX);
         if (n < WARM_ROUNDS)
             continue;
         cpu += now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;

@@ -28,6 +28,8 @@ BINARY = os.environ.get('WEIR', str(ROOT / 'build' / 'weir'))
 # Freed memory can be had again at once, so that stories can ask whether memory grows.
 os.environ.setdefault('ASAN_OPTIONS',
                       'quarantine_size_mb=0:thread_local_quarantine_size_kb=0')
+# A sanitizer has memory of its own for each that is in use.
+MEMORY = 2 if b'libasan' in pathlib.Path(BINARY).read_bytes() else 1
 # ThreadSanitizer sets a megabyte aside for every thread, and knows no more than 8,128 of them.
 THREADS_MAX = 1500 if b'libtsan' in pathlib.Path(BINARY).read_bytes() else 9000
 BAD_LOG = re.compile(r'PANIC|AddressSanitizer|runtime error:|ThreadSanitizer|LeakSanitizer')
