@@ -43,14 +43,17 @@ static enum h1_verdict judge_head(struct relay_h2 *x)
     return H1_DONE;
 }
 
+/* Behind a bad one more may have come already: that is nobody's. */
 static void block_came(struct relay_h2 *x)
 {
-    if (x->head == H1_MORE)
+    if (x->head == H1_MORE) {
         x->head = judge_head(x);
-    else if (h2_response_end(&x->stream.block, x->stream.ended))
+        x->stream.why = x->head == H1_BAD ? x->relay->why : NULL;
+    } else if (h2_response_end(&x->stream.block, x->stream.ended)) {
         x->has_trailers = true;
-    else
+    } else {
         x->stream.why = x->stream.block.why;
+    }
 }
 
 /* ---- content -------------------------------------------------------------------------------- */

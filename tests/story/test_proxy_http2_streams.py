@@ -416,3 +416,20 @@ def test_a_rate_is_kept(weir, version):
     began = time.monotonic()
     assert s.get('/').body == body
     assert time.monotonic() - began >= 2
+
+
+# ---- what the simulation found ------------------------------------------------------------------
+
+def test_content_behind_a_wrong_head_is_nobodys(weir, shares):
+    """It comes with the head, before weir can say that it wants no more."""
+    def answer(peer, requests):
+        for stream, fields in sorted(requests, key=lambda r: r[1][':path'] == '/well'):
+            if fields[':path'] == '/well':
+                peer.answer(stream, b'well')
+            else:
+                peer.send(b''.join(f.serialize() for f in (
+                    peer.head(stream, status='abc'), peer.data(stream, b'x', end=True))))
+    with H2Upstream(gathers(shares(2), answer)) as u:
+        s = behind(weir, u, more='proxy_next_upstream off;')
+        got = at_once(2, lambda i: s.get(('/well', '/bad')[i]).status)
+        assert got == [200, 502]
