@@ -187,7 +187,7 @@ enum h1_verdict relay_h2_read_head(struct relay *y, const char *at, size_t size,
                    ? x->head
                    : relay_h2_bad(y, "upstream sent a body without a head");
     x->over = x->stream.ended && !x->has_trailers && x->unread == 0 && x->first == NULL &&
-              x->stream.why == NULL;
+              x->left == 0 && x->stream.why == NULL;
     y->attempt->status = x->answer->status;
     y->fields = x->answer->fields;
     y->field_count = x->answer->field_count;

@@ -433,3 +433,16 @@ def test_content_behind_a_wrong_head_is_nobodys(weir, shares):
         s = behind(weir, u, more='proxy_next_upstream off;')
         got = at_once(2, lambda i: s.get(('/well', '/bad')[i]).status)
         assert got == [200, 502]
+
+
+def test_nothing_in_place_of_what_was_promised(weir):
+    """A length, and then the end without content, in the same packet."""
+    def script(peer):
+        stream, _ = peer.request()
+        peer.send(peer.head(stream, [('content-length', '5')]), peer.data(stream, end=True))
+        peer.drain()
+    with H2Upstream(script) as u:
+        s = behind(weir, u)
+        with Client(s.address) as c:
+            c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+            assert b'content-length: 0' not in c.rest().lower()
