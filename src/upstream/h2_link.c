@@ -441,6 +441,7 @@ static enum h2_link_event data_end(struct h2_link *l, struct slice piece)
 static enum h2_link_event data_on(struct h2_link *l, const char *at, size_t size, size_t *taken,
                                   struct slice *piece)
 {
+    piece->size = 0; /* a frame before may have had content that nobody waits for */
     if ((l->frame.flags & H2_PADDED) && l->pad_have == 0) {
         if (l->frame.size == 0)
             return bad(l, "upstream sent padding that is longer than its frame");

@@ -446,3 +446,32 @@ def test_nothing_in_place_of_what_was_promised(weir):
         with Client(s.address) as c:
             c.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
             assert b'content-length: 0' not in c.rest().lower()
+
+
+def test_content_of_who_left_goes_to_nobody(weir, engine):
+    """… and not to whose answer ends behind it."""
+    if engine == 'threads':
+        pytest.skip('nothing is shared')
+    asked = threading.Semaphore(0)
+
+    def script(peer):
+        streams = {}
+        while len(streams) < 2:
+            stream, fields = peer.request()
+            streams[fields[':path']] = stream
+            peer.send(peer.head(stream))
+            asked.release()
+        peer.until(hf.RstStreamFrame, streams['/leaves'])
+        peer.send(peer.data(streams['/leaves'], b'secret'),
+                  peer.data(streams['/stays'], end=True))
+        peer.drain()
+    with H2Upstream(script) as u, ThreadPoolExecutor(1) as pool:
+        s = behind(weir, u)
+        leaver = Client(s.address)
+        leaver.send('GET /leaves HTTP/1.1\r\nHost: a.test\r\n\r\n')
+        assert asked.acquire(timeout=5)
+        stays = pool.submit(s.get, '/stays')
+        assert asked.acquire(timeout=5)
+        leaver.close()
+        assert stays.result().body == b''
+        assert len(u.peers) == 1
