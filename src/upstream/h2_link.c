@@ -80,7 +80,7 @@ void h2_stream_leave(struct h2_link *l, struct h2_stream *s)
     l->count--;
     l->ids[i] = l->ids[l->count];
     l->streams[i] = l->streams[l->count];
-    if (!s->ended || !(s->sent_end || s->why != NULL)) {
+    if (!s->ended || !s->sent_end) {
         h2_put_u32(code, s->ended ? H2_NO_ERROR : H2_CANCEL);
         h2_link_put(l, H2_RST_STREAM, 0, s->id, code, sizeof code);
     }
@@ -103,9 +103,10 @@ static bool was_begun(const struct h2_link *l, uint32_t id)
     return id % 2 == 1 && id < l->next_id;
 }
 
+/* The server wants to hear no more of it. */
 static void lose(struct h2_stream *s, bool refused, const char *why)
 {
-    s->ended = true;
+    s->ended = s->sent_end = true;
     s->refused = refused;
     s->why = why;
 }

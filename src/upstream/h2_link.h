@@ -58,7 +58,7 @@ struct h2_link_out {
 struct h2_stream {
     uint32_t id;       /* 0: its head was not sent, or it was left                       */
     bool ended;        /* the server has ended it, or reset it                           */
-    bool sent_end;     /* we have ended it                                               */
+    bool sent_end;     /* we have ended it, or the server has reset it                    */
     bool refused;      /* the server has done nothing with it: it may be asked again     */
     bool has_head;     /* DATA may come                                                  */
     const char *why;   /* it was reset, or lost: the reason; NULL: it was not            */

@@ -475,3 +475,24 @@ def test_content_of_who_left_goes_to_nobody(weir, engine):
         leaver.close()
         assert stays.result().body == b''
         assert len(u.peers) == 1
+
+
+def test_a_wrong_answer_that_has_ended_is_reset_all_the_same(weir):
+    """The server waits for the rest of the request, and counts the stream until it knows."""
+    resets = []
+
+    def script(peer):
+        stream, _ = peer.request(whole=False)
+        peer.send(peer.head(stream), peer.trailers(stream, [(':status', '200')]))
+        resets.append(peer.until(hf.RstStreamFrame, stream).error_code)
+        peer.drain()
+    with H2Upstream(script) as u:
+        s = behind(weir, u)
+        with Client(s.address) as c:
+            c.send('POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\n')
+            c.send(b'x' * 100_000)
+            c.rest()
+        end = time.monotonic() + 5
+        while not resets and time.monotonic() < end:
+            time.sleep(0.02)
+        assert resets == [0]
