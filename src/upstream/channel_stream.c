@@ -14,6 +14,12 @@
 
 enum { IOV_MAX_HERE = 3, LAST_WORDS_MS = 1000, FULL_MAX = 4, FULL_LEAST = 32 * 1024 };
 
+struct file_piece {
+    int file;
+    uint32_t size; /* 0: none */
+    uint64_t offset;
+};
+
 struct carriage {
     struct channel *channel;
     struct link place; /* in kind->carriers */
@@ -30,6 +36,7 @@ struct carriage {
     struct io_timer soon;
     uint64_t heard_ns; /* when the peer said something; 0: never                          */
     struct iovec iov[IOV_MAX_HERE];
+    struct file_piece rest; /* of the piece, behind what is being sent */
 };
 
 static void on_event(void *, enum channel_event, int error);
@@ -98,11 +105,10 @@ static void take_off(struct channel *c)
 void stream_send(struct channel *c, const struct iovec *iov, int count, unsigned flags)
 {
     struct carriage *g = c->carrier->carriage;
-    int before;
+    int before = begin_iov(g);
 
     take_off(c);
-    before = begin_iov(g);
-    CHECK(before + count <= IOV_MAX_HERE);
+    CHECK(before + count > 0 && before + count <= IOV_MAX_HERE);
     for (int i = 0; i < count; i++)
         g->iov[before + i] = iov[i];
     channel_send(c->carrier, g->iov, before + count, flags);
@@ -110,8 +116,8 @@ void stream_send(struct channel *c, const struct iovec *iov, int count, unsigned
 
 void stream_send_file(struct channel *c, int file, uint64_t offset, uint32_t size)
 {
-    take_off(c);
-    channel_send_file(c->carrier, file, offset, size);
+    c->carrier->carriage->rest = (struct file_piece){ file, size, offset };
+    stream_send(c, NULL, 0, IO_HOLD);
 }
 
 bool channel_has_turn(const struct channel *c)
@@ -337,6 +343,17 @@ static void opened(struct carriage *g)
     settle(g->channel);
 }
 
+/* A piece goes whole, whatever became of its stream: its frame's head is on its way. */
+static bool rest_follows(struct carriage *g, int error)
+{
+    uint32_t size = error == 0 ? g->rest.size : 0;
+
+    g->rest.size = 0;
+    if (size > 0)
+        channel_send_file(g->channel, g->rest.file, g->rest.offset, size);
+    return size > 0;
+}
+
 /* What cannot be sent may have been answered before: that will be heard, or the end. */
 static void sent(struct carriage *g, int error)
 {
@@ -344,6 +361,8 @@ static void sent(struct carriage *g, int error)
     if (g->flies)
         g->ops->flown(g->session);
     g->flies = false;
+    if (rest_follows(g, error))
+        return;
     g->busy = true;
     land(g, true, error);
     if (error == 0 && !channel_sending(g->channel))

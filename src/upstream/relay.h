@@ -310,8 +310,10 @@ void relay_use_bytes(struct relay *, struct slice);
 /* relay_send.c: goes on sending. */
 void relay_send(struct relay *);
 void relay_sent(struct relay *, int error);
-/* For protocol->send(): the first `count` of relay->iov are sent; the file behind them, too. */
+/* For protocol->send(): the first `count` of relay->iov are sent … */
 void relay_send_iov(struct relay *, int count, unsigned flags);
+/* … or the chunk, which is in a file. */
+void relay_send_file(struct relay *);
 /* … nothing more follows. */
 void relay_all_sent(struct relay *);
 /* … the chunk that was pulled is done with. */

@@ -72,9 +72,12 @@ static bool send_chunk(struct relay *y)
         relay_piece_sent(y);
         return true;
     }
-    y->file_next = y->chunk.file >= 0;
+    if (y->chunk.file >= 0) {
+        relay_send_file(y);
+        return false;
+    }
     y->iov[0] = (struct iovec){ (void *)(uintptr_t)bytes.at, bytes.size };
-    relay_send_iov(y, y->file_next ? 0 : 1, y->file_next ? IO_HOLD : 0);
+    relay_send_iov(y, 1, 0);
     return false;
 }
 

@@ -68,7 +68,7 @@ static int begin_iov(struct relay *y, size_t piece)
     return count;
 }
 
-static void send_file(struct relay *y)
+void relay_send_file(struct relay *y)
 {
     y->any_sent = true;
     y->taken_known = false;
@@ -87,7 +87,7 @@ static void send_piece(struct relay *y)
         if (count > 0)
             relay_send_iov(y, count, IO_HOLD);
         else
-            send_file(y);
+            relay_send_file(y);
         return;
     }
     y->iov[count++] = iov_of(slice_of(y->chunk.at, y->chunk.size));
@@ -207,7 +207,7 @@ void relay_sent(struct relay *y, int error)
     }
     if (y->file_next) {
         y->file_next = false;
-        send_file(y);
+        relay_send_file(y);
         return;
     }
     relay_piece_sent(y);
