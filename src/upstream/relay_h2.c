@@ -116,17 +116,19 @@ static bool send_some(struct relay *y)
 static bool send_more(struct relay *y)
 {
     struct relay_h2 *x = y->h2;
+    const struct h2_link *l = x->session->link;
     unsigned copies = 0;
 
-    if (!y->head_sent && x->session->link->leaving) {
+    if (!y->head_sent && l->count >= h2_link_most(l)) {
         y->refused = true; /* it does not know of this request */
-        relay_fail(y, FAULT_ERROR, "upstream goes away", 0);
+        relay_fail(y, FAULT_ERROR,
+                   l->leaving ? "upstream goes away" : "upstream allows fewer requests by now", 0);
         return false;
     }
-    if (!y->head_sent && !h2_link_is_full(x->session->link))
+    if (!y->head_sent && !h2_link_is_full(l))
         send_head(y);
     while (y->head_sent && !y->end_sent && copies++ < COPIES_MAX && channel_has_turn(y->channel) &&
-           !h2_link_is_full(x->session->link))
+           !h2_link_is_full(l))
         if (!send_some(y))
             return x->shut;
     if (y->end_sent)
