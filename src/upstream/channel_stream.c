@@ -83,12 +83,12 @@ static void flush(struct channel *c)
     struct carriage *g = c->carriage;
     int count;
 
-    if (!g->open || g->session == NULL || channel_sending(c))
+    if (!g->open || g->session == NULL)
         return;
-    count = begin_iov(g);
+    count = channel_sending(c) ? 0 : begin_iov(g);
     if (count > 0)
         channel_send(c, g->iov, count, 0);
-    if (!list_linked(&c->idle))
+    if (!list_linked(&c->idle)) /* what the peer says may be what lets a long piece go on */
         channel_receive(c);
 }
 
