@@ -230,6 +230,10 @@ static void add_content(struct relay *y, struct io_buf *b)
         io_buf_release(y->request->io, b);
         return;
     }
+    if (content.size == 0) {
+        io_buf_release(y->request->io, b);
+        return;
+    }
     if (relay_filed(y) > 0 || (is_full(y) && relay_may_file(y))) {
         if (!relay_file(y, content))
             no_memory(y);
@@ -238,10 +242,6 @@ static void add_content(struct relay *y, struct io_buf *b)
         return;
     }
     y->came += content.size;
-    if (content.size == 0) {
-        io_buf_release(y->request->io, b);
-        return;
-    }
     if (!io_bufs_plenty(y->request->io))
         b = kept(y, b);
     append(&y->ready_first, &y->ready_last, b);
