@@ -57,6 +57,17 @@ static void check_down(const struct trip *t, struct slice piece, size_t from)
         MUST(piece.at[i] == trip_byte(t->number, false, from + i));
 }
 
+/* Behind the last chunk; some of it, if the client left. */
+static void skip_trailer(struct slice *in)
+{
+    struct slice trailer = SLICE("t: railer\r\n");
+
+    if (slice_starts(*in, trailer))
+        *in = slice_skip(*in, trailer.size);
+    else if (in->size > 0 && slice_starts(trailer, *in))
+        *in = slice_skip(*in, in->size);
+}
+
 /* Cuts a body in chunks off; its size. */
 static size_t read_chunks(struct slice *in, struct got *g, const struct trip *t, bool check)
 {
@@ -81,6 +92,8 @@ static size_t read_chunks(struct slice *in, struct got *g, const struct trip *t,
             check_down(t, piece, size);
         size += piece.size;
         *in = slice_skip(*in, piece.size);
+        if (n == 0)
+            skip_trailer(in);
         if (in->size < 2) {
             *in = slice_of(in->at + in->size, 0);
             return size;
@@ -115,6 +128,11 @@ static size_t read_body(struct slice *in, struct got *g, const struct trip *t, b
     return body.size;
 }
 
+static bool may_be_made_up(const struct trip *t)
+{
+    return t->fate <= FATE_NONE && (!mood.calm || t->frail);
+}
+
 static void judge_answer(const struct trip *t, const struct got *g, size_t size)
 {
     bool made_up = g->status == 502 || g->status == 504;
@@ -122,10 +140,10 @@ static void judge_answer(const struct trip *t, const struct got *g, size_t size)
     if (verbose)
         fprintf(stderr, "  trip %u: %u, %zu bytes, %swhole; fate %d, %zu\n", t->number, g->status,
                 size, g->whole ? "" : "not ", t->fate, t->down_size);
-    MUST(!made_up || (!mood.calm && t->fate <= FATE_NONE && g->whole));
-    MUST(made_up || g->status == t->status);
+    MUST(!made_up || (g->whole && (t->blurred || may_be_made_up(t))));
+    MUST(made_up || g->status == t->status || (t->blurred && g->status < 400));
     MUST(g->status != 504 || mood.silent);
-    if (made_up)
+    if (made_up || t->blurred)
         return;
     MUST(t->fate != FATE_WHOLE || g->whole);
     MUST(t->fate != FATE_BROKEN || !g->whole);

@@ -7,9 +7,6 @@
 
 enum { CONNS_MAX = 128, MS = 1000000 };
 
-struct trip trips[TRIPS_MAX];
-struct servers_mood mood;
-
 static struct conn conns[CONNS_MAX];
 
 /* ---- requests ---------------------------------------------------------------------------- */
@@ -273,7 +270,6 @@ static void welcome(struct io *io, struct sim_peer *end)
     c->out = malloc(OUT_ROOM);
     MUST(c->in != NULL && c->out != NULL);
     c->reusable = c->up_whole = true;
-    mood.touched = true;
     switch (mood.calm ? 99 : sim_random(io, 30)) {
     case 0:
         sim_peer_reset(end);
@@ -295,36 +291,15 @@ static void welcome(struct io *io, struct sim_peer *end)
     }
 }
 
-void servers_step(struct io *io)
+static void step(struct io *io)
 {
-    struct sim_peer *end;
-
-    for (uint16_t port = PORT_FIRST; port < PORT_FIRST + SERVERS; port++) {
-        if (!mood.calm && sim_random(io, 3000) == 0) {
-            bool mute = sim_random(io, 2);
-
-            sim_listener_mute(io, port, mute);
-            mood.silent |= mute;
-        }
-        while ((end = sim_accept(io, port)) != NULL)
-            welcome(io, end);
-    }
     for (struct conn *c = conns; c < conns + CONNS_MAX; c++)
         if (c->end != NULL)
             conn_step(io, c);
 }
 
-void servers_open(struct io *io, bool calm)
+static void close_all(void)
 {
-    mood = (struct servers_mood){ .calm = calm };
-    memset(trips, 0, sizeof trips);
-    for (uint16_t port = PORT_FIRST; port < PORT_FIRST + SERVERS; port++)
-        MUST(sim_listener(io, port) >= 0);
-}
-
-void servers_close(struct io *io)
-{
-    servers_step(io);
     for (struct conn *c = conns; c < conns + CONNS_MAX; c++) {
         if (c->end == NULL)
             continue;
@@ -332,3 +307,14 @@ void servers_close(struct io *io)
         let_go(c);
     }
 }
+
+const struct servers_kind servers = {
+    .name = "proxy_sim",
+    .conf = "",
+    .old = "proxy_http_version 1.0;",
+    .clients_max = 5,
+    .upgrades = true,
+    .welcome = welcome,
+    .step = step,
+    .close = close_all,
+};

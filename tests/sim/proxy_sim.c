@@ -1,13 +1,14 @@
 /* proxy_sim.c - the proxy between clients and servers of which neither behave: the real protocol,
  * pipeline, relay and channels over a simulated network.
  *
- *   proxy_sim [--seeds COUNT] [--seed FIRST] [--verbose]
+ *   proxy_sim [--seeds COUNT] [--seed FIRST] [--verbose]            servers of HTTP/1
+ *   proxy_h2_sim [--seeds COUNT] [--seed FIRST] [--verbose]         … of HTTP/2
  *
  * A failure prints its seed; --seed alone repeats it.
  *
  * Each seed makes a configuration, a few clients that ask through weir, and servers
- * (proxy_servers.c) that refuse, freeze, break off, lie about lengths, answer too early, too
- * often, or not at all. What is demanded:
+ * (proxy_servers.c, proxy_h2_servers.c) that refuse, freeze, break off, lie about lengths, answer
+ * too early, too often, or not at all. What is demanded:
  *   - a client gets what a server said, whole; or its beginning, visibly broken off, when that is
  *     all the server said; or 502 or 504, when no server said anything of use;
  *   - not a byte of another request's answer, and no server another request's body;
@@ -26,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS_MAX = 5,
+    CLIENTS_MAX = 12,
     ASKS_MAX = 6,
     PATIENCE_MS = 25000, /* three servers, each with every time limit it has */
     STEP_MAX_MS = 64,
@@ -37,7 +38,8 @@ bool verbose;
 /* ---- the server ------------------------------------------------------------------------------ */
 
 /* /s/: as it stands by default; /n/: nothing is buffered; /r/: every request may be asked again;
- * /u/: upgrades; /i/: clients that leave do not end requests; /o/: HTTP/1.0 with servers; /f/: a
+ * /u/: upgrades; /i/: clients that leave do not end requests; /o/: HTTP/1.0 with servers, or
+ * trailers are passed on; /f/: a
  * filter reads each body; /l/: not too fast; /e/: an error is asked about elsewhere. */
 static void write_conf(struct io *io)
 {
@@ -52,12 +54,13 @@ static void write_conf(struct io *io)
     const char *fail = mood.calm ? "" : fails[sim_random(io, COUNT_OF(fails))];
 
     snprintf(stage.text, sizeof stage.text,
-             "events { }\nhttp { access_log off; error_log %s;\n"
+             "events { }\nhttp { access_log off; error_log %s; %s\n"
              "upstream g { %s %s server 127.0.0.1:1001 %s; server 127.0.0.1:1002 %s;\n"
              "server 127.0.0.1:1003 %s; }\n"
              "server { listen 80; keepalive_timeout 5s; client_header_timeout 3s;\n"
              "client_body_timeout 3s; send_timeout 4s; lingering_timeout 1s; lingering_time 5s;\n"
-             "client_body_buffer_size %s; client_body_temp_path %s/bodies; proxy_buffers %s;\n"
+             "client_body_buffer_size %s; client_body_temp_path %s/bodies;\n"
+             "proxy_temp_path %s/answers; proxy_buffers %s;\n"
              "proxy_connect_timeout 2s; proxy_read_timeout 3s; proxy_send_timeout 3s;\n"
              "location /s/ { proxy_pass http://g; }\n"
              "location /n/ { proxy_pass http://g; proxy_buffering off;\n"
@@ -67,15 +70,15 @@ static void write_conf(struct io *io)
              "location /u/ { proxy_pass http://g; proxy_set_header Upgrade $http_upgrade;\n"
              "               proxy_set_header Connection $http_connection; }\n"
              "location /i/ { proxy_pass http://g; proxy_ignore_client_abort on; }\n"
-             "location /o/ { proxy_pass http://g; proxy_http_version 1.0; }\n"
+             "location /o/ { proxy_pass http://g; %s }\n"
              "location /f/ { proxy_pass http://g; sub_filter_types *; sub_filter never y; }\n"
              "location /l/ { proxy_pass http://g; proxy_limit_rate 20k; }\n"
              "location /e/ { proxy_pass http://g; error_page 502 504 = @again; }\n"
              "location @again { proxy_pass http://g; } } }\n",
-             verbose ? "/dev/stderr info" : "/dev/null crit",
+             verbose ? "stderr info" : "/dev/null crit", servers.conf,
              methods[sim_random(io, COUNT_OF(methods))], keeps[sim_random(io, COUNT_OF(keeps))],
-             fail, fail, fail, sim_random(io, 2) ? "16" : "16k", stage.dir,
-             sim_random(io, 2) ? "2 256" : "8 4k");
+             fail, fail, fail, sim_random(io, 2) ? "16" : "16k", stage.dir, stage.dir,
+             sim_random(io, 2) ? "2 256" : "8 4k", servers.old);
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -145,7 +148,7 @@ static void ask(struct io *io, struct client *c, struct trip *t, bool last)
     char place = "snriofle"[sim_random(io, 8)];
 
     t->method = methods[sim_random(io, COUNT_OF(methods))];
-    t->upgrade = last && sim_random(io, 6) == 0;
+    t->upgrade = servers.upgrades && last && sim_random(io, 6) == 0;
     if (t->method[0] == 'P' || t->upgrade)
         t->up_size = sim_random(io, sizes[sim_random(io, COUNT_OF(sizes))]);
     if (t->upgrade) {
@@ -153,6 +156,7 @@ static void ask(struct io *io, struct client *c, struct trip *t, bool last)
         place = 'u';
     }
     t->up_chunked = t->method[0] == 'P' && sim_random(io, 2);
+    t->frail = place == 'n' && t->up_size > 0;
     t->repeats = place == 'r' || place == 'e';
     t->old = last && !t->up_chunked && !t->upgrade && sim_random(io, 4) == 0;
     put_text(c, "%s /%c/%u HTTP/1.%d\r\nHost: a.test\r\n", t->method, place, t->number, !t->old);
@@ -160,6 +164,8 @@ static void ask(struct io *io, struct client *c, struct trip *t, bool last)
         put_text(c, "Connection: upgrade\r\nUpgrade: x\r\n");
     else if (last && sim_random(io, 4) == 0)
         put_text(c, "Connection: %s\r\n", t->old ? "keep-alive" : "close");
+    if (place == 'o' && sim_random(io, 2))
+        put_text(c, "TE: trailers\r\n");
     if (t->up_chunked)
         put_text(c, "Transfer-Encoding: chunked\r\n\r\n");
     else if (t->up_size > 0 && !t->upgrade)
@@ -260,8 +266,12 @@ static void client_step(struct io *io, struct client *c)
     }
     if (!c->over && c->manner != NEVER_READS)
         client_reads(io, c);
-    MUST(c->over || c->manner == NEVER_READS || c->manner == STALLS ||
-         io_now_ns(io) - c->moved_ns < PATIENCE_MS * (uint64_t)NS_PER_MS);
+    if (c->over || c->manner == NEVER_READS || c->manner == STALLS ||
+        io_now_ns(io) - c->moved_ns < PATIENCE_MS * (uint64_t)NS_PER_MS)
+        return;
+    fprintf(stderr, "the client of trip %u waits, behind %zu bytes\n", c->asks[0]->number,
+            c->in_size);
+    MUST(!"it has waited long enough");
 }
 
 /* ---- one seed -------------------------------------------------------------------------------- */
@@ -302,7 +312,7 @@ static void let_talk(struct loop *loop, struct client *clients, unsigned count)
 
 static void run(uint64_t seed)
 {
-    struct io_limits limits = { 512, 16, 1024 };
+    struct io_limits limits = { 512, 16, seed % 3 == 0 ? 32768 : 1024 };
     struct client clients[CLIENTS_MAX];
     int error = 0;
     struct io *io = io_create(&io_engine_sim, &limits, &error);
@@ -314,7 +324,7 @@ static void run(uint64_t seed)
     stage_load();
     struct loop *loop = stage_open(io);
     struct sim_ledger before = sim_ledger(io);
-    unsigned count = 1 + sim_random(io, CLIENTS_MAX);
+    unsigned count = 1 + sim_random(io, servers.clients_max);
     struct sim_faults faults = { .short_io = (uint8_t)sim_random(io, 90),
                                  .delay = (uint8_t)sim_random(io, 60),
                                  .late_cancel = (uint8_t)sim_random(io, 100),
@@ -322,6 +332,12 @@ static void run(uint64_t seed)
                                  .delay_max_us = 1 + sim_random(io, 10000),
                                  .queue_max = 256u << sim_random(io, 10) };
 
+    mood.wide = seed % 6 == 0;
+    if (mood.wide) {
+        faults.short_io = 2;
+        faults.queue_max = 256 * 1024;
+    }
+    mood.thin = faults.queue_max < 8192;
     sim_faults(io, &faults);
     for (unsigned i = 0; i < count; i++)
         make_client(io, &clients[i], i);
@@ -351,8 +367,8 @@ static void run(uint64_t seed)
 static void tell_seed(int number)
 {
     char text[64];
-    int size =
-        snprintf(text, sizeof text, "proxy_sim --seed %llu fails\n", (unsigned long long)seed_now);
+    int size = snprintf(text, sizeof text, "%s --seed %llu fails\n", servers.name,
+                        (unsigned long long)seed_now);
 
     (void)!write(STDERR_FILENO, text, (size_t)size);
     signal(number, SIG_DFL);

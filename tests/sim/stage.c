@@ -54,6 +54,14 @@ static void complain(void *arg, struct slice text, enum conf_severity severity)
     fprintf(stderr, "%.*s", SLICE_FMT(text));
 }
 
+/* What a configuration logs to "stderr" is seen; nothing else is opened. */
+static void open_logs(struct scope *root)
+{
+    for (struct log_target *t = log_targets_of(root)->first; t != NULL; t = t->next)
+        if (t->kind == LOG_TO_STDERR)
+            t->sink.fd = STDERR_FILENO;
+}
+
 void stage_load(void)
 {
     struct conf_load *load;
@@ -66,6 +74,7 @@ void stage_load(void)
     stage.site = root != NULL && conf_load_errors(load) == 0 ? site_build(load, root) : NULL;
     conf_load_report(load, false, complain, NULL);
     MUST(stage.site != NULL);
+    open_logs(root);
     stage.regexes = conf_regexes(load);
     conf_load_destroy(load);
     stage.by_listener[0] = stage.site->listeners;
