@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -75,24 +76,29 @@ static int open_named(const struct temp_place *p, char *name, size_t size)
     return -EEXIST;
 }
 
+/* Where there is no O_TMPFILE: it has a name for a moment. */
+static int open_nameless(const struct temp_place *p)
+{
+    char name[PATH_MAX];
+    int fd = open_named(p, name, sizeof name), error;
+
+    if (fd < 0 || unlink(name) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
 int temp_file_open(const struct temp_place *p, char *name, size_t size)
 {
     int fd;
 
     if (p->named)
         return open_named(p, name, size);
+    if (size > 0)
+        name[0] = '\0';
     fd = open(p->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
-    if (fd < 0) {
-        fd = open_named(p, name, size);
-        if (fd >= 0 && unlink(name) != 0) {
-            int error = -errno;
-
-            close(fd);
-            fd = error;
-        }
-    }
-    name[0] = '\0';
-    return fd;
+    return fd >= 0 ? fd : open_nameless(p);
 }
 
 /* Those above the last part of the name, from the top. */

@@ -21,7 +21,7 @@ struct temp_place {
 
 /* A new file, mode 0600, open for reading and writing; or -errno. With O_TMPFILE where the file
  * system has that (open(2)), else unlinked at once. If place->named, name[0..size) is its path
- * (directory, levels, ten digits), else "". Missing directories are made. */
+ * (directory, levels, ten digits), else "", and size may be 0. Missing directories are made. */
 int temp_file_open(const struct temp_place *, char *name, size_t size);
 
 /* A new file next to `path`, under its name with a dot and ten digits behind it, which goes to

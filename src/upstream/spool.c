@@ -130,10 +130,9 @@ void spool_close(struct spool *s)
 
 static int32_t make_file(struct spool *s)
 {
-    char name[1] = "";
     int fd = s->path != NULL ? temp_file_beside(s->path, s->plan.mode, s->plan.directory_mode,
                                                 s->name, strlen(s->path) + NAME_SUFFIX)
-                             : temp_file_open(&s->plan.place, name, sizeof name);
+                             : temp_file_open(&s->plan.place, NULL, 0);
 
     if (fd < 0)
         return fd;
