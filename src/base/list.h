@@ -69,4 +69,15 @@ static inline struct link *list_first(struct list *l)
     return list_empty(l) ? NULL : l->head.next;
 }
 
+/* All of `from`, in their order, go behind what is in `l`. */
+static inline void list_append_all(struct list *l, struct list *from)
+{
+    struct link *k;
+
+    while ((k = list_first(from)) != NULL) {
+        list_remove(k);
+        list_append(l, k);
+    }
+}
+
 #endif

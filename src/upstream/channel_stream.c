@@ -120,15 +120,41 @@ void stream_send_file(struct channel *c, int file, uint64_t offset, uint32_t siz
     stream_send(c, NULL, 0, IO_HOLD);
 }
 
+/* Of a stream; NULL: it has lost its connection. */
+static struct carriage *carriage_of(const struct channel *c)
+{
+    return c->orphan ? NULL : c->carrier->carriage;
+}
+
 bool channel_has_turn(const struct channel *c)
 {
-    return c->carrier != NULL && !c->orphan && !channel_sending(c->carrier);
+    return !c->orphan && !channel_sending(c->carrier);
 }
 
 void channel_await_turn(struct channel *c)
 {
-    if (c->carrier != NULL && !c->orphan && !list_linked(&c->idle))
-        list_append(&c->carrier->carriage->waiting, &c->idle);
+    struct carriage *g = carriage_of(c);
+
+    if (g != NULL && !list_linked(&c->idle))
+        list_append(&g->waiting, &c->idle);
+}
+
+static void say(struct channel *c, enum channel_event event, int error)
+{
+    c->ended |= event == CHANNEL_ENDED;
+    channel_rouse(c);
+    c->ops->event(c->owner, event, error);
+}
+
+void channel_tell(struct channel *c, enum channel_event event)
+{
+    say(c, event, 0);
+}
+
+void channel_give(struct channel *c, struct io_buf *b)
+{
+    channel_rouse(c);
+    c->ops->bytes(c->owner, b);
 }
 
 /* Everybody who waits now, until one has something of its own to send. */
@@ -138,19 +164,13 @@ static void give_turns(struct carriage *g)
     struct link *l;
 
     list_init(&round);
-    while ((l = list_first(&g->waiting)) != NULL) {
-        list_remove(l);
-        list_append(&round, l);
-    }
+    list_append_all(&round, &g->waiting);
     while (!channel_sending(g->channel) && (l = list_first(&round)) != NULL) {
         list_remove(l);
         channel_tell(container_of(l, struct channel, idle), CHANNEL_SENT);
     }
-    while (!list_empty(&round)) {
-        l = round.head.prev;
-        list_remove(l);
-        list_prepend(&g->waiting, l);
-    }
+    list_append_all(&round, &g->waiting); /* who waits anew is behind those who still do */
+    list_append_all(&g->waiting, &round);
 }
 
 /* ---- the end of streams, and of connections -------------------------------------------------- */
@@ -175,10 +195,8 @@ static void land(struct carriage *g, bool tell, int error)
     c->flying = false;
     if (c->closing)
         stream_over(c);
-    else if (tell) {
-        channel_rouse(c);
-        c->ops->event(c->owner, CHANNEL_SENT, error);
-    }
+    else if (tell)
+        say(c, CHANNEL_SENT, error);
     (void)request_unpin(r);
 }
 
@@ -265,11 +283,8 @@ static void lose(struct channel *c, int error)
         g->count--;
         if (g->session != NULL)
             g->ops->leave(g->session, s->owner);
-        if (s->ended)
-            continue;
-        s->ended = true;
-        channel_rouse(s);
-        s->ops->event(s->owner, g->open ? CHANNEL_ENDED : CHANNEL_OPEN, error);
+        if (!s->ended)
+            say(s, g->open ? CHANNEL_ENDED : CHANNEL_OPEN, error);
     }
     while ((l = list_first(&orphans)) != NULL) {
         list_remove(l);
@@ -288,15 +303,13 @@ static bool is_frozen(const struct carriage *g, const struct channel *c)
 
 void stream_close(struct channel *c)
 {
-    struct channel *carrier = c->orphan ? NULL : c->carrier;
+    struct carriage *g = carriage_of(c);
 
     c->closing = true;
     io_timer_stop(c->io, &c->timer);
     list_remove(&c->idle);
     list_remove(&c->strand);
-    if (carrier != NULL) {
-        struct carriage *g = carrier->carriage;
-
+    if (g != NULL) {
         g->count--;
         g->leaving |= is_frozen(g, c);
         if (g->session != NULL)
@@ -304,24 +317,11 @@ void stream_close(struct channel *c)
     }
     if (!c->flying)
         stream_over(c);
-    if (carrier != NULL)
-        settle(carrier);
+    if (g != NULL)
+        settle(g->channel);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
-
-void channel_give(struct channel *c, struct io_buf *b)
-{
-    channel_rouse(c);
-    c->ops->bytes(c->owner, b);
-}
-
-void channel_tell(struct channel *c, enum channel_event event)
-{
-    c->ended |= event == CHANNEL_ENDED;
-    channel_rouse(c);
-    c->ops->event(c->owner, event, 0);
-}
 
 static void opened(struct carriage *g)
 {
@@ -330,10 +330,7 @@ static void opened(struct carriage *g)
 
     list_init(&fresh);
     g->open = g->busy = true;
-    while ((l = list_first(&g->streams)) != NULL) {
-        list_remove(l);
-        list_append(&fresh, l);
-    }
+    list_append_all(&fresh, &g->streams);
     while ((l = list_first(&fresh)) != NULL) {
         list_remove(l);
         list_append(&g->streams, l);
@@ -354,6 +351,18 @@ static bool rest_follows(struct carriage *g, int error)
     return size > 0;
 }
 
+/* Something has come, or gone out: who waits may go on. */
+static void go_on(struct channel *c)
+{
+    struct carriage *g = c->carriage;
+
+    g->busy = true;
+    if (!channel_sending(c))
+        give_turns(g);
+    g->busy = false;
+    settle(c);
+}
+
 /* What cannot be sent may have been answered before: that will be heard, or the end. */
 static void sent(struct carriage *g, int error)
 {
@@ -365,10 +374,10 @@ static void sent(struct carriage *g, int error)
         return;
     g->busy = true;
     land(g, true, error);
-    if (error == 0 && !channel_sending(g->channel))
-        give_turns(g);
     g->busy = false;
-    if (error == 0 || g->count == 0)
+    if (error == 0)
+        go_on(g->channel);
+    else if (g->count == 0)
         settle(g->channel);
     else
         channel_receive(g->channel);
@@ -415,18 +424,6 @@ bool carriage_hears(struct channel *c, struct io_buf *b)
     if (most > 0)
         c->kind->streams_most = most;
     return true;
-}
-
-/* Something has come: who waits may find windows open. */
-static void go_on(struct channel *c)
-{
-    struct carriage *g = c->carriage;
-
-    g->busy = true;
-    if (!channel_sending(c))
-        give_turns(g);
-    g->busy = false;
-    settle(c);
 }
 
 static void on_soon(struct io *io, struct io_timer *timer)
@@ -574,7 +571,7 @@ struct channel *stream_open(struct request *r, const struct endpoint *peer,
 
 bool channel_is_open(const struct channel *c)
 {
-    return channel_is_stream(c) ? !c->orphan && c->carrier->carriage->open : c->reused;
+    return channel_is_stream(c) ? !c->orphan && carriage_of(c)->open : c->reused;
 }
 
 /* ---- sessions -------------------------------------------------------------------------------- */
@@ -595,6 +592,8 @@ void channel_begin_session(struct channel *c, const struct channel_session_ops *
 
 void channel_flush(struct channel *c)
 {
-    if (c->carrier != NULL && !c->orphan && !c->carrier->carriage->busy && !c->carrier->closing)
-        flush(c->carrier);
+    const struct carriage *g = carriage_of(c);
+
+    if (g != NULL && !g->busy && !g->channel->closing)
+        flush(g->channel);
 }

@@ -45,18 +45,11 @@ static enum verdict answer(struct relay *y)
     return relay_h2_fill(y, proxy_http.rewrites, px->conf->pass_trailers);
 }
 
-static bool ends_surely(const struct relay *y)
-{
-    (void)y;
-    return true;
-}
-
 const struct relay_protocol proxy_http2 = {
     .name = "proxy",
     .scheme = "http://",
     .secure = "https://",
     .write_head = write_head,
     .answer = answer,
-    .ends_surely = ends_surely,
     RELAY_H2,
 };

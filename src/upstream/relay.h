@@ -173,8 +173,6 @@ struct relay_protocol {
     void (*send)(struct relay *);
     /* More of the answer may come: in place of channel_receive(). NULL: that. */
     void (*listen)(struct relay *);
-    /* Bytes behind the end of an answer. False: nobody asked for them. NULL: nobody ever does. */
-    bool (*behind)(struct relay *, const char *at, size_t size);
     /* The channel may serve the next request: asked at the end of an answer. NULL: it is a stream,
      * and ends with the answer. */
     bool (*may_keep)(const struct relay *);

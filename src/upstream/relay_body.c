@@ -154,23 +154,13 @@ void relay_listen(struct relay *y)
 
 /* ---- out of the framing -------------------------------------------------------------------- */
 
-static bool rest_is_fine(struct relay *y)
-{
-    bool fine = true;
-
-    for (const struct io_buf *b = y->in_first; b != NULL && fine; b = b->next)
-        fine = y->protocol->behind != NULL &&
-               y->protocol->behind(y, (const char *)b->bytes + b->used, b->filled - b->used);
-    return fine;
-}
-
 static void over(struct relay *y, bool broken)
 {
     y->over = true;
     y->broken |= broken;
     if (broken && y->why != NULL && y->why[0] != '\0')
         request_log(y->request, LOG_ERROR, 0, "%s while reading upstream", y->why);
-    if (!rest_is_fine(y))
+    if (y->in_first != NULL)
         y->in_ended = true; /* bytes that nobody asked for: never used again */
     relay_drop_input(y);
     relay_finish(y);
