@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "wire/h2_frame.h"
 #include "wire/h2_headers.h"
+#include "wire/hpack_read.h"
 #include "wire/hpack_write.h"
 
 #include <nghttp2/nghttp2.h>
@@ -172,26 +173,17 @@ static uint64_t run_nghttp2(unsigned batches)
 
 /* ---- ours --------------------------------------------------------------------------------- */
 
-static nghttp2_hd_inflater *inflater;
+static struct hpack_reader *reader;
 static char lent[8192];
+
+static bool add_field(void *headers, struct slice name, struct slice value)
+{
+    return h2_headers_add(headers, name, value);
+}
 
 static void decode(struct slice block, struct h2_headers *b)
 {
-    for (;;) {
-        nghttp2_nv f;
-        int flags = 0;
-        ssize_t taken =
-            nghttp2_hd_inflate_hd2(inflater, &f, &flags, (const uint8_t *)block.at, block.size, 1);
-
-        CHECK(taken >= 0);
-        block = slice_skip(block, (size_t)taken);
-        if (flags & NGHTTP2_HD_INFLATE_EMIT)
-            CHECK(h2_headers_add(b, slice_of((const char *)f.name, f.namelen),
-                                 slice_of((const char *)f.value, f.valuelen)));
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            break;
-    }
-    nghttp2_hd_inflate_end_headers(inflater);
+    CHECK(hpack_read(reader, block, true, add_field, b) == HPACK_FINE);
 }
 
 static size_t write_head(struct gather *g)
@@ -250,7 +242,8 @@ static uint64_t run_ours(unsigned batches)
 {
     size_t skip = H2_PREFACE_SIZE + 2 * H2_FRAME_HEAD + 4;
 
-    CHECK(nghttp2_hd_inflate_new(&inflater) == 0);
+    reader = hpack_reader_create();
+    CHECK(reader != NULL);
     take(first + skip, first_size - skip);
     uint64_t begin = cpu_ns();
 
@@ -261,7 +254,7 @@ static uint64_t run_ours(unsigned batches)
     }
     uint64_t spent = cpu_ns() - begin;
 
-    nghttp2_hd_inflate_del(inflater);
+    hpack_reader_destroy(reader);
     return spent;
 }
 

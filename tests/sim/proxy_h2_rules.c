@@ -58,27 +58,17 @@ static void take_field(struct asked *a, struct slice name, struct slice value)
     at->size = value.size;
 }
 
+static bool add_field(void *asked, struct slice name, struct slice value)
+{
+    take_field(asked, name, value);
+    return true;
+}
+
 static void read_block(struct conn *c, struct asked *a)
 {
-    const uint8_t *at = c->block;
-    size_t size = c->block_size;
+    struct slice block = slice_of((const char *)c->block, c->block_size);
 
-    for (;;) {
-        nghttp2_nv f;
-        int flags = 0;
-        ssize_t taken = nghttp2_hd_inflate_hd2(c->decoder, &f, &flags, at, size, 1);
-
-        MUST(taken >= 0);
-        at += taken;
-        size -= (size_t)taken;
-        if (flags & NGHTTP2_HD_INFLATE_EMIT)
-            take_field(a, slice_of((char *)f.name, f.namelen),
-                       slice_of((char *)f.value, f.valuelen));
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            break;
-        MUST(size > 0 || (flags & NGHTTP2_HD_INFLATE_EMIT));
-    }
-    nghttp2_hd_inflate_end_headers(c->decoder);
+    MUST(hpack_read(c->decoder, block, true, add_field, a) == HPACK_FINE);
 }
 
 static struct trip *trip_of(const struct asked *a)

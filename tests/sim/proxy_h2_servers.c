@@ -178,7 +178,7 @@ static void make_noise(struct io *io, struct conn *c)
 static void let_go(struct conn *c)
 {
     nghttp2_hd_deflate_del(c->encoder);
-    nghttp2_hd_inflate_del(c->decoder);
+    hpack_reader_destroy(c->decoder);
     free(c->streams);
     free(c->block);
     free(c->in);
@@ -299,7 +299,8 @@ static void set_up(struct io *io, struct conn *c, struct sim_peer *end)
     c->out = malloc(OUT_ROOM);
     MUST(c->in != NULL && c->out != NULL);
     MUST(nghttp2_hd_deflate_new(&c->encoder, 4096) == 0);
-    MUST(nghttp2_hd_inflate_new(&c->decoder) == 0);
+    c->decoder = hpack_reader_create();
+    MUST(c->decoder != NULL);
     c->up_window = c->window = c->first_window = c->first_up_window = H2_WINDOW_FIRST;
     c->frame_most = H2_FRAME_MAX_LEAST;
     c->streams_most = UINT32_MAX;

@@ -10,6 +10,7 @@
 
 #include "proxy_sim.h"
 #include "wire/h2_frame.h"
+#include "wire/hpack_read.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -109,7 +110,7 @@ struct conn {
     size_t in_size, out_size, out_done;
     uint64_t out_before; /* bytes of all that was sent that are in `out` no more */
     nghttp2_hd_deflater *encoder;
-    nghttp2_hd_inflater *decoder;
+    struct hpack_reader *decoder;
     struct stream *streams; /* stream 2 * i + 1 is the i-th */
     unsigned stream_count, stream_room;
     unsigned answered_most; /* streams below it were answered, in part: no GOAWAY disowns them */
